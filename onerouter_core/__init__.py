@@ -1,0 +1,59 @@
+"""What ChatOneRouter and OneRouterLLM share: a OneRouter gateway, and the values it speaks in."""
+
+from onerouter_core.errors import OneRouterError
+from onerouter_core.gateway import Gateway, awarm_up, warm_up
+from onerouter_core.parameters import (
+    Connection,
+    FallbackRules,
+    Parameters,
+    ProviderRouting,
+    Reasoning,
+    WebSearchOptions,
+)
+from onerouter_core.transport import Clients
+from onerouter_core.values import (
+    Audio,
+    CacheMark,
+    File,
+    Image,
+    Message,
+    NamedTool,
+    Piece,
+    Reply,
+    Request,
+    Text,
+    Tool,
+    ToolCall,
+    Usage,
+    Video,
+)
+from onerouter_core.version import __version__
+
+__all__ = [
+    "Audio",
+    "CacheMark",
+    "Clients",
+    "Connection",
+    "FallbackRules",
+    "File",
+    "Gateway",
+    "Image",
+    "Message",
+    "NamedTool",
+    "OneRouterError",
+    "Parameters",
+    "Piece",
+    "ProviderRouting",
+    "Reasoning",
+    "Reply",
+    "Request",
+    "Text",
+    "Tool",
+    "ToolCall",
+    "Usage",
+    "Video",
+    "WebSearchOptions",
+    "__version__",
+    "awarm_up",
+    "warm_up",
+]

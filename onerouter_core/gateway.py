@@ -1,0 +1,317 @@
+"""The verbs: complete, stream and list models, each in two colours.
+
+This module knows the order of things: encode, send, decode, with tenacity around them. What a call
+is bounded by is in `_Call`, which both colours share; they differ in the await alone. It knows no
+framework and no JSON key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from contextlib import aclosing, closing, contextmanager
+from dataclasses import replace
+from time import monotonic
+from typing import TypeAlias
+
+from typing_extensions import Self
+
+from onerouter_core.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    ConfigurationError,
+    DeadlineExceededError,
+    IncompleteStreamError,
+    OneRouterError,
+    redact,
+)
+from onerouter_core.parameters import Connection
+from onerouter_core.retry import OnRetry, apolicy, policy
+from onerouter_core.transport import (
+    BadStatus,
+    Clients,
+    Outgoing,
+    akey_of,
+    aload_sdk,
+    key_of,
+    load_sdk,
+)
+from onerouter_core.values import Json, Piece, Reply, Request
+from onerouter_core.wire.failures import error_in
+from onerouter_core.wire.names import Names
+from onerouter_core.wire.replies import decode_models
+from onerouter_core.wire.requests import encode
+from onerouter_core.wire.stream import StreamDecoder, decode_body
+
+Pieces: TypeAlias = Generator[Piece, None, None]
+AsyncPieces: TypeAlias = AsyncGenerator[Piece, None]
+
+
+class _Call:
+    """One call: what is sent, what bounds it, and how far it got."""
+
+    def __init__(
+        self, connection: Connection, request: Request | None = None, *, stream: bool = False
+    ) -> None:
+        self.connection = connection
+        self.model = request.model if request else None
+        self.body: Json | None = None
+        self.names = Names()
+        if request is not None:
+            self.body, self.names = encode(request, stream=stream)
+        self.key: str | None = None
+        self.attempts = 0
+        self.ends = monotonic() + connection.deadline if connection.deadline else None
+        self.quiet_since = 0.0  # when the last data event came, or the request went out
+
+    def outgoing(self, key: str | None) -> Outgoing:
+        """Return the next request, begun now."""
+        self.attempts += 1
+        self.key = key
+        if self.body is not None and not key:
+            raise ConfigurationError("There is no API key: give api_key or set ONEROUTER_API_KEY.")
+        self.quiet_since = monotonic()
+        bounds = [self.connection.timeout, self.ends and self.ends - self.quiet_since]
+        bound = min((seconds for seconds in bounds if seconds is not None), default=None)
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        headers |= {name.lower(): value for name, value in self.connection.headers.items()}
+        url = self.connection.base_url + ("/models" if self.body is None else "/chat/completions")
+        return Outgoing(url, headers, bound, self.body)
+
+    def check_time(self) -> None:
+        """Raise if the call has taken too long; only data events count against `timeout`."""
+        now = monotonic()
+        if self.ends is not None and now >= self.ends:
+            raise DeadlineExceededError(f"No answer in {self.connection.deadline} s.")
+        timeout = self.connection.timeout
+        if timeout is not None and now - self.quiet_since >= timeout:
+            raise APITimeoutError(f"Nothing but keep-alives for {timeout} s.")
+
+    @contextmanager
+    def in_our_words(self, decoder: StreamDecoder | None = None) -> Iterator[None]:
+        """Give every error what is known of the call, and take the key out of it."""
+        try:
+            yield
+        except BadStatus as answer:
+            error: OneRouterError = error_in(
+                answer.body, status=answer.status, headers=answer.headers
+            )
+        except OneRouterError as raised:
+            error = self._told_apart(raised, decoder)
+        else:
+            return
+        error.add(attempts=self.attempts, model=error.model or self.model)
+        error.message = redact(error.message, self.key)
+        raise error from error.__cause__
+
+    def _told_apart(self, error: OneRouterError, decoder: StreamDecoder | None) -> OneRouterError:
+        """Tell a deadline from a timeout, and a stream cut short from a server out of reach."""
+        late = self.ends is not None and monotonic() >= self.ends - _GRACE
+        if isinstance(error, APITimeoutError) and late:
+            error = _as(DeadlineExceededError, error, f"No answer in {self.connection.deadline} s.")
+        elif type(error) is APIConnectionError and decoder is not None and decoder.events:
+            error = _as(IncompleteStreamError, error, f"The stream broke off. {error.message}")
+        if decoder is not None and error.partial is None and decoder.events:
+            error.partial = decoder.partial()
+        return error
+
+
+_GRACE = 0.005  # a timer may fire this many seconds early
+
+
+def _as(kind: type[OneRouterError], error: OneRouterError, message: str) -> OneRouterError:
+    other = kind(message)
+    other.__cause__ = error.__cause__
+    return other
+
+
+class Gateway:
+    """A OneRouter gateway; safe across threads and event loops, picklable, free until used."""
+
+    def __init__(
+        self, connection: Connection | None = None, clients: Clients | None = None
+    ) -> None:
+        """Say how to reach it; `clients` may be shared between gateways."""
+        self.connection = connection or Connection()
+        self.clients = clients or Clients()
+
+    def complete(self, request: Request, on_retry: OnRetry | None = None) -> Reply:
+        """Return the whole answer; raise OneRouterError."""
+        call = _Call(self.connection, request)
+        reply: Reply = policy(self.connection.max_retries, call.ends, on_retry)(
+            self._complete_once, call
+        )
+        return reply if call.attempts == 1 else replace(reply, attempts=call.attempts)
+
+    async def acomplete(self, request: Request, on_retry: OnRetry | None = None) -> Reply:
+        """Return the whole answer; raise OneRouterError."""
+        call = _Call(self.connection, request)
+        reply: Reply = await apolicy(self.connection.max_retries, call.ends, on_retry)(
+            self._acomplete_once, call
+        )
+        return reply if call.attempts == 1 else replace(reply, attempts=call.attempts)
+
+    def _complete_once(self, call: _Call) -> Reply:
+        with call.in_our_words():
+            body, headers = self._fetch(call)
+            return decode_body(body, call.names, headers)
+
+    async def _acomplete_once(self, call: _Call) -> Reply:
+        with call.in_our_words():
+            body, headers = await self._afetch(call)
+            return decode_body(body, call.names, headers)
+
+    def _fetch(self, call: _Call) -> tuple[bytes, Mapping[str, str]]:
+        response = self.clients.open(self.connection, call.outgoing(key_of(self.connection)))
+        with closing(response):
+            chunks = []
+            for chunk in response.chunks():
+                chunks.append(chunk)
+                call.check_time()
+        return b"".join(chunks), response.headers
+
+    async def _afetch(self, call: _Call) -> tuple[bytes, Mapping[str, str]]:
+        outgoing = call.outgoing(await akey_of(self.connection))
+        response = await self.clients.aopen(self.connection, outgoing)
+        async with aclosing(response):
+            chunks = []
+            async for chunk in response.achunks():
+                chunks.append(chunk)
+                call.check_time()
+        return b"".join(chunks), response.headers
+
+    def stream(self, request: Request, on_retry: OnRetry | None = None) -> Pieces:
+        """Send now, wait for the first piece, and return a generator of all of them.
+
+        Nothing is retried once a piece is out. The last piece has the whole reply as its `end`;
+        a stream that does not get there raises, with `partial`.
+        """
+        call = _Call(self.connection, request, stream=True)
+        retrying = policy(self.connection.max_retries, call.ends, on_retry)
+        return _resumed(*retrying(self._begin, call))
+
+    async def astream(self, request: Request, on_retry: OnRetry | None = None) -> AsyncPieces:
+        """Do the same on an event loop: await it, then iterate."""
+        call = _Call(self.connection, request, stream=True)
+        retrying = apolicy(self.connection.max_retries, call.ends, on_retry)
+        return _aresumed(*await retrying(self._abegin, call))
+
+    def _begin(self, call: _Call) -> tuple[Piece, Pieces]:
+        pieces = self._pieces(call)
+        return next(pieces), pieces
+
+    async def _abegin(self, call: _Call) -> tuple[Piece, AsyncPieces]:
+        pieces = self._apieces(call)
+        return await anext(pieces), pieces
+
+    def _pieces(self, call: _Call) -> Pieces:
+        with call.in_our_words():
+            response = self.clients.open(self.connection, call.outgoing(key_of(self.connection)))
+        decoder = StreamDecoder(call.names, response.headers)
+        with closing(response), call.in_our_words(decoder):
+            for chunk in response.chunks():
+                events = decoder.events
+                yield from decoder.feed(chunk)
+                if decoder.done:
+                    break
+                if decoder.events > events:
+                    call.quiet_since = monotonic()
+                call.check_time()
+            yield from _ended(decoder, call)
+
+    async def _apieces(self, call: _Call) -> AsyncPieces:
+        with call.in_our_words():
+            outgoing = call.outgoing(await akey_of(self.connection))
+            response = await self.clients.aopen(self.connection, outgoing)
+        decoder = StreamDecoder(call.names, response.headers)
+        with call.in_our_words(decoder):
+            async with aclosing(response), aclosing(response.achunks()) as chunks:
+                async for chunk in chunks:
+                    events = decoder.events
+                    for piece in decoder.feed(chunk):
+                        yield piece
+                    if decoder.done:
+                        break
+                    if decoder.events > events:
+                        call.quiet_since = monotonic()
+                    call.check_time()
+                for piece in _ended(decoder, call):
+                    yield piece
+
+    def models(self) -> tuple[Json, ...]:
+        """Return the gateway's model list as it sends it; no key is needed."""
+        call = _Call(self.connection)
+        entries: tuple[Json, ...] = policy(self.connection.max_retries, call.ends)(
+            self._models_once, call
+        )
+        return entries
+
+    async def amodels(self) -> tuple[Json, ...]:
+        """Return the gateway's model list as it sends it; no key is needed."""
+        call = _Call(self.connection)
+        entries: tuple[Json, ...] = await apolicy(self.connection.max_retries, call.ends)(
+            self._amodels_once, call
+        )
+        return entries
+
+    def _models_once(self, call: _Call) -> tuple[Json, ...]:
+        with call.in_our_words():
+            return decode_models(self._fetch(call)[0])
+
+    async def _amodels_once(self, call: _Call) -> tuple[Json, ...]:
+        with call.in_our_words():
+            body, _ = await self._afetch(call)
+            return decode_models(body)
+
+    def close(self) -> None:
+        """Close the sync client; the next call makes a new one."""
+        self.clients.close()
+
+    async def aclose(self) -> None:
+        """Close this event loop's client, and the sync one."""
+        await self.clients.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+def _ended(decoder: StreamDecoder, call: _Call) -> Pieces:
+    """Yield the end of a stream, which knows how many requests it took."""
+    for piece in decoder.finish():
+        if piece.end is not None and call.attempts > 1:
+            yield piece._replace(end=replace(piece.end, attempts=call.attempts))
+        else:
+            yield piece
+
+
+def _resumed(first: Piece, rest: Pieces) -> Pieces:
+    """Yield on; whoever drops or closes this generator drops, and so closes, the inner one."""
+    with closing(rest):
+        yield first
+        yield from rest
+
+
+async def _aresumed(first: Piece, rest: AsyncPieces) -> AsyncPieces:
+    """Yield on, and close the inner generator with this one."""
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
+
+
+def warm_up() -> None:
+    """Import the SDK now, so that the first call need not; a server may do so as it starts."""
+    load_sdk()
+
+
+async def awarm_up() -> None:
+    """Import the SDK in a thread."""
+    await aload_sdk()

@@ -1,0 +1,319 @@
+"""The constructor fields of both classes, declared once; per call the same names override them.
+
+This module knows names, types and ranges (source: the API page). It knows no framework, no
+message and no transport. `Parameters.resolve` turns fields and per-call keywords into what a call
+needs: how to reach the gateway (`Connection`) and what to ask of it (`Settings.parameters`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import model_validator as _model_validator
+
+from onerouter_core.errors import ConfigurationError
+from onerouter_core.version import __version__
+
+BASE_URL = "https://llm.onerouter.pro/v1"
+USER_AGENT = f"onerouter-integrations/{__version__}"
+
+ApiKey: TypeAlias = SecretStr | Callable[[], str | SecretStr | Awaitable[str | SecretStr]]
+Headers: TypeAlias = Mapping[str, str]
+
+
+class _Open(BaseModel):
+    """An object of the gateway's whose unknown keys are kept."""
+
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True, populate_by_name=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was set, by the gateway's names."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Percentiles(_Open):
+    """A bound per percentile of recent calls."""
+
+    p50: float | None = None
+    p75: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+
+
+class ProviderRouting(_Open):
+    """Which upstream providers may serve a call, and in what order (gateway docs: routing)."""
+
+    order: list[str] | None = Field(None, description='Slugs to try first, as "alibaba/cn".')
+    only: list[str] | None = Field(None, description="Slugs to choose from.")
+    ignore: list[str] | None = Field(None, description="Slugs to leave out.")
+    allow_fallbacks: bool | None = Field(None, description="Others may serve (default true).")
+    require_parameters: bool | None = Field(None, description="Only who supports them (true).")
+    data_collection: Literal["allow", "deny"] | None = None
+    zdr: bool | None = Field(None, description="Zero data retention only.")
+    enforce_distillable_text: bool | None = None
+    quantizations: list[str] | None = Field(None, description='"int4", "int8", "fp8", "fp16".')
+    sort: str | dict[str, Any] | None = Field(
+        None, description='"price", "throughput", "latency", "ttft".'
+    )
+    preferred_min_throughput: float | Percentiles | None = Field(None, description="Tokens/s.")
+    preferred_max_latency: float | Percentiles | None = Field(None, description="Seconds.")
+    service_tier: str | None = Field(None, description='"standard", "flex", "priority".')
+
+
+class Reasoning(_Open):
+    """How much the model may think: an effort, or tokens."""
+
+    effort: str | None = Field(None, description='"none", "minimal", "low" ... "xhigh".')
+    max_tokens: int | None = Field(None, gt=0)
+    enabled: bool | None = None
+    exclude: bool | None = None
+
+
+class UserLocation(_Open):
+    """Where the user is, roughly, for a web search."""
+
+    type: str = "approximate"
+    city: str | None = None
+    country: str | None = Field(None, description="Two letters, ISO 3166.")
+    region: str | None = None
+    timezone: str | None = Field(None, description="IANA name.")
+
+
+class WebSearchOptions(_Open):
+    """A web search before the answer."""
+
+    search_context_size: Literal["low", "medium", "high"] | None = None
+    user_location: UserLocation | None = None
+
+
+class FallbackRule(_Open):
+    """One trigger: error codes, or a threshold."""
+
+    hint_array: list[int] | None = None
+    hint_threshold: float | None = None
+    action: str = "fallback"
+
+
+class FallbackRules(_Open):
+    """When a call goes to the next of `fallback_models`."""
+
+    error_code: FallbackRule | None = None
+    latency: FallbackRule | None = Field(None, alias="Latency")
+    ttft: FallbackRule | None = Field(None, alias="TTFT")
+    tpm: FallbackRule | None = Field(None, alias="TPM")
+    rpm: FallbackRule | None = Field(None, alias="RPM")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach the gateway; `timeout` and `deadline` are in seconds."""
+
+    api_key: ApiKey | None = None
+    base_url: str = BASE_URL
+    timeout: float | None = 600.0
+    deadline: float | None = None
+    max_retries: int = 2
+    headers: Headers = field(default_factory=dict, repr=False)
+    http_client: Any = field(default=None, repr=False)
+    http_async_client: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one call needs, constructor and call merged."""
+
+    model: str
+    connection: Connection
+    parameters: dict[str, Any]
+
+
+def _first_set(*names: str) -> str | None:
+    return next((value for name in names if (value := os.environ.get(name))), None)
+
+
+def _api_key_from_env() -> SecretStr | None:
+    key = _first_set("ONEROUTER_API_KEY", "INFRON_API_KEY")
+    return SecretStr(key) if key else None
+
+
+def _base_url_from_env() -> str:
+    return _first_set("ONEROUTER_BASE_URL") or BASE_URL
+
+
+_Unit = Annotated[float, Field(ge=0, le=1)]
+_Penalty = Annotated[float, Field(ge=-2, le=2)]
+
+
+class Parameters(BaseModel):
+    """Fields of `ChatOneRouter` and `OneRouterLLM`; all can be given per call, which wins."""
+
+    model_config = ConfigDict(
+        hide_input_in_errors=True, arbitrary_types_allowed=True, populate_by_name=True
+    )
+
+    model: str = Field(min_length=1, description='Model id, such as "deepseek/deepseek-v4-flash".')
+    api_key: ApiKey | None = Field(
+        default_factory=_api_key_from_env,
+        exclude=True,
+        description="Key, or a callable (sync or async) asked per request. "
+        "Env: ONEROUTER_API_KEY, then INFRON_API_KEY.",
+    )
+    base_url: str = Field(
+        default_factory=_base_url_from_env, description="Gateway. Env: ONEROUTER_BASE_URL."
+    )
+    timeout: float | None = Field(
+        600.0, gt=0, description="Seconds to connect, to the first event, between data events."
+    )
+    deadline: float | None = Field(
+        None, gt=0, description="Seconds for the whole call, retries included."
+    )
+    max_retries: int = Field(2, ge=0, description="Requests beyond the first.")
+    default_headers: Headers | None = Field(
+        None, exclude=True, repr=False, description="Sent with every request."
+    )
+    http_client: Any = Field(
+        None, exclude=True, repr=False, description="Your httpx client for sync calls."
+    )
+    http_async_client: Any = Field(
+        None, exclude=True, repr=False, description="Your httpx client for async calls."
+    )
+
+    temperature: float | None = Field(None, ge=0, le=2, description="0 to 2; None: the model's.")
+    top_p: _Unit | None = Field(None, description="0 to 1.")
+    max_tokens: int | None = Field(None, gt=0, description="Most tokens to generate.")
+    frequency_penalty: _Penalty | None = Field(None, description="-2 to 2.")
+    presence_penalty: _Penalty | None = Field(None, description="-2 to 2.")
+    stop: list[str] | str | None = Field(None, description="Where to stop generating.")
+    seed: int | None = Field(None, description="For answers that repeat.")
+    logprobs: bool | None = Field(None, description="Report log probabilities.")
+    top_logprobs: int | None = Field(None, ge=0, le=20, description="Alternatives per token.")
+    logit_bias: dict[str, float] | None = Field(None, description="Token id to -100..100.")
+    user: str | None = Field(None, description="Your end user's id.")
+    parallel_tool_calls: bool | None = Field(None, description="Several calls in one answer.")
+    response_format: dict[str, Any] | None = Field(
+        None, description="json_schema, json (legacy), json_object or text."
+    )
+    modalities: list[str] | None = Field(None, description='Answer in "text", "image", "audio".')
+    reasoning: Reasoning | None = Field(None, description="How much the model may think.")
+    reasoning_effort: str | None = Field(None, description='Short for reasoning={"effort": ...}.')
+    provider: ProviderRouting | None = Field(None, description="Which upstreams may serve.")
+    fallback_models: list[str] | None = Field(None, description="Models to try after `model`.")
+    fallback_rules: FallbackRules | Literal["auto", ""] | None = Field(
+        None, description="When to fall back; the gateway's default is auto."
+    )
+    web_search_options: WebSearchOptions | None = Field(None, description="Search the web first.")
+    extra_body: dict[str, Any] | None = Field(
+        None, description="Merged into the JSON body last: for what has no field here."
+    )
+    stream_usage: bool = Field(True, description="Ask for usage and cost.")
+    file_form: Literal["data", "file_data"] = Field(
+        "data", description="How a document is spelled: the API page's \"data\", or OpenRouter's."
+    )
+
+    @_model_validator(mode="before")
+    @classmethod
+    def _know_every_argument(cls, given: Any) -> Any:
+        """Refuse a misspelt argument rather than ignore it."""
+        if isinstance(given, Mapping):
+            names = {*cls.model_fields, *(f.alias for f in cls.model_fields.values() if f.alias)}
+            for name in given:
+                if name not in names:
+                    raise ConfigurationError(f"Unknown argument {name!r}.{_nearest(name, names)}")
+        return given
+
+    @field_validator("base_url")
+    @classmethod
+    def _have_a_scheme(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            raise ConfigurationError(f"base_url must start with https:// or http://, not {url!r}.")
+        return url.rstrip("/")
+
+    @field_validator("logit_bias", mode="before")
+    @classmethod
+    def _name_tokens_by_string(cls, bias: Any) -> Any:
+        """JSON has no integer keys, Python users write them."""
+        return {str(k): v for k, v in bias.items()} if isinstance(bias, Mapping) else bias
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
+        """Copy all but the user's own HTTP clients, which cannot be and stay shared."""
+        memo = {} if memo is None else memo
+        for client in (self.http_client, self.http_async_client):
+            memo[id(client)] = client
+        return super().__deepcopy__(memo)
+
+    def resolve(self, overrides: Mapping[str, Any] | None = None) -> Settings:
+        """Merge per-call keywords over the fields; None means not given.
+
+        An unknown keyword goes into the body as it is. Raises ConfigurationError.
+        """
+        known, unknown = _checked(overrides) if overrides else ({}, {})
+
+        def value(name: str) -> Any:
+            return known.get(name) if name in known else getattr(self, name)
+
+        parameters = {n: v for n in _ON_THE_WIRE if (v := value(n)) is not None}
+        if overrides:
+            body = {**(self.extra_body or {}), **known.get("extra_body", {}), **unknown}
+            parameters["extra_body"] = body
+        return Settings(
+            model=value("model"),
+            connection=Connection(
+                headers={**(value("default_headers") or {}), **known.get("extra_headers", {})},
+                **{name: value(name) for name in _TO_CONNECT},
+            ),
+            parameters=parameters,
+        )
+
+
+def _nearest(name: str, names: set[str]) -> str:
+    found = difflib.get_close_matches(name, names, n=1)
+    return (
+        f" Did you mean {found[0]!r}?"
+        if found
+        else " What the gateway takes and this class has no name for goes into extra_body."
+    )
+
+
+_TO_CONNECT = (
+    *("api_key", "base_url", "timeout", "deadline", "max_retries"),
+    *("http_client", "http_async_client"),
+)
+_ON_THE_WIRE = tuple(
+    name
+    for name in Parameters.model_fields
+    if name not in {*_TO_CONNECT, "model", "default_headers"}
+)
+
+
+class _PerCall(Parameters):
+    """What may be given per call: the fields, no longer required, and headers for this call."""
+
+    model: str = Field("-", min_length=1)
+    extra_headers: Headers | None = None
+
+
+def _checked(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split per-call keywords into validated known ones and unknown ones."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    unknown = {n: given.pop(n) for n in tuple(given) if n not in _PerCall.model_fields}
+    if not given:
+        return {}, unknown
+    try:
+        checked = _PerCall(**given)
+    except ValidationError as error:
+        raise ConfigurationError(_in_words(error)) from None
+    return {name: getattr(checked, name) for name in given}, unknown
+
+
+def _in_words(error: ValidationError) -> str:
+    """Return pydantic's findings as one line, without the values, which may be secret."""
+    return "; ".join(
+        f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()
+    )

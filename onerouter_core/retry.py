@@ -1,0 +1,122 @@
+"""When to ask again and how long to wait: one tenacity policy for both colours.
+
+This module knows errors and time. It does not know what is being retried, nor how it is sent.
+Use the policies in call form, `policy(...)(fn)` or `await apolicy(...)(fn)`: an iterated
+AsyncRetrying keeps its state on itself and mixes up concurrent calls.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from inspect import isawaitable
+from time import monotonic
+from typing import Any, TypeAlias
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from onerouter_core.errors import OneRouterError
+
+OnRetry: TypeAlias = Callable[[RetryCallState], Any]
+
+LONGEST_WAIT = 60.0
+"""Seconds. A server that asks for more is not asked again within the call."""
+
+_log = logging.getLogger("onerouter_core")
+_backoff = wait_random_exponential(multiplier=0.5, max=8)
+_fixed_wait: float | None = None
+
+
+@contextmanager
+def waiting(seconds: float) -> Iterator[None]:
+    """Make every wait this long instead, for tests of code that retries."""
+    global _fixed_wait  # noqa: PLW0603 -- a seam for tests: one value, put back at the end
+    before, _fixed_wait = _fixed_wait, seconds
+    try:
+        yield
+    finally:
+        _fixed_wait = before
+
+
+def policy(
+    max_retries: int, deadline: float | None = None, on_retry: OnRetry | None = None
+) -> Retrying:
+    """Return a retrying callable: at most `max_retries` + 1 tries, none begun after `deadline`.
+
+    `deadline` is a `time.monotonic()` value. `on_retry` is called before each wait.
+    """
+    return Retrying(**_arguments(max_retries, deadline, on_retry))
+
+
+def apolicy(
+    max_retries: int, deadline: float | None = None, on_retry: OnRetry | None = None
+) -> AsyncRetrying:
+    """Return the same policy for coroutine functions; `on_retry` may be one, too."""
+
+    async def before_sleep(state: RetryCallState) -> None:
+        _report(state)
+        if on_retry is not None and isawaitable(called := on_retry(state)):
+            await called
+
+    arguments = _arguments(max_retries, deadline, None)
+    return AsyncRetrying(**arguments | {"before_sleep": before_sleep})
+
+
+def _arguments(
+    max_retries: int, deadline: float | None, on_retry: OnRetry | None
+) -> dict[str, Any]:
+    def before_sleep(state: RetryCallState) -> None:
+        _report(state)
+        if on_retry is not None:
+            on_retry(state)
+
+    def no_time_left(state: RetryCallState) -> bool:
+        return deadline is not None and monotonic() + _wait(state) >= deadline
+
+    return {
+        "retry": retry_if_exception(_worth_it),
+        "stop": lambda state: stop_after_attempt(max_retries + 1)(state) or no_time_left(state),
+        "wait": _wait,
+        "before_sleep": before_sleep,
+        "reraise": True,
+    }
+
+
+def _worth_it(error: BaseException) -> bool:
+    """Tell whether asking again may help, and soon enough."""
+    return (
+        isinstance(error, OneRouterError)
+        and error.transient
+        and (error.retry_after or 0) <= LONGEST_WAIT
+    )
+
+
+def _wait(state: RetryCallState) -> float:
+    """Wait as long as the server says, else exponentially with full jitter."""
+    if _fixed_wait is not None:
+        return _fixed_wait
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, OneRouterError) else None
+    return _backoff(state) if asked is None else asked
+
+
+def _report(state: RetryCallState) -> None:
+    """Log a retry without a word of content."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, OneRouterError):
+        _log.info(
+            "retry attempt=%d wait=%.2f status=%s error=%s request_id=%s",
+            state.attempt_number,
+            state.upcoming_sleep,
+            error.status,
+            type(error).__name__,
+            error.request_id,
+        )

@@ -1,0 +1,216 @@
+"""The nouns: frozen values that both frameworks and the wire can speak of.
+
+This module knows no framework, no JSON key and no other module of ours. A value stands here only
+when both frameworks need it or the gateway sends it; everything else travels in `Reply.raw`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+Json: TypeAlias = Mapping[str, Any]
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheMark:
+    """A prompt-cache breakpoint after a part; `ttl` is "5m" or "1h", None is the gateway's own."""
+
+    ttl: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words."""
+
+    text: str
+    cache: CacheMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture: a URL (http or data), or base64 `data` with its `media_type`."""
+
+    url: str | None = None
+    data: str | None = None
+    media_type: str | None = None
+    detail: str | None = None
+    cache: CacheMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Sound: base64 `data` and its `format`, such as "wav" or "mp3"; `transcript` on answers."""
+
+    data: str
+    format: str
+    transcript: str | None = None
+    cache: CacheMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A film: a URL (http or data), or base64 `data` with its `media_type`."""
+
+    url: str | None = None
+    data: str | None = None
+    media_type: str | None = None
+    cache: CacheMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A document: a URL (http or data), or base64 `data` with its `media_type`."""
+
+    url: str | None = None
+    data: str | None = None
+    media_type: str | None = None
+    filename: str | None = None
+    cache: CacheMark | None = None
+
+
+Part: TypeAlias = Text | Image | Audio | Video | File
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call the model asks for: raw `arguments`, and `parsed`, or `error` saying why not."""
+
+    id: str
+    name: str
+    arguments: str = "{}"
+    parsed: Json | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    parts: tuple[Part, ...] = ()
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    reasoning: str | None = None
+    reasoning_details: tuple[Json, ...] = ()
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function the model may call; `parameters` is its JSON schema."""
+
+    name: str
+    description: str = ""
+    parameters: Json = field(default_factory=dict)
+    strict: bool | None = None
+    cache: CacheMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTool:
+    """The tool choice that forces one tool."""
+
+    name: str
+
+
+ToolChoice: TypeAlias = Literal["auto", "none", "required"] | NamedTool
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question to the gateway.
+
+    `parameters` holds the constructor and per-call fields that are set, by their public names; a
+    tool that is a plain mapping is one of the gateway's own and goes out as it is.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[Tool | Json, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parameters: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts; None where the gateway says nothing. The details are parts of the totals.
+
+    `raw` is the count as the gateway sent it.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    input_image_tokens: int | None = None
+    input_video_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    output_image_tokens: int | None = None
+    raw: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer; `raw` is the completion as the gateway sent it, or as a stream adds up.
+
+    `cost` is USD, after discount. `extra` holds what this version of the package has no name for.
+    `alternatives` are the other choices when `n` was above one.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    reasoning_details: tuple[Json, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    refusal: str | None = None
+    images: tuple[Image, ...] = ()
+    audio: Audio | None = None
+    annotations: tuple[Json, ...] = ()
+    logprobs: Json | None = None
+    finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    usage: Usage | None = None
+    cost: float | None = None
+    cost_details: Json | None = None
+    model: str | None = None
+    provider: str | None = None
+    id: str | None = None
+    request_id: str | None = None
+    created: int | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    attempts: int = 1
+    alternatives: tuple[Reply, ...] = ()
+    extra: Json = field(default_factory=dict)
+    raw: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallPiece:
+    """Part of a streamed call: `index` always, `id` and `name` on one piece each."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+class Piece(NamedTuple):
+    """What one event of a stream adds; the last piece of a stream is its only one with `end`.
+
+    `end` is the whole reply. A tuple, unlike its neighbours: one is made per token, and making a
+    frozen dataclass costs three times as much.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: tuple[ToolCallPiece, ...] = ()
+    images: tuple[Image, ...] = ()
+    logprobs: Json | None = None
+    end: Reply | None = None

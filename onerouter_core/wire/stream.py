@@ -1,0 +1,226 @@
+"""The bytes of a streamed reply to pieces, and one terminal piece.
+
+This module knows chunks. It adds them up into the completion that the gateway would have sent
+unstreamed and has `replies.decode` read that, so a streamed reply and a complete one cannot
+differ. What the gateway repeats (usage, cost, finish reason) leaves here once, at the end. A
+stream without finish reason and without [DONE] has no end: it raises, with what came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from onerouter_core.errors import IncompleteStreamError, MalformedReplyError
+from onerouter_core.values import Image, Json, Piece, Reply, ToolCallPiece
+from onerouter_core.wire.events import EventReader
+from onerouter_core.wire.failures import error_in
+from onerouter_core.wire.lenient import as_items, as_mapping, as_text, parse
+from onerouter_core.wire.names import Names
+from onerouter_core.wire.replies import (
+    MESSAGE_KEYS,
+    decode,
+    partial_reply,
+    read_content,
+    read_images,
+    read_reasoning,
+)
+from onerouter_core.wire.tool_calls import ToolCalls
+
+_PLAIN = {"role", "content", "reasoning", "reasoning_content", "tool_calls"}
+_FRAGMENTS = {"reasoning.text": "text", "reasoning.summary": "summary"}
+
+
+def decode_body(body: bytes, names: Names, headers: Mapping[str, str]) -> Reply:
+    """Return the answer in a whole body; some servers send a stream though none was asked for."""
+    if body.lstrip().startswith((b"data:", b":")):
+        decoder = StreamDecoder(names, headers)
+        ends = [piece.end for piece in (*decoder.feed(body), *decoder.finish())]
+        return next(end for end in ends if end is not None)
+    try:
+        completion = parse(body)
+    except ValueError:
+        completion = body.decode("utf-8", "replace")
+    return decode(completion, names, headers)
+
+
+class StreamDecoder:
+    """Feed it bytes, take pieces; `finish` gives the terminal one. `done` after [DONE]."""
+
+    def __init__(self, names: Names, headers: Mapping[str, str]) -> None:
+        """Begin a reply; `headers` are the response's, lower case."""
+        self.done = False
+        self.events = 0
+        self._names = names
+        self._headers = headers
+        self._reader = EventReader()
+        self._before: list[bytes] = []  # what came before the first event, if one ever comes
+        self._root: dict[str, Any] = {}
+        self._choice: dict[str, Any] = {}
+        self._message: dict[str, Any] = {}
+        self._texts: list[str] = []
+        self._reasoning: list[str] = []
+        self._details: list[dict[str, Any]] = []
+        self._images: list[Json] = []
+        self._calls = ToolCalls(names)
+
+    def feed(self, chunk: bytes) -> Iterator[Piece]:
+        """Yield what each whole event adds; raise the error that one states."""
+        if not self.events:
+            self._before.append(chunk)
+        for data in self._reader.feed(chunk):
+            yield from self._event(data)
+
+    def finish(self) -> Iterator[Piece]:
+        """Yield the end, when no more bytes come; raise IncompleteStreamError if it is none."""
+        try:
+            for data in self._reader.finish():
+                yield from self._event(data)
+        except MalformedReplyError:
+            pass  # half an event: the stream was cut there, which the next lines find out
+        body = b"".join(self._before).strip()
+        if not self.events and body and not body.startswith(b":"):
+            yield from _whole(decode_body(body, self._names, self._headers))
+            return
+        if not self.done and not self._choice.get("finish_reason"):
+            raise IncompleteStreamError("The stream ended before the answer did.", **self._facts())
+        invented = self._calls.finish(self._root.get("id"))
+        end = decode(self._completion(), self._names, self._headers)
+        yield Piece(tool_calls=invented, end=end)
+
+    def partial(self) -> Reply:
+        """Return what came so far."""
+        return partial_reply(self._completion(), self._names, self._headers)
+
+    def _facts(self) -> dict[str, Any]:
+        so_far = self.partial()
+        return {
+            "partial": so_far,
+            "model": so_far.model,
+            "provider": so_far.provider,
+            "request_id": so_far.request_id,
+            "generation_id": so_far.id,
+        }
+
+    def _event(self, data: bytes) -> Iterator[Piece]:
+        """Take the data of one event."""
+        if self.done or not data.strip():
+            return
+        if data.strip() == b"[DONE]":
+            self.done = True
+            return
+        self.events += 1
+        self._before.clear()
+        try:
+            event = parse(data)
+        except ValueError as reason:
+            raise MalformedReplyError(
+                f"The stream holds an event that is not JSON ({reason}).", **self._facts()
+            ) from None
+        if isinstance(event, Mapping):
+            piece = self._add(event)
+            if any(piece):
+                yield piece
+
+    def _add(self, event: Json) -> Piece:
+        for key, value in event.items():
+            if value is not None and value != "" and key != "choices":
+                self._root[key] = value
+        choices = [c for c in as_items(event.get("choices")) if c.get("index") in (0, None)]
+        piece = self._add_choice(choices[0]) if choices else Piece()
+        if event.get("error"):
+            raise error_in(event, headers=self._headers, partial=self.partial())
+        return piece
+
+    def _add_choice(self, choice: Json) -> Piece:
+        for key, value in choice.items():
+            if value is not None and key not in ("delta", "index", "logprobs"):
+                self._choice[key] = value
+        logprobs = as_mapping(choice.get("logprobs"))
+        _extend(self._choice.setdefault("logprobs", {}) if logprobs else {}, logprobs)
+        return self._add_delta(as_mapping(choice.get("delta")), logprobs or None)
+
+    def _add_delta(self, delta: Json, logprobs: Json | None) -> Piece:
+        text, images = read_content(delta.get("content"))
+        if text:
+            self._texts.append(text)
+        reasoning = read_reasoning(delta)
+        if reasoning:
+            self._reasoning.append(reasoning)
+        calls: tuple[ToolCallPiece, ...] = ()
+        if "tool_calls" in delta:
+            calls = self._calls.feed(delta["tool_calls"])
+        images += self._add_rarities(delta, images)
+        return Piece(text, reasoning, calls, images, logprobs)
+
+    def _add_rarities(self, delta: Json, in_content: tuple[Image, ...]) -> tuple[Image, ...]:
+        """Take what most deltas do not have; return the images that stand beside the content."""
+        if delta.keys() <= _PLAIN and not in_content:
+            return ()
+        for detail in as_items(delta.get("reasoning_details")):
+            self._add_detail(detail)
+        self._images += ({"image_url": {"url": image.url}} for image in in_content)
+        self._images += as_items(delta.get("images"))
+        _extend(self._message, {"annotations": delta.get("annotations") or []})
+        if refusal := as_text(delta.get("refusal")):
+            self._message["refusal"] = self._message.get("refusal", "") + refusal
+        if audio := as_mapping(delta.get("audio")):
+            _concatenate(self._message.setdefault("audio", {}), audio)
+        self._message.update(
+            (key, value)
+            for key, value in delta.items()
+            if key not in MESSAGE_KEYS and value is not None
+        )
+        return read_images(delta)
+
+    def _add_detail(self, detail: Json) -> None:
+        """Join the fragments of one reasoning text; keep encrypted items as they are."""
+        last = self._details[-1] if self._details else {}
+        key = _FRAGMENTS.get(str(detail.get("type")))
+        if key and all(last.get(same) == detail.get(same) for same in ("type", "index")):
+            text = (last.get(key) or "") + (detail.get(key) or "")
+            last.update({name: value for name, value in detail.items() if value is not None})
+            last[key] = text
+        else:
+            self._details.append(dict(detail))
+
+    def _completion(self) -> dict[str, Any]:
+        """Return the completion that the chunks add up to."""
+        message = {
+            "role": "assistant",
+            "content": "".join(self._texts) or None,
+            "reasoning": "".join(self._reasoning) or None,
+            "reasoning_details": self._details or None,
+            "tool_calls": self._calls.to_message() or None,
+            "images": self._images or None,
+            **self._message,
+        }
+        message = {key: value for key, value in message.items() if value is not None}
+        choice = {"index": 0, "message": message, **self._choice}
+        return {**self._root, "object": "chat.completion", "choices": [choice]}
+
+
+def _whole(reply: Reply) -> Iterator[Piece]:
+    """Yield the pieces of a reply that came in one: some servers do not stream when asked to."""
+    calls = (
+        ToolCallPiece(index, call.id, call.name, call.arguments)
+        for index, call in enumerate(reply.tool_calls)
+    )
+    yield Piece(reply.text, reply.reasoning, tuple(calls), reply.images, reply.logprobs)
+    yield Piece(end=reply)
+
+
+def _extend(total: dict[str, Any], lists: Json) -> None:
+    """Add the items of each list to the list of the same name."""
+    for key, items in lists.items():
+        if isinstance(items, list) and items:
+            total[key] = [*total.get(key, []), *items]
+
+
+def _concatenate(total: dict[str, Any], strings: Json) -> None:
+    """Add base64 data and transcript to what came before; other fields are facts, not fragments."""
+    for key, value in strings.items():
+        if key in ("data", "transcript") and isinstance(value, str):
+            total[key] = total.get(key, "") + value
+        elif value is not None:
+            total[key] = value
