@@ -115,7 +115,7 @@ def _report(state: RetryCallState) -> None:
         _log.info(
             "retry attempt=%d wait=%.2f status=%s error=%s request_id=%s",
             state.attempt_number,
-            state.upcoming_sleep,
+            state.next_action.sleep if state.next_action else 0,
             error.status,
             type(error).__name__,
             error.request_id,

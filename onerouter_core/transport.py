@@ -289,7 +289,7 @@ def in_our_words(error: Exception) -> OneRouterError:
         return error
     first = _first_cause(error)
     name = type(first).__name__
-    what = f"{name}: {first}" if str(first) else name
+    what = " ".join(f"{name}: {first}".split()).removesuffix(":")
     if isinstance(first, TypeError | UnicodeEncodeError):
         return ConfigurationError(f"The request cannot be written as JSON: {what}")
     if "Timeout" in name:

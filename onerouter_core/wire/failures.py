@@ -26,6 +26,8 @@ def error_in(
     partial: Reply | None = None,
 ) -> OneRouterError:
     """Return the error a body states; under a good status a body that states none is malformed."""
+    if isinstance(body, str):
+        body = _read(body)
     root, headers = as_mapping(body), headers or {}
     error = root.get("error") or ("choices" not in root and root.get("message") and root)
     facts = as_mapping(error)
@@ -45,6 +47,14 @@ def error_in(
         retry_after=retry_after(headers, message),
         partial=partial,
     )
+
+
+def _read(body: str) -> Any:
+    """Return the JSON in a body, or the body."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return body
 
 
 def _request_id(headers: Mapping[str, str], message: str, root: Json) -> str | None:

@@ -1,0 +1,36 @@
+"""What all tests share: a simulator, a clean environment, no waiting between retries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from onerouter_core.retry import waiting
+from onerouter_simulator import Simulator
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Simulator]:
+    """Run one simulator for the whole session."""
+    with Simulator() as running:
+        yield running
+
+
+@pytest.fixture
+def sim(simulator: Simulator) -> Iterator[Simulator]:
+    """Hand out the simulator with nothing recorded and nothing scripted."""
+    simulator.clear()
+    yield simulator
+    simulator.clear()
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take every variable out that a developer's shell may hold; do not wait between retries."""
+    for name in tuple(os.environ):
+        if name.startswith(("OPENAI_", "ONEROUTER_", "INFRON_", "LANGSMITH_", "LANGCHAIN_")):
+            monkeypatch.delenv(name)
+    with waiting(0):
+        yield
