@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic import model_validator as _model_validator
 
 from onerouter_core.errors import ConfigurationError
+from onerouter_core.values import JsonSchema
 from onerouter_core.version import __version__
 
 BASE_URL = "https://llm.onerouter.pro/v1"
@@ -196,7 +197,7 @@ class Parameters(BaseModel):
     logit_bias: dict[str, float] | None = Field(None, description="Token id to -100..100.")
     user: str | None = Field(None, description="Your end user's id.")
     parallel_tool_calls: bool | None = Field(None, description="Several calls in one answer.")
-    response_format: dict[str, Any] | None = Field(
+    response_format: dict[str, Any] | JsonSchema | str | None = Field(
         None, description="json_schema, json (legacy), json_object or text."
     )
     modalities: list[str] | None = Field(None, description='Answer in "text", "image", "audio".')

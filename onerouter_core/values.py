@@ -117,6 +117,16 @@ class NamedTool:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """The response format that asks for an object; `strict` needs a strict schema."""
+
+    name: str
+    schema: Json
+    strict: bool | None = None
+    description: str | None = None
+
+
 ToolChoice: TypeAlias = Literal["auto", "none", "required"] | NamedTool
 
 

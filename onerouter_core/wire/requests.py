@@ -7,17 +7,13 @@ docs on multimodal input, routing and reasoning). It knows no framework and send
 from __future__ import annotations
 
 import json
-import mimetypes
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
 from onerouter_core.errors import ConfigurationError, UnsupportedContentError
 from onerouter_core.values import (
-    Audio,
-    CacheMark,
-    File,
-    Image,
+    JsonSchema,
     Message,
     NamedTool,
     Part,
@@ -25,9 +21,10 @@ from onerouter_core.values import (
     Text,
     Tool,
     ToolCall,
-    Video,
+    ToolChoice,
 )
 from onerouter_core.wire.names import Names
+from onerouter_core.wire.parts import mark, read_mark, spell_part
 
 Body = dict[str, Any]
 
@@ -66,18 +63,26 @@ def _parameters(given: Mapping[str, Any]) -> Body:
     }
     if (effort := body.pop("reasoning_effort", None)) is not None:
         body["reasoning"] = {**body.get("reasoning", {}), "effort": effort}
-    if "response_format" in body:
-        _check_response_format(body["response_format"])
+    if (wanted := body.get("response_format")) is not None:
+        body["response_format"] = _response_format(wanted)
     return body
 
 
-def _check_response_format(wanted: Any) -> None:
+def _response_format(wanted: Any) -> Any:
     match wanted:
+        case JsonSchema():
+            facts = {"description": wanted.description, "strict": wanted.strict or None}
+            facts = {key: value for key, value in facts.items() if value is not None}
+            spelled = {"name": wanted.name, "schema": wanted.schema, **facts}
+            return _response_format({"type": "json_schema", "json_schema": spelled})
+        case str():
+            return _response_format({"type": wanted})
         case {"type": "json_schema", "json_schema": {"name": str(name), "schema": Mapping()}}:
-            if not name:
-                raise ConfigurationError("response_format: the json_schema needs a name.")
+            if name:
+                return wanted
+            raise ConfigurationError("response_format: the json_schema needs a name.")
         case {"type": "json" | "json_object" | "text"}:
-            pass
+            return wanted
         case _:
             raise ConfigurationError(
                 "response_format must be a json_schema with name and schema, json, json_object "
@@ -120,7 +125,41 @@ def _tool(tool: Tool | Mapping[str, Any], names: Names) -> Mapping[str, Any]:
     function["parameters"] = tool.parameters or {"type": "object", "properties": {}}
     if tool.strict:  # only when true: some upstreams refuse the very word
         function["strict"] = True
-    return _marked({"type": "function", "function": function}, tool.cache)
+    return mark({"type": "function", "function": function}, tool.cache)
+
+
+def read_tool(tool: Mapping[str, Any]) -> Tool | Mapping[str, Any]:
+    """Return the value of a tool that is spelled as the API takes it; the gateway's own stay."""
+    match tool:
+        case {"type": "function", "function": {"name": str(name)} as function}:
+            return Tool(
+                name,
+                function.get("description") or "",
+                function.get("parameters") or {},
+                function.get("strict"),
+                read_mark(tool),
+            )
+    return tool
+
+
+def read_tool_choice(choice: Any) -> ToolChoice | None:
+    """Return the value of a tool choice in any form that is in use; None is no choice."""
+    match choice:
+        case None | False:
+            return None
+        case "auto" | "none":
+            return choice  # type: ignore[return-value]
+        case True | "any" | "required":
+            return "required"
+        case {"type": "auto" | "none" | "any" as kind}:
+            return read_tool_choice(kind)
+        case {"type": "function", "function": {"name": str(name)}} | {"name": str(name)}:
+            return NamedTool(name)
+        case NamedTool():
+            return choice
+        case str():
+            return NamedTool(choice)
+    raise ConfigurationError(f"tool_choice must be auto, none, any or a tool, not {choice!r}.")
 
 
 def _tool_call(call: ToolCall, names: Names) -> Body:
@@ -182,7 +221,7 @@ def _tool_results(messages: list[Message], file_form: str) -> Iterator[Body]:
         content = _parts(texts, file_form)
         yield {"role": "tool", "tool_call_id": message.tool_call_id, "content": content}
     if media:
-        yield {"role": "user", "content": [_part(part, file_form) for part in media]}
+        yield {"role": "user", "content": [spell_part(part, file_form) for part in media]}
 
 
 def _content(message: Message, file_form: str) -> str | list[Body] | None:
@@ -206,53 +245,4 @@ def _parts(parts: tuple[Part, ...], file_form: str) -> str | list[Body]:
         case (Text(text=text, cache=None),):
             return text
         case _:
-            return [_part(part, file_form) for part in parts]
-
-
-def _part(part: Part, file_form: str) -> Body:
-    match part:
-        case Text():
-            body: Body = {"type": "text", "text": part.text}
-        case Image():
-            detail = {} if part.detail is None else {"detail": part.detail}
-            body = {"type": "image_url", "image_url": {"url": _url(part), **detail}}
-        case Audio():
-            audio = {"data": part.data, "format": part.format}
-            body = {"type": "input_audio", "input_audio": audio}
-        case Video():
-            body = {"type": "video_url", "video_url": {"url": _url(part)}}
-        case File():
-            body = {"type": "file", "file": _file(part, file_form)}
-        case _:
-            raise UnsupportedContentError(f"The API has no part for {part!r}.")
-    return _marked(body, part.cache)
-
-
-def _file(part: File, file_form: str) -> Body:
-    """Spell a document; only OpenRouter's form takes a URL."""
-    if part.url is None and file_form == "data":
-        _url(part)  # raises if there is nothing to send
-        return {"data": part.data, "media_type": part.media_type, "filename": _filename(part)}
-    return {"filename": _filename(part), "file_data": _url(part)}
-
-
-def _filename(part: File) -> str:
-    if part.filename:
-        return part.filename
-    return "document" + (mimetypes.guess_extension(part.media_type or "application/pdf") or "")
-
-
-def _url(part: Image | Video | File) -> str:
-    if part.url is not None:
-        return part.url
-    if part.data is None or part.media_type is None:
-        kind = type(part).__name__
-        raise UnsupportedContentError(f"{kind} needs a url, or data with its media_type.")
-    return f"data:{part.media_type};base64,{part.data}"
-
-
-def _marked(body: Body, mark: CacheMark | None) -> Body:
-    if mark is not None:
-        ttl = {} if mark.ttl is None else {"ttl": mark.ttl}
-        body["cache_control"] = {"type": "ephemeral", **ttl}
-    return body
+            return [spell_part(part, file_form) for part in parts]
