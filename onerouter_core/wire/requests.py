@@ -142,23 +142,28 @@ def read_tool(tool: Mapping[str, Any]) -> Tool | Mapping[str, Any]:
     return tool
 
 
+_CHOICES: dict[str | bool | None, ToolChoice | None] = {
+    None: None,
+    False: None,
+    "auto": "auto",
+    "none": "none",
+    True: "required",
+    "any": "required",
+    "required": "required",
+}
+
+
 def read_tool_choice(choice: Any) -> ToolChoice | None:
     """Return the value of a tool choice in any form that is in use; None is no choice."""
     match choice:
-        case None | False:
-            return None
-        case "auto" | "none":
-            return choice  # type: ignore[return-value]
-        case True | "any" | "required":
-            return "required"
+        case str() | bool() | None:
+            return _CHOICES[choice] if choice in _CHOICES else NamedTool(str(choice))
         case {"type": "auto" | "none" | "any" as kind}:
-            return read_tool_choice(kind)
+            return _CHOICES[kind]
         case {"type": "function", "function": {"name": str(name)}} | {"name": str(name)}:
             return NamedTool(name)
         case NamedTool():
             return choice
-        case str():
-            return NamedTool(choice)
     raise ConfigurationError(f"tool_choice must be auto, none, any or a tool, not {choice!r}.")
 
 
