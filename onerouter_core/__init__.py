@@ -2,6 +2,7 @@
 
 from onerouter_core.errors import OneRouterError
 from onerouter_core.gateway import Gateway, awarm_up, warm_up
+from onerouter_core.model import GatewayModel
 from onerouter_core.parameters import (
     Connection,
     FallbackRules,
@@ -38,6 +39,7 @@ __all__ = [
     "FallbackRules",
     "File",
     "Gateway",
+    "GatewayModel",
     "Image",
     "JsonSchema",
     "Message",

@@ -259,3 +259,13 @@ def redact(text: str, secret: str | None) -> str:
 
 MIN_SECRET = 6
 """A shorter "key" is a placeholder such as "x"; cutting it out would only garble messages."""
+
+
+def findings(error: Exception) -> str:
+    """Return what an error found, on one line; of pydantic's no values, which may be secret."""
+    if not hasattr(error, "errors"):
+        return " ".join(str(error).split())
+    return "; ".join(
+        ": ".join(filter(None, (".".join(map(str, found["loc"])), found["msg"])))
+        for found in error.errors()
+    )

@@ -65,10 +65,12 @@ class _Call:
 
     def outgoing(self, key: str | None) -> Outgoing:
         """Return the next request, begun now."""
-        self.attempts += 1
-        self.key = key
+        self.key = key = key and key.strip()  # a key read from a file ends in a newline
         if self.body is not None and not key:
             raise ConfigurationError("There is no API key: give api_key or set ONEROUTER_API_KEY.")
+        if key and not (key.isascii() and key.isprintable()):  # an HTTP library would quote it
+            raise ConfigurationError("The API key holds a character that no header can carry.")
+        self.attempts += 1
         self.quiet_since = monotonic()
         bounds = [self.connection.timeout, self.ends and self.ends - self.quiet_since]
         bound = min((seconds for seconds in bounds if seconds is not None), default=None)

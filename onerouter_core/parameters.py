@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic import model_validator as _model_validator
 
-from onerouter_core.errors import ConfigurationError
+from onerouter_core.errors import ConfigurationError, findings
 from onerouter_core.values import JsonSchema
 from onerouter_core.version import __version__
 
@@ -166,7 +166,9 @@ class Parameters(BaseModel):
         "Env: ONEROUTER_API_KEY, then INFRON_API_KEY.",
     )
     base_url: str = Field(
-        default_factory=_base_url_from_env, description="Gateway. Env: ONEROUTER_BASE_URL."
+        default_factory=_base_url_from_env,
+        validate_default=True,
+        description="Gateway. Env: ONEROUTER_BASE_URL.",
     )
     timeout: float | None = Field(
         600.0, gt=0, description="Seconds to connect, to the first event, between data events."
@@ -297,6 +299,7 @@ class _PerCall(Parameters):
     """What may be given per call: the fields, no longer required, and headers for this call."""
 
     model: str = Field("-", min_length=1)
+    base_url: str = BASE_URL
     extra_headers: Headers | None = None
 
 
@@ -309,12 +312,5 @@ def _checked(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
     try:
         checked = _PerCall(**given)
     except ValidationError as error:
-        raise ConfigurationError(_in_words(error)) from None
+        raise ConfigurationError(findings(error)) from None
     return {name: getattr(checked, name) for name in given}, unknown
-
-
-def _in_words(error: ValidationError) -> str:
-    """Return pydantic's findings as one line, without the values, which may be secret."""
-    return "; ".join(
-        f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()
-    )

@@ -79,7 +79,7 @@ def _arguments(
             on_retry(state)
 
     def no_time_left(state: RetryCallState) -> bool:
-        return deadline is not None and monotonic() + _wait(state) >= deadline
+        return deadline is not None and monotonic() + state.upcoming_sleep >= deadline
 
     return {
         "retry": retry_if_exception(_worth_it),

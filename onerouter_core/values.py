@@ -202,6 +202,27 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Citation:
+    """A page that an answer cites, and which of the answer's characters rest on it."""
+
+    url: str
+    title: str
+    text: str = ""
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token, its log probability, and the tokens that might have stood in its place."""
+
+    token: str
+    logprob: float
+    data: tuple[int, ...] = ()
+    others: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCallPiece:
     """Part of a streamed call: `index` always, `id` and `name` on one piece each."""
 

@@ -7,7 +7,7 @@ docs on multimodal input, routing and reasoning). It knows no framework and send
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -101,22 +101,28 @@ def _tool_names(request: Request) -> Iterator[str]:
 def _tools(request: Request, names: Names) -> Body:
     """Spell tools and tool choice; without tools neither is sent."""
     choice = request.tool_choice
+    check_tool_choice(choice, request.tools)
     if not request.tools:
-        if choice in (None, "auto", "none"):
-            return {}
-        raise ConfigurationError(f"tool_choice {choice!r} needs tools; none were given.")
-    body: Body = {"tools": [_tool(tool, names) for tool in request.tools]}
+        return {}
+    body: Body = {"tools": [spell_tool(tool, names) for tool in request.tools]}
     if isinstance(choice, NamedTool):
-        known = [tool.name for tool in request.tools if isinstance(tool, Tool)]
-        if choice.name not in known:
-            raise ConfigurationError(f"tool_choice names no tool: {choice.name!r} of {known}.")
         body["tool_choice"] = {"type": "function", "function": {"name": names.out(choice.name)}}
     elif choice is not None:
         body["tool_choice"] = choice
     return body
 
 
-def _tool(tool: Tool | Mapping[str, Any], names: Names) -> Mapping[str, Any]:
+def check_tool_choice(choice: ToolChoice | None, tools: Sequence[Tool | Mapping[str, Any]]) -> None:
+    """Raise ConfigurationError if the choice cannot be met."""
+    if not tools and choice not in (None, "auto", "none"):
+        raise ConfigurationError(f"tool_choice {choice!r} needs tools; none were given.")
+    known = [tool.name for tool in tools if isinstance(tool, Tool)]
+    if isinstance(choice, NamedTool) and choice.name not in known:
+        raise ConfigurationError(f"tool_choice names no tool: {choice.name!r} of {known}.")
+
+
+def spell_tool(tool: Tool | Mapping[str, Any], names: Names) -> Mapping[str, Any]:
+    """Return a tool as the API takes it; one of the gateway's own is so already."""
     if not isinstance(tool, Tool):
         return tool
     function: Body = {"name": names.out(tool.name)}

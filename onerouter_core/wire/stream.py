@@ -79,7 +79,7 @@ class StreamDecoder:
         except MalformedReplyError:
             pass  # half an event: the stream was cut there, which the next lines find out
         body = b"".join(self._before).strip()
-        if not self.events and body and not body.startswith(b":"):
+        if not (self.events or self.done) and body and not body.startswith((b":", b"data:")):
             yield from _whole(decode_body(body, self._names, self._headers))
             return
         if not self.done and not self._choice.get("finish_reason"):
@@ -123,9 +123,7 @@ class StreamDecoder:
                 yield piece
 
     def _add(self, event: Json) -> Piece:
-        for key, value in event.items():
-            if value is not None and value != "" and key != "choices":
-                self._root[key] = value
+        _learn(self._root, event, ("choices",))
         choices = [c for c in as_items(event.get("choices")) if c.get("index") in (0, None)]
         piece = self._add_choice(choices[0]) if choices else Piece()
         if event.get("error"):
@@ -133,12 +131,11 @@ class StreamDecoder:
         return piece
 
     def _add_choice(self, choice: Json) -> Piece:
-        for key, value in choice.items():
-            if value is not None and key not in ("delta", "index", "logprobs"):
-                self._choice[key] = value
+        _learn(self._choice, choice, ("delta", "message", "index", "logprobs"))
         logprobs = as_mapping(choice.get("logprobs"))
         _extend(self._choice.setdefault("logprobs", {}) if logprobs else {}, logprobs)
-        return self._add_delta(as_mapping(choice.get("delta")), logprobs or None)
+        delta = choice.get("delta", choice.get("message"))  # some call it so, in their only event
+        return self._add_delta(as_mapping(delta), logprobs or None)
 
     def _add_delta(self, delta: Json, logprobs: Json | None) -> Piece:
         text, images = read_content(delta.get("content"))
@@ -166,11 +163,7 @@ class StreamDecoder:
             self._message["refusal"] = self._message.get("refusal", "") + refusal
         if audio := as_mapping(delta.get("audio")):
             _concatenate(self._message.setdefault("audio", {}), audio)
-        self._message.update(
-            (key, value)
-            for key, value in delta.items()
-            if key not in MESSAGE_KEYS and value is not None
-        )
+        _learn(self._message, delta, MESSAGE_KEYS)
         return read_images(delta)
 
     def _add_detail(self, detail: Json) -> None:
@@ -178,7 +171,7 @@ class StreamDecoder:
         last = self._details[-1] if self._details else {}
         key = _FRAGMENTS.get(str(detail.get("type")))
         if key and all(last.get(same) == detail.get(same) for same in ("type", "index")):
-            text = (last.get(key) or "") + (detail.get(key) or "")
+            text = (as_text(last.get(key)) or "") + (as_text(detail.get(key)) or "")
             last.update({name: value for name, value in detail.items() if value is not None})
             last[key] = text
         else:
@@ -193,10 +186,9 @@ class StreamDecoder:
             "reasoning_details": self._details or None,
             "tool_calls": self._calls.to_message() or None,
             "images": self._images or None,
-            **self._message,
         }
         message = {key: value for key, value in message.items() if value is not None}
-        choice = {"index": 0, "message": message, **self._choice}
+        choice = {"index": 0, "message": message | self._message, **self._choice}
         return {**self._root, "object": "chat.completion", "choices": [choice]}
 
 
@@ -210,6 +202,13 @@ def _whole(reply: Reply) -> Iterator[Piece]:
     yield Piece(end=reply)
 
 
+def _learn(known: dict[str, Any], facts: Json, but: tuple[str, ...]) -> None:
+    """Take over what is said; a null or an empty string does not take back what was."""
+    for key, value in facts.items():
+        if key not in but and (key not in known or value not in (None, "")):
+            known[key] = value
+
+
 def _extend(total: dict[str, Any], lists: Json) -> None:
     """Add the items of each list to the list of the same name."""
     for key, items in lists.items():
@@ -221,6 +220,6 @@ def _concatenate(total: dict[str, Any], strings: Json) -> None:
     """Add base64 data and transcript to what came before; other fields are facts, not fragments."""
     for key, value in strings.items():
         if key in ("data", "transcript") and isinstance(value, str):
-            total[key] = total.get(key, "") + value
+            total[key] = (as_text(total.get(key)) or "") + value
         elif value is not None:
             total[key] = value

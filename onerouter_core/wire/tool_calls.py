@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from onerouter_core.values import Json, ToolCallPiece
-from onerouter_core.wire.lenient import as_items, as_mapping, as_text
+from onerouter_core.wire.lenient import as_count, as_items, as_mapping, as_text
 from onerouter_core.wire.names import Names
 from onerouter_core.wire.replies import arguments_text, invent_id
 
@@ -43,7 +43,7 @@ class ToolCalls:
         """Begin with none; `names` spells their names back."""
         self._names = names
         self._calls: list[_Call] = []
-        self._by_index: dict[Any, _Call] = {}
+        self._by_index: dict[int, _Call] = {}
 
     def feed(self, deltas: Any) -> tuple[ToolCallPiece, ...]:
         """Return what the deltas of one event add."""
@@ -67,7 +67,7 @@ class ToolCalls:
     def _piece(self, delta: Json) -> ToolCallPiece:
         function = as_mapping(delta.get("function"))
         call_id, name = as_text(delta.get("id")), as_text(function.get("name"))
-        call = self._find(delta.get("index"), call_id, name)
+        call = self._find(as_count(delta.get("index")), call_id, name)
         arguments = arguments_text(function.get("arguments"))
         if arguments:
             call.arguments.append(arguments)
@@ -78,7 +78,7 @@ class ToolCalls:
             call.index, new_id, self._names.back(new_name) if new_name else None, arguments
         )
 
-    def _find(self, index: Any, call_id: str | None, name: str | None) -> _Call:
+    def _find(self, index: int | None, call_id: str | None, name: str | None) -> _Call:
         """Return the call a delta belongs to; an id tells more than an index, which some reuse."""
         if index is None:
             call = self._without_index(call_id, name)

@@ -1,0 +1,13 @@
+"""ChatOneRouter: hundreds of models behind one OneRouter key, for LangChain."""
+
+try:
+    import langchain_core as _langchain_core  # noqa: F401 -- asked for here, to name the extra
+except ImportError as error:
+    raise ImportError(
+        'ChatOneRouter needs langchain-core: pip install "onerouter-integrations[langchain]"'
+    ) from error
+
+from langchain_onerouter.chat_models import ChatOneRouter
+from onerouter_core.version import __version__
+
+__all__ = ["ChatOneRouter", "__version__"]

@@ -1,0 +1,207 @@
+"""ChatOneRouter: fields and hooks.
+
+This module knows BaseChatModel. What a message, a reply or an error looks like, its neighbours
+know; what goes over the wire, only the core does. Sync and async hooks differ in the await alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import LangSmithParams, LanguageModelInput
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from pydantic import ConfigDict, Field, model_validator
+from typing_extensions import Self
+
+from langchain_onerouter.errors import in_langchain_words
+from langchain_onerouter.messages import PROVIDER, to_messages
+from langchain_onerouter.replies import to_chunks, to_result
+from langchain_onerouter.structured_output import Method, structured
+from langchain_onerouter.tools import check_choice, to_dicts
+from onerouter_core import Gateway, GatewayModel, Request, __version__
+from onerouter_core.retry import OnRetry
+from onerouter_core.wire.requests import encode, read_tool, read_tool_choice
+
+
+class ChatOneRouter(GatewayModel, BaseChatModel):
+    """Chat with any model behind a OneRouter key, at `base_url`.
+
+    >>> ChatOneRouter(model="deepseek/deepseek-v4-flash").invoke("Hello").content
+
+    Every field can be given per call as well: `llm.invoke("Hello", temperature=0)`. An answer's
+    tokens are in `usage_metadata`; its cost (USD), upstream and ids in `response_metadata`.
+    Raises the errors of `langchain_onerouter.errors`.
+    """
+
+    model_config = ConfigDict(
+        hide_input_in_errors=True, arbitrary_types_allowed=True, populate_by_name=True
+    )
+
+    stop: list[str] | str | None = Field(
+        None, alias="stop_sequences", description="Where to stop generating."
+    )
+    n: int | None = Field(None, ge=1, description="How many answers; only unstreamed.")
+    streaming: bool | None = Field(None, description="Stream also where `invoke` was called.")
+
+    # --- what LangChain asks about the model ---
+
+    @property
+    def _llm_type(self) -> str:
+        return "onerouter-chat"
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Where the key comes from when a serialised model is loaded."""
+        return {"api_key": "ONEROUTER_API_KEY"}
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        """Return what changes the answer: the cache key is made of it, and traces show it."""
+        settings = self.resolve({"n": self.n})
+        plain = {
+            name: value.to_dict() if hasattr(value, "to_dict") else value
+            for name, value in settings.parameters.items()
+        }
+        return {"model": self.model, "base_url": self.base_url, **plain}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        params["ls_provider"] = PROVIDER
+        if stop_now := stop or self.stop:
+            params["ls_stop"] = [stop_now] if isinstance(stop_now, str) else stop_now
+        return params
+
+    @model_validator(mode="after")
+    def _say_which_version(self) -> Self:
+        self._add_version("langchain-onerouter", __version__)
+        return self
+
+    # --- calls ---
+
+    def _prepare(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
+    ) -> tuple[Gateway, Request]:
+        """Return where to send a call and what to send; nothing is sent before all is checked."""
+        options = {"n": self.n, **given}
+        tools = options.pop("tools", None) or ()
+        choice = options.pop("tool_choice", None)
+        gateway, settings = self.open({**options, "stop": stop})
+        request = Request(
+            model=settings.model,
+            messages=to_messages(messages),
+            tools=tuple(read_tool(tool) for tool in tools),
+            tool_choice=read_tool_choice(choice),
+            parameters=settings.parameters,
+        )
+        return gateway, request
+
+    def preview(
+        self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Return the JSON body that `invoke` would send, and send nothing."""
+        with in_langchain_words():
+            _, request = self._prepare(self._convert_input(messages).to_messages(), stop, kwargs)
+            return encode(request)[0]
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with in_langchain_words():
+            gateway, request = self._prepare(messages, stop, kwargs)
+            return to_result(gateway.complete(request, _heard_by(run_manager)))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with in_langchain_words():
+            gateway, request = self._prepare(messages, stop, kwargs)
+            return to_result(await gateway.acomplete(request, _heard_by(run_manager)))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        with in_langchain_words():
+            gateway, request = self._prepare(messages, stop, kwargs)
+            with closing(gateway.stream(request, _heard_by(run_manager))) as pieces:
+                for piece in pieces:
+                    yield from to_chunks(piece)
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        with in_langchain_words():
+            gateway, request = self._prepare(messages, stop, kwargs)
+            stream = await gateway.astream(request, _heard_by(run_manager))
+            async with aclosing(stream) as pieces:
+                async for piece in pieces:
+                    for chunk in to_chunks(piece):
+                        yield chunk
+
+    # --- tools and structured output ---
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | bool | dict[str, Any] | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Return this model with tools to call.
+
+        `tool_choice` is "auto", "none", "any" (or "required", True), a tool's name, or the API's
+        own form; `strict` makes the models that can keep to the schemas do so. Any per-call
+        parameter can be bound with them.
+        """
+        with in_langchain_words():
+            dicts = to_dicts(tools, strict=strict)
+            check_choice(tool_choice, dicts)
+        bound = {"tools": dicts or None, "tool_choice": tool_choice, **kwargs}
+        return self.bind(**{name: value for name, value in bound.items() if value is not None})
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type | None = None,
+        *,
+        method: Method = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Return a runnable that answers with an object of the schema, or raises.
+
+        `schema` is a pydantic class, a TypedDict or a JSON schema; for `method="json_mode"` it may
+        be None. With `include_raw` the result is {"raw", "parsed", "parsing_error"}.
+        """
+        with in_langchain_words():
+            return structured(
+                self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs
+            )
+
+
+def _heard_by(run_manager: Any) -> OnRetry | None:
+    """Let LangChain's callbacks hear of retries."""
+    return None if run_manager is None else run_manager.on_retry

@@ -1,0 +1,201 @@
+"""LangChain's messages to ours.
+
+This module knows every shape of content that LangChain users write: strings, v0 and v1 standard
+blocks, Anthropic's blocks; the API's own parts it has the wire room read. It changes nothing it is
+given, and raises on what it does not know rather than leave it out.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast, get_args
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+
+from onerouter_core.errors import UnsupportedContentError
+from onerouter_core.values import (
+    Audio,
+    File,
+    Image,
+    Json,
+    Message,
+    Part,
+    Role,
+    Text,
+    ToolCall,
+    Video,
+)
+from onerouter_core.wire.parts import read_mark, read_part
+
+PROVIDER = "onerouter"
+"""What messages of ours say under `model_provider`; only their reasoning is sent back."""
+
+# What an assistant's content may hold beside its words: calls, which stand in `tool_calls` as well,
+# and thoughts, of which ours travel apart and others' are nobody else's business.
+_NOT_WORDS = {
+    *("tool_use", "tool_call", "tool_call_chunk", "invalid_tool_call", "input_json_delta"),
+    *("function_call", "thinking", "redacted_thinking", "reasoning", "reasoning_content"),
+    *("server_tool_call", "server_tool_call_chunk", "server_tool_result"),
+}
+
+
+def to_messages(messages: Sequence[BaseMessage]) -> tuple[Message, ...]:
+    """Return our messages; raise UnsupportedContentError on what the API cannot carry."""
+    return tuple(to_message(message) for message in messages)
+
+
+def to_message(message: BaseMessage) -> Message:
+    """Return one message of ours."""
+    if isinstance(message, AIMessage):
+        return _from_assistant(message)
+    role = _role(message)
+    call_id = message.tool_call_id if isinstance(message, ToolMessage) else None
+    name = None if role == "tool" else message.name
+    return Message(role, tuple(_parts(message, role)), name=name, tool_call_id=call_id)
+
+
+def _role(message: BaseMessage) -> Role:
+    match message:
+        case HumanMessage():
+            return "user"
+        case SystemMessage():
+            developer = message.additional_kwargs.get("__openai_role__") == "developer"
+            return "developer" if developer else "system"
+        case ToolMessage():
+            return "tool"
+        case ChatMessage(role=role) if role in get_args(Role):
+            return cast("Role", role)
+    raise UnsupportedContentError(f"The API has no role for the message {message!r}.")
+
+
+def _from_assistant(message: AIMessage) -> Message:
+    ours = message.response_metadata.get("model_provider") == PROVIDER
+    extras = message.additional_kwargs
+    return Message(
+        "assistant",
+        tuple(_parts(message, "assistant")),
+        name=message.name,
+        tool_calls=tuple(_tool_calls(message)),
+        reasoning=extras.get("reasoning_content") if ours else None,
+        reasoning_details=tuple(extras.get("reasoning_details", ()) if ours else ()),
+        refusal=extras.get("refusal"),
+    )
+
+
+def _tool_calls(message: AIMessage) -> Iterator[ToolCall]:
+    for call in message.tool_calls:
+        arguments = json.dumps(call["args"], ensure_ascii=False)
+        yield ToolCall(call["id"] or "", call["name"], arguments, parsed=call["args"])
+    for bad in message.invalid_tool_calls:
+        error = bad.get("error") or "The arguments are not a JSON object."
+        yield ToolCall(bad["id"] or "", bad["name"] or "", bad["args"] or "", error=error)
+
+
+def _parts(message: BaseMessage, role: Role) -> Iterator[Part]:
+    content = message.content
+    for block in [content] if isinstance(content, str) else content:
+        if isinstance(block, str):
+            if block:
+                yield Text(block)
+        elif not (role == "assistant" and _is_beside_the_words(block)):
+            yield _part(block, role)
+
+
+def _is_beside_the_words(block: Json) -> bool:
+    """Tell whether a block says what the message says elsewhere, or what is not to be sent."""
+    kind = block.get("type")
+    return kind in _NOT_WORDS or kind == "refusal"
+
+
+def _part(block: Json, role: Role) -> Part:
+    part = read_part(block) or _standard(block) or _anthropic(block)
+    if part is None:
+        raise UnsupportedContentError(
+            f"The API cannot carry the block {_named(block)} in a message of role {role!r}."
+        )
+    return part
+
+
+def _named(block: Json) -> str:
+    """Describe a block by its type and keys: its data may be large or secret."""
+    return f"{block.get('type')!r} with keys {sorted(block)}"
+
+
+def _standard(block: Json) -> Part | None:
+    """Read LangChain's own blocks, of both generations."""
+    where = {
+        "url": block.get("url"),
+        "data": block.get("base64") or block.get("data"),
+        "media_type": block.get("mime_type"),
+    }
+    cache = read_mark(block) or read_mark(_facts(block))
+    part: Part | None = None
+    match block.get("type"):
+        case "text-plain":
+            part = _plain_text(block, where)
+        case _ if where["url"] is None and where["data"] is None:
+            pass  # a block of these types without content is of another vendor
+        case "image":
+            part = Image(**where, detail=_facts(block).get("detail"), cache=cache)
+        case "video":
+            part = Video(**where, cache=cache)
+        case "file":
+            part = File(**where, filename=_filename(block), cache=cache)
+        case "audio" if where["data"] is not None:
+            form = (where["media_type"] or "audio/wav").partition("/")[2]
+            part = Audio(where["data"], _FORMATS.get(form, form), cache=cache)
+    return part
+
+
+_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "mp4": "m4a"}
+
+
+def _facts(block: Json) -> Json:
+    """Return what a block says beyond the standard: v1 has `extras` for it, v0 `metadata`."""
+    return {**(block.get("metadata") or {}), **(block.get("extras") or {})}
+
+
+def _filename(block: Json) -> str | None:
+    facts = {**_facts(block), **block}
+    return next((str(facts[key]) for key in ("filename", "name", "title") if facts.get(key)), None)
+
+
+def _plain_text(block: Json, where: dict[str, Any]) -> Part:
+    """Give a text file's words: every model reads words, few read the file."""
+    if where["url"] is not None:
+        return File(**where, filename=_filename(block))
+    words = block.get("text")
+    if words is None:
+        words = b64decode(where["data"]).decode("utf-8", "replace")
+    title = _filename(block)
+    return Text(f"{title}:\n{words}" if title else words)
+
+
+def _anthropic(block: Json) -> Part | None:
+    """Read Anthropic's images and documents."""
+    source = block.get("source")
+    if not isinstance(source, Mapping):
+        return None
+    cache = read_mark(block)
+    where = {
+        "url": source.get("url"),
+        "data": source.get("data"),
+        "media_type": source.get("media_type"),
+    }
+    match block["type"], source.get("type"):
+        case "image", "base64" | "url":
+            return Image(**where, cache=cache)
+        case "document", "base64" | "url":
+            return File(**where, filename=_filename(block), cache=cache)
+        case "document", "text":
+            return Text(str(source.get("data")), cache)
+    return None

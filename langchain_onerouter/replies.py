@@ -1,0 +1,193 @@
+"""Our replies and pieces to LangChain's messages and chunks.
+
+This module knows what LangChain's users and its merging code expect of a message: counts in
+`usage_metadata`, facts in `response_metadata`, and each fact on one chunk only, because adding
+chunks up adds their facts up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.tool import (
+    ToolCallChunk,
+    invalid_tool_call,
+    tool_call,
+    tool_call_chunk,
+)
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.utils.json import parse_partial_json
+
+from langchain_onerouter.messages import PROVIDER
+from onerouter_core.values import Image, Piece, Reply, Usage
+
+_FACTS = (
+    *("finish_reason", "native_finish_reason", "id", "provider", "request_id", "created"),
+    *("system_fingerprint", "service_tier", "cost", "cost_details"),
+)
+_NORMALIZED = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_call",
+    "function_call": "tool_call",
+    "content_filter": "content_filter",
+}
+
+
+def to_result(reply: Reply) -> ChatResult:
+    """Return the result of a call, with a generation for each choice."""
+    choices = (reply, *reply.alternatives)
+    return ChatResult(generations=[ChatGeneration(message=to_message(one)) for one in choices])
+
+
+def to_message(reply: Reply) -> AIMessage:
+    """Return a whole answer as a message."""
+    return AIMessage(
+        content=_content(reply.text, reply.images, reply),
+        additional_kwargs=_extras(reply, reasoning=True),
+        tool_calls=[
+            tool_call(name=call.name, args=dict(call.parsed), id=call.id)
+            for call in reply.tool_calls
+            if call.parsed is not None
+        ],
+        invalid_tool_calls=[
+            invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=call.error)
+            for call in reply.tool_calls
+            if call.parsed is None
+        ],
+        usage_metadata=to_usage(reply.usage) if reply.usage else None,
+        response_metadata=_metadata(reply)
+        | ({"logprobs": reply.logprobs} if reply.logprobs else {}),
+    )
+
+
+def to_chunks(piece: Piece) -> Iterator[ChatGenerationChunk]:
+    """Yield a piece as a chunk; the end is one more, with all there is to say of the reply."""
+    if piece.text or piece.reasoning or piece.tool_calls or piece.images:
+        yield ChatGenerationChunk(message=_chunk(piece))
+    if piece.end is not None:
+        if bad := _kept_invalid(piece.end):
+            yield ChatGenerationChunk(
+                message=AIMessageChunk(
+                    content="", tool_call_chunks=bad, response_metadata={"model_provider": PROVIDER}
+                )
+            )
+        yield ChatGenerationChunk(message=_last_chunk(piece.end))
+
+
+def _chunk(piece: Piece) -> AIMessageChunk:
+    return AIMessageChunk(
+        content=_content(piece.text, piece.images),
+        additional_kwargs={"reasoning_content": piece.reasoning} if piece.reasoning else {},
+        tool_call_chunks=[
+            tool_call_chunk(name=part.name, args=part.arguments, id=part.id, index=part.index)
+            for part in piece.tool_calls
+        ],
+        response_metadata={"model_provider": PROVIDER} | _logprobs(piece),
+    )
+
+
+def _logprobs(said: Reply | Piece) -> dict[str, Any]:
+    return {"logprobs": said.logprobs} if said.logprobs else {}
+
+
+def _last_chunk(reply: Reply) -> AIMessageChunk:
+    return AIMessageChunk(
+        content=_content("", (), reply),
+        additional_kwargs=_extras(reply, reasoning=False),
+        usage_metadata=to_usage(reply.usage) if reply.usage else None,
+        response_metadata=_metadata(reply),
+        chunk_position="last",
+    )
+
+
+def _content(text: str, images: tuple[Image, ...], reply: Reply | None = None) -> Any:
+    """Return a string as long as there are only words: LangChain's users expect one."""
+    media: list[dict[str, Any]] = [_image(image) for image in images]
+    if reply is not None and reply.audio is not None:
+        kind = f"audio/{reply.audio.format}"
+        media.append({"type": "audio", "base64": reply.audio.data, "mime_type": kind})
+    if not media:
+        return text
+    return [{"type": "text", "text": text}, *media] if text else media
+
+
+def _image(image: Image) -> dict[str, Any]:
+    head, _, data = (image.url or "").partition(";base64,")
+    if head.startswith("data:") and data:
+        return {"type": "image", "base64": data, "mime_type": head.removeprefix("data:")}
+    return {"type": "image", "url": image.url}
+
+
+def _extras(reply: Reply, *, reasoning: bool) -> dict[str, Any]:
+    extras = {
+        "reasoning_content": reply.reasoning if reasoning else None,
+        "reasoning_details": list(reply.reasoning_details),
+        "refusal": reply.refusal,
+        "annotations": list(reply.annotations),
+    }
+    return {key: value for key, value in extras.items() if value}
+
+
+def _metadata(reply: Reply) -> dict[str, Any]:
+    facts = {name: getattr(reply, name) for name in _FACTS}
+    facts["model_name"] = reply.model
+    facts["normalized_finish_reason"] = _NORMALIZED.get(reply.finish_reason or "")
+    facts["token_usage"] = dict(reply.usage.raw) if reply.usage else None
+    known = {key: value for key, value in facts.items() if value is not None}
+    return {**reply.extra, **known, "model_provider": PROVIDER}
+
+
+def to_usage(usage: Usage) -> UsageMetadata:
+    """Return the counts under LangChain's names; what the gateway does not count is left out."""
+    inputs = {
+        "audio": usage.input_audio_tokens,
+        "cache_creation": usage.cache_write_tokens,
+        "cache_read": usage.cached_tokens,
+    }
+    outputs = {"audio": usage.output_audio_tokens, "reasoning": usage.reasoning_tokens}
+    counts = UsageMetadata(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        total_tokens=usage.total_tokens,
+    )
+    if known := {key: count for key, count in inputs.items() if count is not None}:
+        counts["input_token_details"] = InputTokenDetails(**known)  # type: ignore[typeddict-item]
+    if known := {key: count for key, count in outputs.items() if count is not None}:
+        counts["output_token_details"] = OutputTokenDetails(**known)  # type: ignore[typeddict-item]
+    return counts
+
+
+# --- invalid calls stay invalid ---
+
+_BREAKERS = ("]", "}", '"]', '"}', '\\"]', '\\"}')
+
+
+def _kept_invalid(reply: Reply) -> list[ToolCallChunk]:
+    """Return the pieces that keep invalid calls invalid when LangChain adds the chunks up.
+
+    It reads arguments leniently then: a call that was cut would turn into one that can be run.
+    """
+    return [
+        tool_call_chunk(name=None, id=None, index=index, args=breaker)
+        for index, call in enumerate(reply.tool_calls)
+        if call.parsed is None and (breaker := _breaker(call.arguments))
+    ]
+
+
+def _breaker(arguments: str) -> str:
+    """Return what makes these arguments unreadable: a bracket that closes what is not open."""
+    return next(
+        (end for end in ("", *_BREAKERS) if not _can_be_mended(arguments + end)), _BREAKERS[0]
+    )
+
+
+def _can_be_mended(arguments: str) -> bool:
+    """Tell whether LangChain would make an object of these; it takes none at all for one."""
+    try:
+        return not arguments or isinstance(parse_partial_json(arguments), dict)
+    except ValueError:
+        return False
