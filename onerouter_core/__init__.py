@@ -1,5 +1,6 @@
 """What ChatOneRouter and OneRouterLLM share: a OneRouter gateway, and the values it speaks in."""
 
+from onerouter_core.costs import Entry, Ledger
 from onerouter_core.errors import OneRouterError
 from onerouter_core.gateway import Gateway, awarm_up, warm_up
 from onerouter_core.model import GatewayModel
@@ -36,12 +37,14 @@ __all__ = [
     "CacheMark",
     "Clients",
     "Connection",
+    "Entry",
     "FallbackRules",
     "File",
     "Gateway",
     "GatewayModel",
     "Image",
     "JsonSchema",
+    "Ledger",
     "Message",
     "NamedTool",
     "OneRouterError",

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from typing_extensions import Self
 
+from onerouter_core.costs import Entry
 from onerouter_core.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -61,7 +62,11 @@ class _Call:
         self.key: str | None = None
         self.attempts = 0
         self.ends = monotonic() + connection.deadline if connection.deadline else None
-        self.quiet_since = 0.0  # when the last data event came, or the request went out
+        self.begun = 0.0  # when the last request went out
+        self.quiet_since = 0.0  # when the last data event came, or that request went out
+        self.first_at: float | None = None  # when a stream's first piece came
+        if request is not None and connection.ledger is not None:
+            connection.ledger.check()
 
     def outgoing(self, key: str | None) -> Outgoing:
         """Return the next request, begun now."""
@@ -71,8 +76,8 @@ class _Call:
         if key and not (key.isascii() and key.isprintable()):  # an HTTP library would quote it
             raise ConfigurationError("The API key holds a character that no header can carry.")
         self.attempts += 1
-        self.quiet_since = monotonic()
-        bounds = [self.connection.timeout, self.ends and self.ends - self.quiet_since]
+        self.begun = self.quiet_since = monotonic()
+        bounds = [self.connection.timeout, self.ends and self.ends - self.begun]
         bound = min((seconds for seconds in bounds if seconds is not None), default=None)
         headers = {"authorization": f"Bearer {key}"} if key else {}
         headers |= {name.lower(): value for name, value in self.connection.headers.items()}
@@ -87,6 +92,15 @@ class _Call:
         timeout = self.connection.timeout
         if timeout is not None and now - self.quiet_since >= timeout:
             raise APITimeoutError(f"Nothing but keep-alives for {timeout} s.")
+
+    def booked(self, reply: Reply) -> Reply:
+        """Return the reply, which now knows how many requests it took, and book what it cost."""
+        if self.attempts > 1:
+            reply = replace(reply, attempts=self.attempts)
+        if self.connection.ledger is not None:
+            first_token = None if self.first_at is None else self.first_at - self.begun
+            self.connection.ledger.book(Entry.of(reply, monotonic() - self.begun, first_token))
+        return reply
 
     @contextmanager
     def in_our_words(self, decoder: StreamDecoder | None = None) -> Iterator[None]:
@@ -142,7 +156,7 @@ class Gateway:
         reply: Reply = policy(self.connection.max_retries, call.ends, on_retry)(
             self._complete_once, call
         )
-        return reply if call.attempts == 1 else replace(reply, attempts=call.attempts)
+        return call.booked(reply)
 
     async def acomplete(self, request: Request, on_retry: OnRetry | None = None) -> Reply:
         """Return the whole answer; raise OneRouterError."""
@@ -150,7 +164,7 @@ class Gateway:
         reply: Reply = await apolicy(self.connection.max_retries, call.ends, on_retry)(
             self._acomplete_once, call
         )
-        return reply if call.attempts == 1 else replace(reply, attempts=call.attempts)
+        return call.booked(reply)
 
     def _complete_once(self, call: _Call) -> Reply:
         with call.in_our_words():
@@ -199,11 +213,15 @@ class Gateway:
 
     def _begin(self, call: _Call) -> tuple[Piece, Pieces]:
         pieces = self._pieces(call)
-        return next(pieces), pieces
+        first = next(pieces)
+        call.first_at = monotonic()
+        return first, pieces
 
     async def _abegin(self, call: _Call) -> tuple[Piece, AsyncPieces]:
         pieces = self._apieces(call)
-        return await anext(pieces), pieces
+        first = await anext(pieces)
+        call.first_at = monotonic()
+        return first, pieces
 
     def _pieces(self, call: _Call) -> Pieces:
         with call.in_our_words():
@@ -286,12 +304,12 @@ class Gateway:
 
 
 def _ended(decoder: StreamDecoder, call: _Call) -> Pieces:
-    """Yield the end of a stream, which knows how many requests it took."""
+    """Yield the end of a stream, and book it."""
     for piece in decoder.finish():
-        if piece.end is not None and call.attempts > 1:
-            yield piece._replace(end=replace(piece.end, attempts=call.attempts))
-        else:
+        if piece.end is None:
             yield piece
+        else:
+            yield piece._replace(end=call.booked(piece.end))
 
 
 def _resumed(first: Piece, rest: Pieces) -> Pieces:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic import model_validator as _model_validator
 
+from onerouter_core.costs import Ledger
 from onerouter_core.errors import ConfigurationError, findings
 from onerouter_core.values import JsonSchema
 from onerouter_core.version import __version__
@@ -123,6 +124,7 @@ class Connection:
     headers: Headers = field(default_factory=dict, repr=False)
     http_client: Any = field(default=None, repr=False)
     http_async_client: Any = field(default=None, repr=False)
+    ledger: Ledger | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,10 @@ class Parameters(BaseModel):
     )
     http_async_client: Any = Field(
         None, exclude=True, repr=False, description="Your httpx client for async calls."
+    )
+
+    ledger: Ledger | None = Field(
+        None, exclude=True, repr=False, description="Where costs are booked, and a budget kept."
     )
 
     temperature: float | None = Field(None, ge=0, le=2, description="0 to 2; None: the model's.")
@@ -286,7 +292,7 @@ def _nearest(name: str, names: set[str]) -> str:
 
 _TO_CONNECT = (
     *("api_key", "base_url", "timeout", "deadline", "max_retries"),
-    *("http_client", "http_async_client"),
+    *("http_client", "http_async_client", "ledger"),
 )
 _ON_THE_WIRE = tuple(
     name

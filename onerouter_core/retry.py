@@ -36,8 +36,8 @@ _fixed_wait: float | None = None
 
 
 @contextmanager
-def waiting(seconds: float) -> Iterator[None]:
-    """Make every wait this long instead, for tests of code that retries."""
+def waiting(seconds: float | None) -> Iterator[None]:
+    """Make every wait this long, for tests of code that retries; None is as in life."""
     global _fixed_wait  # noqa: PLW0603 -- a seam for tests: one value, put back at the end
     before, _fixed_wait = _fixed_wait, seconds
     try:
