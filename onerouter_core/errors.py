@@ -269,3 +269,16 @@ def findings(error: Exception) -> str:
         ": ".join(filter(None, (".".join(map(str, found["loc"])), found["msg"])))
         for found in error.errors()
     )
+
+
+_UNSUPPORTED = (
+    r"response.?format|json.?(schema|mode|object)|structured.?output|tool|function"
+    r"|not support|unsupported|unavailable"
+)
+
+
+def says_unsupported(error: OneRouterError) -> bool:
+    """Tell whether a request was refused for what the model cannot do, not for what was wrong."""
+    refused = isinstance(error, InvalidRequestError | ModelNotFoundError)
+    refused = refused and not isinstance(error, ContextOverflowError | ConfigurationError)
+    return refused and bool(re.search(_UNSUPPORTED, error.message, re.IGNORECASE))

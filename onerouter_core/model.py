@@ -17,6 +17,13 @@ from onerouter_core.parameters import Parameters, Settings
 from onerouter_core.transport import Clients
 
 
+class Learned(dict[str, Any]):
+    """What an instance has found out: no part of equality, so that use does not change it."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Learned)
+
+
 class GatewayModel(Parameters):
     """The fields of `Parameters`, and SDK clients that are made on first use."""
 

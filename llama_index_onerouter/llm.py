@@ -1,0 +1,292 @@
+"""OneRouterLLM: fields, metadata and hooks.
+
+This module knows FunctionCallingLLM. What a message, a response or a tool looks like, its
+neighbours know; what goes over the wire, only the core does. Sync and async differ in the await.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
+    LLMMetadata,
+    MessageRole,
+)
+from llama_index.core.chat_engine.types import AgentChatResponse
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.tools import BaseTool
+from pydantic import ConfigDict, Field, field_serializer
+
+from llama_index_onerouter.messages import to_messages
+from llama_index_onerouter.replies import (
+    ato_completions,
+    ato_responses,
+    to_completion,
+    to_completions,
+    to_response,
+    to_responses,
+)
+from llama_index_onerouter.structured_output import StructuredPrediction
+from llama_index_onerouter.tools import offer, to_selections, to_tool, unknown_tools_reported
+from onerouter_core import Gateway, GatewayModel, Request
+from onerouter_core.wire.requests import encode, read_tool_choice
+
+_CONTEXT_WINDOW = 128_000
+_SECRET = {"api_key", "default_headers", "extra_headers"}
+
+
+class OneRouterLLM(GatewayModel, StructuredPrediction):
+    """Any model behind a OneRouter key, at `base_url`.
+
+    >>> OneRouterLLM(model="deepseek/deepseek-v4-flash").complete("Hello").text
+
+    Every field can be given per call as well: `llm.chat(messages, temperature=0)`. Tokens, cost
+    (USD), finish reason, upstream and ids are in a response's `additional_kwargs`, on the last
+    item of a stream, too. Raises the errors of `onerouter_core.errors`.
+    """
+
+    model_config = ConfigDict(
+        hide_input_in_errors=True, arbitrary_types_allowed=True, populate_by_name=True
+    )
+
+    context_window: int | None = Field(
+        None, gt=0, description="Tokens the model can take in and give out; None: 128,000."
+    )
+    additional_kwargs: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="Keywords for every call; the call's win."
+    )
+
+    # --- what LlamaIndex asks about the model ---
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name that serialised models go by."""
+        return "OneRouterLLM"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """Return what prompts and memories are cut to; it looks nothing up and never raises."""
+        window = self.context_window or _CONTEXT_WINDOW
+        return LLMMetadata(
+            context_window=window,
+            # LlamaIndex takes this off the window; what is left must have room for a prompt.
+            num_output=min(self.max_tokens, window // 2) if self.max_tokens else -1,
+            is_chat_model=True,
+            is_function_calling_model=True,
+            model_name=self.model,
+        )
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return what traces show of the model: nothing secret."""
+        shown = ("model", "temperature", "top_p", "max_tokens")
+        facts = {name: getattr(self, name) for name in shown}
+        return {
+            "class_name": self.class_name(),
+            **self.metadata.model_dump(),
+            **{name: fact for name, fact in facts.items() if fact is not None},
+        }
+
+    # --- chat ---
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Return the answer; raise OneRouterError."""
+        gateway, request = self._prepare(messages, kwargs)
+        return to_response(gateway.complete(request, self._retry), one_call=_one_call(request))
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Return the answer; raise OneRouterError."""
+        gateway, request = self._prepare(messages, kwargs)
+        reply = await gateway.acomplete(request, self._aretry)
+        return to_response(reply, one_call=_one_call(request))
+
+    @llm_chat_callback()
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        """Send now, and yield the answer as it grows."""
+        return self._stream(messages, kwargs)
+
+    @llm_chat_callback()
+    async def astream_chat(
+        self, messages: Sequence[ChatMessage], **kwargs: Any
+    ) -> ChatResponseAsyncGen:
+        """Send when awaited, and yield the answer as it grows."""
+        return await self._astream(messages, kwargs)
+
+    # --- completion ---
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        """Return the answer to a prompt; raise OneRouterError."""
+        gateway, request = self._prepare(self._asked_by(prompt, formatted=formatted), kwargs)
+        return to_completion(to_response(gateway.complete(request, self._retry)))
+
+    @llm_completion_callback()
+    async def acomplete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> CompletionResponse:
+        """Return the answer to a prompt; raise OneRouterError."""
+        gateway, request = self._prepare(self._asked_by(prompt, formatted=formatted), kwargs)
+        return to_completion(to_response(await gateway.acomplete(request, self._aretry)))
+
+    @llm_completion_callback()
+    def stream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> CompletionResponseGen:
+        """Send now, and yield the answer as it grows."""
+        return to_completions(self._stream(self._asked_by(prompt, formatted=formatted), kwargs))
+
+    @llm_completion_callback()
+    async def astream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> CompletionResponseAsyncGen:
+        """Send when awaited, and yield the answer as it grows."""
+        messages = self._asked_by(prompt, formatted=formatted)
+        return ato_completions(await self._astream(messages, kwargs))
+
+    # --- what all of them share ---
+
+    def preview(self, messages: Sequence[ChatMessage], **kwargs: Any) -> dict[str, Any]:
+        """Return the JSON body that `chat` would send, and send nothing."""
+        _, request = self._prepare(messages, kwargs)
+        return encode(request)[0]
+
+    def _prepare(
+        self, messages: Sequence[ChatMessage], given: Mapping[str, Any]
+    ) -> tuple[Gateway, Request]:
+        """Return where to send a call and what to send; nothing is sent before all is checked."""
+        options = self.additional_kwargs | {n: v for n, v in given.items() if v is not None}
+        tools = options.pop("tools", ())
+        choice = options.pop("tool_choice", None)
+        gateway, settings = self.open(options)
+        request = Request(
+            model=settings.model,
+            messages=to_messages(messages),
+            tools=tuple(to_tool(tool) for tool in tools),
+            tool_choice=read_tool_choice(choice),
+            parameters=settings.parameters,
+        )
+        return gateway, request
+
+    def _stream(self, messages: Sequence[ChatMessage], given: Mapping[str, Any]) -> ChatResponseGen:
+        gateway, request = self._prepare(messages, given)
+        return to_responses(gateway.stream(request, self._retry), one_call=_one_call(request))
+
+    async def _astream(
+        self, messages: Sequence[ChatMessage], given: Mapping[str, Any]
+    ) -> ChatResponseAsyncGen:
+        gateway, request = self._prepare(messages, given)
+        pieces = await gateway.astream(request, self._aretry)
+        return ato_responses(pieces, one_call=_one_call(request))
+
+    def _asked_by(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
+        if not formatted and self.completion_to_prompt is not None:
+            prompt = self.completion_to_prompt(prompt)
+        return [ChatMessage(prompt, role=MessageRole.USER)]
+
+    def _retry(self, _: Any) -> None:
+        """Ask the rate limiter again: LlamaIndex does so once per call."""
+        if limiter := getattr(self, "rate_limiter", None):  # older versions have none
+            limiter.acquire()
+
+    async def _aretry(self, _: Any) -> None:
+        if limiter := getattr(self, "rate_limiter", None):
+            await limiter.async_acquire()
+
+    # --- tools ---
+
+    def _prepare_chat_with_tools(  # noqa: PLR0913, PLR0917 -- LlamaIndex's signature
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,  # noqa: ARG002 -- LlamaIndex passes it
+        allow_parallel_tool_calls: bool = False,
+        tool_required: bool = False,
+        tool_choice: Any = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Return the keywords for `chat`."""
+        if isinstance(user_msg, str):
+            user_msg = ChatMessage(user_msg, role=MessageRole.USER)
+        offered = offer(
+            tools,
+            choice=tool_choice,
+            required=tool_required,
+            parallel=allow_parallel_tool_calls,
+            keep_strictly=bool(strict),
+        )
+        messages = [*(chat_history or ()), *([user_msg] if user_msg else ())]
+        return {"messages": messages, **offered, **kwargs}
+
+    def get_tool_calls_from_response(
+        self, response: ChatResponse, error_on_no_tool_call: bool = True, **_: Any
+    ) -> list[ToolSelection]:
+        """Return what is to be called; raise ValueError, as LlamaIndex's models do, if nothing is.
+
+        A call whose arguments are invalid names no tool of yours and says in its name why: it
+        never runs, and an agent reports it to the model.
+        """
+        selections = to_selections(response.message)
+        if not selections and error_on_no_tool_call:
+            raise ValueError("Expected at least one tool call, but got none.")
+        return selections
+
+    def predict_and_call(
+        self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any
+    ) -> AgentChatResponse:
+        """Run the tools that the model calls; raise OneRouterError for a call that cannot be."""
+        with unknown_tools_reported():
+            return super().predict_and_call(tools, *args, **kwargs)
+
+    async def apredict_and_call(
+        self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any
+    ) -> AgentChatResponse:
+        """Run the tools that the model calls; raise OneRouterError for a call that cannot be."""
+        with unknown_tools_reported():
+            return await super().apredict_and_call(tools, *args, **kwargs)
+
+    # --- an instance as a value ---
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the settings; callback managers are equal to nothing but themselves."""
+        if type(other) is not type(self):
+            return NotImplemented
+        return _settings(self) == _settings(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Take what does not pickle from a copy: LlamaIndex takes it from the living."""
+        return super(OneRouterLLM, self.model_copy()).__getstate__()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
+        """Copy all but those who watch over the calls: they stay shared."""
+        memo = {} if memo is None else memo
+        for watcher in (self.callback_manager, getattr(self, "rate_limiter", None)):
+            memo[id(watcher)] = watcher
+        return super().__deepcopy__(memo)
+
+    @field_serializer("additional_kwargs")
+    def _without_secrets(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {name: option for name, option in options.items() if name not in _SECRET}
+
+
+def _one_call(request: Request) -> bool:
+    """Tell whether one tool call was asked for: models that cannot be told still send several."""
+    return request.parameters.get("parallel_tool_calls") is False
+
+
+def _settings(llm: Any) -> dict[str, Any]:
+    names = type(llm).model_fields.keys() - {"callback_manager"}
+    return {name: getattr(llm, name) for name in names}

@@ -1,0 +1,106 @@
+"""ChatMessage to Message.
+
+This module knows roles and blocks: which are content, which are marks on content, and which are
+none of the API's business. It is made of pure functions and changes nothing that it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    CachePoint,
+    ChatMessage,
+    CitableBlock,
+    CitationBlock,
+    DocumentBlock,
+    ImageBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    VideoBlock,
+)
+
+from llama_index_onerouter.media import to_part
+from llama_index_onerouter.tools import to_calls
+from onerouter_core.errors import UnsupportedContentError
+from onerouter_core.values import CacheMark, Message, Part, Role, Text
+
+DETAILS = "reasoning_details"
+"""Where a ThinkingBlock of ours keeps what the upstream wants back; others' have no such key."""
+
+_ROLES: dict[str, Role] = {"chatbot": "assistant", "model": "assistant", "function": "tool"}
+_DEFAULT_TTL = "5m"
+
+
+def to_messages(messages: Iterable[ChatMessage]) -> tuple[Message, ...]:
+    """Return the conversation; raise UnsupportedContentError if the API cannot carry it."""
+    return tuple(_message(message) for message in messages)
+
+
+def _message(message: ChatMessage) -> Message:
+    role = _ROLES.get(message.role.value, cast("Role", message.role.value))
+    parts, given = tuple(_parts(message.blocks, role)), message.additional_kwargs
+    if role == "assistant":
+        return Message(
+            role,
+            parts,
+            name=given.get("name"),
+            tool_calls=tuple(to_calls(message)),
+            refusal=given.get("refusal"),
+            **_thoughts(message.blocks),
+        )
+    if role == "tool":  # where a call had no id, its name was made its id
+        return Message(role, parts, tool_call_id=given.get("tool_call_id") or given.get("name"))
+    return Message(role, parts, name=given.get("name"))
+
+
+def _thoughts(blocks: Sequence[Any]) -> dict[str, Any]:
+    """Return our models' reasoning; another vendor's means nothing here."""
+    ours = [
+        b for b in blocks if isinstance(b, ThinkingBlock) and DETAILS in b.additional_information
+    ]
+    return {
+        "reasoning": "".join(block.content or "" for block in ours) or None,
+        "reasoning_details": tuple(d for b in ours for d in b.additional_information[DETAILS]),
+    }
+
+
+def _parts(blocks: Sequence[Any], role: Role) -> list[Part]:
+    parts: list[Part] = []
+    for block in blocks:
+        if isinstance(block, CachePoint):
+            parts[-1:] = [_marked(parts, block, role)]
+        elif block != TextBlock(text="") or len(blocks) == 1:  # upstreams refuse an empty part
+            parts += _content(block, role)
+    return parts
+
+
+def _content(block: Any, role: Role) -> Iterator[Part]:
+    match block:
+        case TextBlock():
+            yield Text(block.text)
+        case ImageBlock() | AudioBlock() | VideoBlock() | DocumentBlock():
+            yield to_part(block)
+        case CitableBlock():
+            yield Text(f"{block.title} (source: {block.source})")
+            yield from _parts(block.content, role)
+        case CitationBlock() | ThinkingBlock() | ToolCallBlock() if role == "assistant":
+            pass  # the first is in the text, the others have places of their own
+        case _:
+            kind = type(block).__name__
+            raise UnsupportedContentError(
+                f"The API carries no {kind} in a message of role {role!r}."
+            )
+
+
+def _marked(parts: list[Part], point: CachePoint, role: Role) -> Part:
+    if not parts:
+        raise UnsupportedContentError(
+            f"A CachePoint marks what stands before it; in the {role!r} message nothing does."
+        )
+    ttl = point.cache_control.ttl
+    return replace(parts[-1], cache=CacheMark(None if ttl == _DEFAULT_TTL else ttl))
