@@ -7,7 +7,10 @@ except ImportError as error:
         'ChatOneRouter needs langchain-core: pip install "onerouter-integrations[langchain]"'
     ) from error
 
+from langchain_onerouter import content_blocks as _content_blocks
 from langchain_onerouter.chat_models import ChatOneRouter
 from onerouter_core.version import __version__
 
 __all__ = ["ChatOneRouter", "__version__"]
+
+_content_blocks.register()

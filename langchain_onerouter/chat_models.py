@@ -17,17 +17,22 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
+from langchain_onerouter.auto_method import Way
 from langchain_onerouter.errors import in_langchain_words
 from langchain_onerouter.messages import PROVIDER, to_messages
 from langchain_onerouter.replies import to_chunks, to_result
 from langchain_onerouter.structured_output import Method, structured
 from langchain_onerouter.tools import check_choice, to_dicts
 from onerouter_core import Gateway, GatewayModel, Request, __version__
+from onerouter_core.errors import ConfigurationError
 from onerouter_core.retry import OnRetry
 from onerouter_core.wire.requests import encode, read_tool, read_tool_choice
+
+# What a call may be given that no trace and no cache key may show.
+_HIDDEN = {"api_key", "default_headers", "extra_headers", "http_client", "http_async_client"}
 
 
 class ChatOneRouter(GatewayModel, BaseChatModel):
@@ -50,6 +55,13 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     n: int | None = Field(None, ge=1, description="How many answers; only unstreamed.")
     streaming: bool | None = Field(None, description="Stream also where `invoke` was called.")
 
+    _known_ways: dict[str, Way] = PrivateAttr(default_factory=dict)
+
+    @property
+    def known_ways(self) -> dict[str, Way]:
+        """How each model was last asked for an object with success, by its id."""
+        return self._known_ways
+
     # --- what LangChain asks about the model ---
 
     @property
@@ -71,6 +83,18 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         }
         return {"model": self.model, "base_url": self.base_url, **plain}
 
+    def _get_invocation_params(
+        self, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Return the same with a call's own, but no secret; its silence means the field."""
+        stop_now: Any = self.stop if stop is None else stop
+        shown = {name: value for name, value in kwargs.items() if name not in _HIDDEN}
+        return super()._get_invocation_params(stop=stop_now, **shown)
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """Return the cache key, made anew each time: fields may have changed since the last."""
+        return str(sorted(self._get_invocation_params(stop=stop, **kwargs).items()))
+
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
         params["ls_provider"] = PROVIDER
@@ -86,10 +110,17 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     # --- calls ---
 
     def _prepare(
-        self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
+        self,
+        messages: Sequence[BaseMessage],
+        stop: list[str] | None,
+        given: Mapping[str, Any],
+        *,
+        stream: bool = False,
     ) -> tuple[Gateway, Request]:
         """Return where to send a call and what to send; nothing is sent before all is checked."""
-        options = {"n": self.n, **given}
+        options = {**given, "n": given.get("n") or self.n}
+        if stream and options["n"] not in {None, 1}:
+            raise ConfigurationError("A stream is one answer: n needs invoke or generate.")
         tools = options.pop("tools", None) or ()
         choice = options.pop("tool_choice", None)
         gateway, settings = self.open({**options, "stop": stop})
@@ -107,8 +138,12 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> dict[str, Any]:
         """Return the JSON body that `invoke` would send, and send nothing."""
         with in_langchain_words():
-            _, request = self._prepare(self._convert_input(messages).to_messages(), stop, kwargs)
+            _, request = self._prepare(self.to_messages(messages), stop, kwargs)
             return encode(request)[0]
+
+    def to_messages(self, given: LanguageModelInput) -> list[BaseMessage]:
+        """Return what `invoke` makes of a string, a prompt or a list of messages in any form."""
+        return self._convert_input(given).to_messages()
 
     def _generate(
         self,
@@ -140,7 +175,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         with in_langchain_words():
-            gateway, request = self._prepare(messages, stop, kwargs)
+            gateway, request = self._prepare(messages, stop, kwargs, stream=True)
             with closing(gateway.stream(request, _heard_by(run_manager))) as pieces:
                 for piece in pieces:
                     yield from to_chunks(piece)
@@ -153,7 +188,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         with in_langchain_words():
-            gateway, request = self._prepare(messages, stop, kwargs)
+            gateway, request = self._prepare(messages, stop, kwargs, stream=True)
             stream = await gateway.astream(request, _heard_by(run_manager))
             async with aclosing(stream) as pieces:
                 async for piece in pieces:
@@ -186,7 +221,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         self,
         schema: dict[str, Any] | type | None = None,
         *,
-        method: Method = "json_schema",
+        method: Method = "auto",
         include_raw: bool = False,
         strict: bool | None = None,
         **kwargs: Any,
@@ -194,7 +229,8 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         """Return a runnable that answers with an object of the schema, or raises.
 
         `schema` is a pydantic class, a TypedDict or a JSON schema; for `method="json_mode"` it may
-        be None. With `include_raw` the result is {"raw", "parsed", "parsing_error"}.
+        be None. "auto" asks by JSON schema, and where the model cannot, by function calling, then
+        by JSON mode. With `include_raw` the result is {"raw", "parsed", "parsing_error"}.
         """
         with in_langchain_words():
             return structured(

@@ -24,6 +24,7 @@ from langchain_core.messages import (
 from onerouter_core.errors import UnsupportedContentError
 from onerouter_core.values import (
     Audio,
+    CacheMark,
     File,
     Image,
     Json,
@@ -74,7 +75,8 @@ def _role(message: BaseMessage) -> Role:
             return "tool"
         case ChatMessage(role=role) if role in get_args(Role):
             return cast("Role", role)
-    raise UnsupportedContentError(f"The API has no role for the message {message!r}.")
+    role = getattr(message, "role", message.type)
+    raise UnsupportedContentError(f"The API has no role {role!r} ({type(message).__name__}).")
 
 
 def _from_assistant(message: AIMessage) -> Message:
@@ -87,8 +89,13 @@ def _from_assistant(message: AIMessage) -> Message:
         tool_calls=tuple(_tool_calls(message)),
         reasoning=extras.get("reasoning_content") if ours else None,
         reasoning_details=tuple(extras.get("reasoning_details", ()) if ours else ()),
-        refusal=extras.get("refusal"),
+        refusal=extras.get("refusal") or _refusal(message),
     )
+
+
+def _refusal(message: AIMessage) -> str | None:
+    refusals = (b.get("refusal") for b in _blocks(message) if not isinstance(b, str))
+    return next((refusal for refusal in refusals if refusal), None)
 
 
 def _tool_calls(message: AIMessage) -> Iterator[ToolCall]:
@@ -100,9 +107,19 @@ def _tool_calls(message: AIMessage) -> Iterator[ToolCall]:
         yield ToolCall(bad["id"] or "", bad["name"] or "", bad["args"] or "", error=error)
 
 
-def _parts(message: BaseMessage, role: Role) -> Iterator[Part]:
+def _blocks(message: BaseMessage) -> Iterator[str | Json]:
+    """Yield the content; what LangChain has wrapped as `non_standard` is itself again."""
     content = message.content
     for block in [content] if isinstance(content, str) else content:
+        match block:
+            case {"type": "non_standard", "value": Mapping() as wrapped}:
+                yield wrapped
+            case _:
+                yield block
+
+
+def _parts(message: BaseMessage, role: Role) -> Iterator[Part]:
+    for block in _blocks(message):
         if isinstance(block, str):
             if block:
                 yield Text(block)
@@ -117,7 +134,8 @@ def _is_beside_the_words(block: Json) -> bool:
 
 
 def _part(block: Json, role: Role) -> Part:
-    part = read_part(block) or _standard(block) or _anthropic(block)
+    flat = _flat(block)
+    part = read_part(flat) or _standard(flat) or _anthropic(flat)
     if part is None:
         raise UnsupportedContentError(
             f"The API cannot carry the block {_named(block)} in a message of role {role!r}."
@@ -137,15 +155,15 @@ def _standard(block: Json) -> Part | None:
         "data": block.get("base64") or block.get("data"),
         "media_type": block.get("mime_type"),
     }
-    cache = read_mark(block) or read_mark(_facts(block))
+    cache = read_mark(block)
     part: Part | None = None
     match block.get("type"):
         case "text-plain":
-            part = _plain_text(block, where)
+            part = _plain_text(block, where, cache)
         case _ if where["url"] is None and where["data"] is None:
             pass  # a block of these types without content is of another vendor
         case "image":
-            part = Image(**where, detail=_facts(block).get("detail"), cache=cache)
+            part = Image(**where, detail=block.get("detail"), cache=cache)
         case "video":
             part = Video(**where, cache=cache)
         case "file":
@@ -159,25 +177,33 @@ def _standard(block: Json) -> Part | None:
 _FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "mp4": "m4a"}
 
 
-def _facts(block: Json) -> Json:
-    """Return what a block says beyond the standard: v1 has `extras` for it, v0 `metadata`."""
-    return {**(block.get("metadata") or {}), **(block.get("extras") or {})}
+def _flat(block: Json) -> Json:
+    """Lift what a block says beyond the standard: v1 has `extras` for it, v0 `metadata`."""
+    extras = block.get("extras") or {}
+    metadata = block.get("metadata") or extras.get("metadata") or {}  # core moves v0's into extras
+    return {**metadata, **extras, **block}
 
 
 def _filename(block: Json) -> str | None:
-    facts = {**_facts(block), **block}
-    return next((str(facts[key]) for key in ("filename", "name", "title") if facts.get(key)), None)
+    return next((str(block[key]) for key in ("filename", "name", "title") if block.get(key)), None)
 
 
-def _plain_text(block: Json, where: dict[str, Any]) -> Part:
+def _plain_text(block: Json, where: dict[str, Any], cache: CacheMark | None) -> Part | None:
     """Give a text file's words: every model reads words, few read the file."""
     if where["url"] is not None:
-        return File(**where, filename=_filename(block))
+        return File(**where, filename=_filename(block), cache=cache)
     words = block.get("text")
     if words is None:
-        words = b64decode(where["data"]).decode("utf-8", "replace")
+        try:
+            words = b64decode(where["data"]).decode("utf-8", "replace")
+        except (TypeError, ValueError):  # there is none, or it is not base64
+            return None
+    return Text(_titled(block, words), cache)
+
+
+def _titled(block: Json, words: str) -> str:
     title = _filename(block)
-    return Text(f"{title}:\n{words}" if title else words)
+    return f"{title}:\n{words}" if title else words
 
 
 def _anthropic(block: Json) -> Part | None:
@@ -197,5 +223,5 @@ def _anthropic(block: Json) -> Part | None:
         case "document", "base64" | "url":
             return File(**where, filename=_filename(block), cache=cache)
         case "document", "text":
-            return Text(str(source.get("data")), cache)
+            return Text(_titled(block, str(source.get("data"))), cache)
     return None

@@ -109,7 +109,8 @@ def _content(text: str, images: tuple[Image, ...], reply: Reply | None = None) -
     media: list[dict[str, Any]] = [_image(image) for image in images]
     if reply is not None and reply.audio is not None:
         kind = f"audio/{reply.audio.format}"
-        media.append({"type": "audio", "base64": reply.audio.data, "mime_type": kind})
+        said = {"extras": {"transcript": words}} if (words := reply.audio.transcript) else {}
+        media.append({"type": "audio", "base64": reply.audio.data, "mime_type": kind, **said})
     if not media:
         return text
     return [{"type": "text", "text": text}, *media] if text else media
@@ -147,8 +148,14 @@ def to_usage(usage: Usage) -> UsageMetadata:
         "audio": usage.input_audio_tokens,
         "cache_creation": usage.cache_write_tokens,
         "cache_read": usage.cached_tokens,
+        "image": usage.input_image_tokens,
+        "video": usage.input_video_tokens,
     }
-    outputs = {"audio": usage.output_audio_tokens, "reasoning": usage.reasoning_tokens}
+    outputs = {
+        "audio": usage.output_audio_tokens,
+        "image": usage.output_image_tokens,
+        "reasoning": usage.reasoning_tokens,
+    }
     counts = UsageMetadata(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,

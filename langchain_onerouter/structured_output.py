@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, SystemMessage
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.output_parsers import BaseTransformOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import (
+    Runnable,
+    RunnableLambda,
+    RunnableMap,
+    RunnablePassthrough,
+)
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
+from langchain_onerouter.auto_method import AutoMethod, Way
 from langchain_onerouter.errors import (
     ContentFilterError,
     LengthLimitError,
@@ -27,14 +33,14 @@ from langchain_onerouter.errors import (
 )
 from langchain_onerouter.tools import to_tool
 from onerouter_core.errors import ConfigurationError, findings
-from onerouter_core.schemas import read_growing_json, read_json
+from onerouter_core.schemas import instruction, read_growing_json, read_json, schema_name
 from onerouter_core.schemas import strict as strict_schema
 from onerouter_core.values import JsonSchema, Tool
 
 if TYPE_CHECKING:
     from langchain_onerouter.chat_models import ChatOneRouter
 
-Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
+Method: TypeAlias = Literal["auto", "json_schema", "function_calling", "json_mode"]
 
 
 def structured(
@@ -47,7 +53,25 @@ def structured(
     **kwargs: Any,
 ) -> Runnable[LanguageModelInput, Any]:
     """Return the model bound to the schema, and the parser after it."""
-    bound = _bound(model, schema, method, strict, kwargs)
+    if method != "auto":
+        bound = _bound(model, schema, method, strict, kwargs)
+        return _parsed(bound, schema, include_raw=include_raw)
+
+    def in_a_way(way: Way) -> Runnable[LanguageModelInput, Any]:
+        bound = _bound(model, schema, way, strict and way != "json_mode", kwargs)
+        chain = _parsed(bound, schema, include_raw=include_raw)
+        return _told(model, _named(schema)) | chain if way == "json_mode" else chain
+
+    return AutoMethod({way: in_a_way(way) for way in get_args(Way)}, model)
+
+
+def _parsed(
+    bound: Runnable[LanguageModelInput, AIMessage],
+    schema: dict[str, Any] | type | None,
+    *,
+    include_raw: bool,
+) -> Runnable[LanguageModelInput, Any]:
+    """Return what comes of an answer: the object, or all there is."""
     parser = ObjectParser(convert=_converter(schema), streams_parts=not _is_model(schema))
     if not include_raw:
         return bound | parser
@@ -58,13 +82,22 @@ def structured(
     return RunnableMap(raw=bound) | parsed.with_fallbacks([failed], exception_key="parsing_error")
 
 
+def _told(model: ChatOneRouter, tool: Tool) -> Runnable[LanguageModelInput, list[BaseMessage]]:
+    """Say the schema in words, to a model that can be held to none."""
+    words = SystemMessage(instruction(tool.parameters))
+    return RunnableLambda(lambda given: [words, *model.to_messages(given)])
+
+
 def _bound(
     model: ChatOneRouter,
     schema: dict[str, Any] | type | None,
-    method: Method,
+    method: Way,
     strict: bool | None,
     kwargs: dict[str, Any],
 ) -> Runnable[LanguageModelInput, AIMessage]:
+    if method not in get_args(Method):
+        raise ConfigurationError(f"method must be one of {get_args(Method)}, not {method!r}.")
+    kwargs = dict(kwargs)
     if method == "json_mode":
         if strict:
             raise ConfigurationError("json_mode keeps to no schema: strict needs another method.")
@@ -91,6 +124,8 @@ def _named(schema: dict[str, Any] | type | None) -> Tool:
     tool = to_tool(schema)
     if not isinstance(tool, Tool) or not tool.name:
         raise ConfigurationError("The schema has no name: give it a title.")
+    if not tool.parameters:
+        raise ConfigurationError("The schema has no properties, or is not a JSON schema.")
     return tool
 
 
@@ -103,7 +138,7 @@ def _json_schema(tool: Tool, strict: bool | None) -> JsonSchema:
         except ConfigurationError:
             if strict:
                 raise
-    return JsonSchema(tool.name, form, keeps, tool.description or None)
+    return JsonSchema(schema_name(tool.name), form, keeps, tool.description or None)
 
 
 # --- reading the object ---
@@ -119,7 +154,8 @@ def _converter(schema: dict[str, Any] | type | None) -> Callable[[Any], Any]:
         return lambda value: value
     if _is_model(schema):
         return cast("Callable[[Any], Any]", _validator(schema))
-    required = _named(schema).parameters.get("required", ())
+    tool = to_tool(schema)
+    required = (tool.parameters if isinstance(tool, Tool) else tool).get("required", ())
 
     def with_all_keys(value: Any) -> Any:
         if not isinstance(value, dict):
@@ -158,13 +194,13 @@ class ObjectParser(BaseTransformOutputParser[Any]):
             else self.parse(first.text)
         )
 
-    def _transform(self, input: Iterator[str | BaseMessage]) -> Iterator[Any]:  # noqa: A002 -- LangChain's name
+    def _transform(self, input: Iterator[str | BaseMessage]) -> Iterator[Any]:
         growing = _Growing(self)
         for chunk in input:
             yield from growing.add(chunk)
         yield from growing.end()
 
-    async def _atransform(self, input: AsyncIterator[str | BaseMessage]) -> AsyncIterator[Any]:  # noqa: A002 -- LangChain's name
+    async def _atransform(self, input: AsyncIterator[str | BaseMessage]) -> AsyncIterator[Any]:
         growing = _Growing(self)
         async for chunk in input:
             for value in growing.add(chunk):
@@ -223,14 +259,8 @@ def _value_in(message: BaseMessage) -> Any:
 
 def _why_not(error: Exception, message: BaseMessage) -> OneRouterError:
     """Name the reason that a message holds no object."""
-    facts = message.response_metadata
-    where = {
-        "model": facts.get("model_name"),
-        "provider": facts.get("provider"),
-        "request_id": facts.get("request_id"),
-        "generation_id": facts.get("id"),
-    }
-    match facts.get("finish_reason"):
+    where = _where(message)
+    match message.response_metadata.get("finish_reason"):
         case "length":
             return LengthLimitError("The object was cut off by the length limit.", **where)
         case "content_filter":
@@ -245,8 +275,16 @@ def _why_not(error: Exception, message: BaseMessage) -> OneRouterError:
 
 
 def _refused(refusal: str, message: BaseMessage) -> RefusalError:
-    error = RefusalError(
-        f"The model refused: {refusal}", model=message.response_metadata.get("model_name")
-    )
+    error = RefusalError(f"The model refused: {refusal}", **_where(message))
     error.raw_message = message
     return error
+
+
+def _where(message: BaseMessage) -> dict[str, Any]:
+    facts = message.response_metadata
+    return {
+        "model": facts.get("model_name"),
+        "provider": facts.get("provider"),
+        "request_id": facts.get("request_id"),
+        "generation_id": facts.get("id"),
+    }

@@ -12,9 +12,10 @@ from typing import Any
 
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from onerouter_core.schemas import strict as strict_schema
 
 from onerouter_core.errors import ConfigurationError
+from onerouter_core.schemas import rooted
+from onerouter_core.schemas import strict as strict_schema
 from onerouter_core.values import Tool
 from onerouter_core.wire.names import Names
 from onerouter_core.wire.parts import read_mark
@@ -38,7 +39,7 @@ def to_tool(tool: AnyTool, *, strict: bool | None = None) -> Tool | Mapping[str,
     if isinstance(tool, dict) and _is_the_gateways_own(tool):
         return tool
     try:
-        known = read_tool(convert_to_openai_tool(tool))
+        known = read_tool(convert_to_openai_tool(_uncut(tool)))
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"That cannot be made a tool: {error}") from error
     if not isinstance(known, Tool):
@@ -46,8 +47,16 @@ def to_tool(tool: AnyTool, *, strict: bool | None = None) -> Tool | Mapping[str,
     if mark := read_mark(tool if isinstance(tool, dict) else getattr(tool, "extras", None) or {}):
         known = replace(known, cache=mark)
     if strict:
-        known = replace(known, parameters=strict_schema(known.parameters), strict=True)
+        parameters = known.parameters or {"type": "object", "properties": {}}
+        known = replace(known, parameters=strict_schema(parameters), strict=True)
     return known
+
+
+def _uncut(tool: AnyTool) -> AnyTool:
+    """Give a recursive class as its schema: LangChain's converter would cut the recursion off."""
+    is_class = isinstance(tool, type) and hasattr(tool, "model_json_schema")
+    schema = tool.model_json_schema() if is_class else tool  # type: ignore[union-attr]
+    return rooted(schema) if isinstance(schema, dict) and "$ref" in schema else tool
 
 
 def _is_the_gateways_own(tool: dict[str, Any]) -> bool:

@@ -58,6 +58,8 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         hide_input_in_errors=True, arbitrary_types_allowed=True, populate_by_name=True
     )
 
+    bystanders = frozenset({"callback_manager"})  # it is equal to nothing but itself
+
     context_window: int | None = Field(
         None, gt=0, description="Tokens the model can take in and give out; None: 128,000."
     )
@@ -258,14 +260,6 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
 
     # --- an instance as a value ---
 
-    def __eq__(self, other: object) -> bool:
-        """Compare the settings; callback managers are equal to nothing but themselves."""
-        if type(other) is not type(self):
-            return NotImplemented
-        return _settings(self) == _settings(other)
-
-    __hash__ = None  # type: ignore[assignment]
-
     def __getstate__(self) -> dict[str, Any]:
         """Take what does not pickle from a copy: LlamaIndex takes it from the living."""
         return super(OneRouterLLM, self.model_copy()).__getstate__()
@@ -285,8 +279,3 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
 def _one_call(request: Request) -> bool:
     """Tell whether one tool call was asked for: models that cannot be told still send several."""
     return request.parameters.get("parallel_tool_calls") is False
-
-
-def _settings(llm: Any) -> dict[str, Any]:
-    names = type(llm).model_fields.keys() - {"callback_manager"}
-    return {name: getattr(llm, name) for name in names}

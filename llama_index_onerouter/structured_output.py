@@ -29,7 +29,7 @@ from pydantic import BaseModel, Field, PrivateAttr
 
 from llama_index_onerouter.structured_llm import StructuredOneRouterLLM
 from llama_index_onerouter.wanted import Mode, Wanted
-from onerouter_core.errors import ModelNotFoundError, OneRouterError, says_unsupported
+from onerouter_core.errors import OneRouterError, says_unsupported
 
 Answer = TypeVar("Answer")
 
@@ -196,13 +196,9 @@ class StructuredPrediction(FunctionCallingLLM):
         return None if self.structured_output_mode == "auto" else self.structured_output_mode
 
     def _lower(self, mode: Mode, error: OneRouterError) -> Mode:
-        """Return the next lower mode; raise the error if that would not help.
-
-        A model that is not found may be there after all: the gateway counts only the providers
-        that support every parameter.
-        """
-        helps = isinstance(error, ModelNotFoundError) or says_unsupported(error)
-        if self._chosen_mode() is not None or mode not in _LOWER or not helps:
+        """Return the next lower mode; raise the error if that would not help."""
+        by_itself = self._chosen_mode() is None
+        if not by_itself or mode not in _LOWER or not says_unsupported(error):
             raise error
         return _LOWER[mode]
 

@@ -25,7 +25,14 @@ from onerouter_core.errors import (
     RefusalError,
     findings,
 )
-from onerouter_core.schemas import read_growing_json, read_json, rooted, schema_name, strict
+from onerouter_core.schemas import (
+    instruction,
+    read_growing_json,
+    read_json,
+    rooted,
+    schema_name,
+    strict,
+)
 from onerouter_core.values import JsonSchema, NamedTool, Tool
 
 Mode: TypeAlias = Literal["json_schema", "function", "json_object"]
@@ -64,7 +71,8 @@ class Wanted:
                 how = {"tools": [tool], "tool_choice": choice, "parallel_tool_calls": False}
             case "json_object":
                 how = {"response_format": "json_object"}
-                messages = [self._instruction(), *messages]
+                asked = ChatMessage(instruction(self._schema), role=MessageRole.SYSTEM)
+                messages = [asked, *messages]
         return {**kept, **how, "messages": messages}
 
     def _format(self) -> JsonSchema:
@@ -74,13 +82,6 @@ class Wanted:
             return JsonSchema(schema_name(self._title), strict(self._schema), True, about)
         except ConfigurationError:
             return JsonSchema(schema_name(self._title), self._schema, None, about)
-
-    def _instruction(self) -> ChatMessage:
-        schema = json.dumps(self._schema, ensure_ascii=False)
-        return ChatMessage(
-            f"Answer with nothing but a JSON object that fits this JSON schema:\n{schema}",
-            role=MessageRole.SYSTEM,
-        )
 
     def read(self, response: ChatResponse) -> BaseModel:
         """Return the object in a whole response; raise what kept the model from it."""

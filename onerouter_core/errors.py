@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any, ClassVar, NamedTuple
@@ -233,20 +234,16 @@ _PROSE = re.compile(
 
 def retry_after(headers: Mapping[str, str], message: str) -> float | None:
     """Return the seconds the server asks to wait: from headers, else from its prose."""
-    try:
-        if milliseconds := headers.get("retry-after-ms"):
-            return max(0.0, float(milliseconds) / 1000)
-        if value := headers.get("retry-after", "").strip():
-            return _seconds(value)
-    except (ValueError, OverflowError):
-        pass  # a header that says nothing: the prose may
+    for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1)):
+        with suppress(ValueError, OverflowError):  # a header that says nothing: the next may
+            return _seconds(headers.get(header, "").strip()) * unit
     if found := _PROSE.search(message):
         return float(found[1]) / (1000 if found[2].lower() == "ms" else 1)
     return None
 
 
-def _seconds(value: str) -> float | None:
-    """Read a Retry-After value: a number of seconds, or a date."""
+def _seconds(value: str) -> float:
+    """Read a Retry-After value, a number of seconds or a date; raise ValueError if it is neither."""
     if re.fullmatch(r"-?\d+(\.\d+)?", value):
         return max(0.0, float(value))
     return max(0.0, parsedate_to_datetime(value).timestamp() - time())
@@ -278,7 +275,13 @@ _UNSUPPORTED = (
 
 
 def says_unsupported(error: OneRouterError) -> bool:
-    """Tell whether a request was refused for what the model cannot do, not for what was wrong."""
-    refused = isinstance(error, InvalidRequestError | ModelNotFoundError)
-    refused = refused and not isinstance(error, ContextOverflowError | ConfigurationError)
-    return refused and bool(re.search(_UNSUPPORTED, error.message, re.IGNORECASE))
+    """Tell whether a request was refused for what the model cannot do, not for what was wrong.
+
+    A model that is not found may be there after all: the gateway counts only the providers that
+    support every parameter.
+    """
+    if isinstance(error, ContextOverflowError):
+        return False
+    if isinstance(error, InvalidRequestError):
+        return re.search(_UNSUPPORTED, error.message, re.IGNORECASE) is not None
+    return isinstance(error, ModelNotFoundError)

@@ -117,6 +117,7 @@ class _Call:
             return
         error.add(attempts=self.attempts, model=error.model or self.model)
         error.message = redact(error.message, self.key)
+        error.args = (error.message,)
         raise error from error.__cause__
 
     def _told_apart(self, error: OneRouterError, decoder: StreamDecoder | None) -> OneRouterError:

@@ -7,7 +7,7 @@ closed. It knows no framework.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 from typing_extensions import Self
@@ -17,15 +17,11 @@ from onerouter_core.parameters import Parameters, Settings
 from onerouter_core.transport import Clients
 
 
-class Learned(dict[str, Any]):
-    """What an instance has found out: no part of equality, so that use does not change it."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Learned)
-
-
 class GatewayModel(Parameters):
     """The fields of `Parameters`, and SDK clients that are made on first use."""
+
+    bystanders: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are no part of what an instance is: equality looks past them."""
 
     _clients: Clients = PrivateAttr(default_factory=Clients)
 
@@ -33,6 +29,15 @@ class GatewayModel(Parameters):
         """Return the gateway for a call, and what to ask of it; raise ConfigurationError."""
         settings = self.resolve(overrides)
         return Gateway(settings.connection, self._clients), settings
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the settings; neither use nor what was learnt by it changes an instance."""
+        if type(other) is not type(self):
+            return NotImplemented
+        names = type(self).model_fields.keys() - self.bystanders
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def close(self) -> None:
         """Close the sync client; the next call makes a new one."""

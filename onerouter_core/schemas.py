@@ -104,6 +104,12 @@ def _closed(schema: Json, where: str) -> dict[str, Any]:
     return {"additionalProperties": False, "required": list(schema["properties"])}
 
 
+def instruction(schema: Json) -> str:
+    """Return the words that ask for the object, for a model that can be held to no schema."""
+    spelled = json.dumps(schema, ensure_ascii=False)
+    return f"Answer with nothing but a JSON object that fits this JSON schema:\n{spelled}"
+
+
 # --- JSON in an answer ---
 
 # Where JSON begins: with the text, else behind a fence, else behind words.

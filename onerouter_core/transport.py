@@ -12,7 +12,7 @@ import asyncio
 import os
 import ssl
 import threading
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
@@ -53,7 +53,7 @@ class BadStatus(Exception):  # noqa: N818 -- not an error yet: the gateway reads
 class Clients:
     """SDK clients, made on first use: one for sync calls, one for each event loop.
 
-    Never pickled or copied, and no part of equality: two owners with equal settings are equal.
+    Never pickled or copied: a copy begins with none.
     """
 
     def __init__(self) -> None:
@@ -65,12 +65,6 @@ class Clients:
         self._pid = os.getpid()
         self._sync: dict[Any, Any] = {}
         self._by_loop: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Clients)
-
-    def __hash__(self) -> int:
-        return hash(Clients)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Clients, ()
@@ -208,6 +202,7 @@ _loaded = False
 # not at all: the SDK would take them from OPENAI_* variables.
 _OURS = {
     "auth_headers": {},
+    "_auth_headers": lambda *_: {},  # as the third major version calls them
     "default_headers": {
         "accept": "application/json",
         "content-type": "application/json",
@@ -222,7 +217,7 @@ def _make(kind: Any, http_client: Any) -> Any:
         return type("Client", (kind,), dict(_OURS))(
             api_key="-", base_url="http://-/", max_retries=0, http_client=http_client
         )
-    except TypeError as error:
+    except (AttributeError, TypeError) as error:
         raise ConfigurationError(f"That http client does not fit the openai SDK: {error}") from None
 
 
@@ -287,14 +282,15 @@ def in_our_words(error: Exception) -> OneRouterError:
     """Return the error of ours that a failure to send or to read is."""
     if isinstance(error, OneRouterError):
         return error
-    first = _first_cause(error)
+    causes = list(_causes(error))
+    first, names = causes[-1], " ".join(type(cause).__name__ for cause in causes)
     name = type(first).__name__
     what = " ".join(f"{name}: {first}".split()).removesuffix(":")
     if isinstance(first, TypeError | UnicodeEncodeError):
         return ConfigurationError(f"The request cannot be written as JSON: {what}")
     if "Timeout" in name:
         return APITimeoutError("The gateway did not answer in time.")
-    if "Decod" in name or "ContentEncoding" in name or isinstance(first, UnicodeError):
+    if "Decod" in names or "ContentEncoding" in names:
         return MalformedReplyError(f"The reply cannot be decoded: {what}")
     refused = isinstance(first, ssl.SSLCertVerificationError)
     return APIConnectionError(
@@ -302,8 +298,8 @@ def in_our_words(error: Exception) -> OneRouterError:
     )
 
 
-def _first_cause(error: BaseException) -> BaseException:
+def _causes(error: BaseException | None) -> Iterator[Exception]:
     """Go down the chain: over aiohttp the SDK calls a dead server a slow one, at its top."""
-    while isinstance(error.__cause__, Exception):
+    while isinstance(error, Exception):
+        yield error
         error = error.__cause__
-    return error

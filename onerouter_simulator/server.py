@@ -44,7 +44,7 @@ class Simulator:
     def start(self) -> "Simulator":
         """Listen and answer, until `stop`."""
         if self._running is None:
-            self._running = Running(self._gateway, socket.create_server(self._address, backlog=512))
+            self._running = Running(self._gateway, listening(self._address))
         return self
 
     def stop(self) -> None:
@@ -126,6 +126,13 @@ class Running:
         for connection in list(state.connections):
             connection.transport.abort()
         await asyncio.gather(*state.tasks, return_exceptions=True)
+
+
+def listening(address: tuple[str, int]) -> socket.socket:
+    """Return a listening socket whose connections send at once: asyncio would not see to that."""
+    listener = socket.create_server(address, backlog=512)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 class TransportInState(H11Protocol):

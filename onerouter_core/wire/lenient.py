@@ -26,7 +26,7 @@ def parse(data: bytes) -> Any:
         return from_json(data)
     except ValueError:
         try:
-            return json.loads(data.decode("utf-8", "replace"))
+            return json.loads(data.decode("utf-8-sig", "replace"))
         except RecursionError:
             raise ValueError("nested too deeply") from None
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 from onerouter_core.errors import ConfigurationError, UnsupportedContentError
@@ -183,70 +182,90 @@ def _tool_call(call: ToolCall, names: Names) -> Body:
 
 def _arguments(call: ToolCall) -> str:
     """Return a JSON object string, always: strict upstreams refuse a history with broken JSON."""
-    if call.error is not None:
-        return json.dumps({"invalid_arguments": call.arguments}, ensure_ascii=False)
-    return call.arguments.strip() or "{}"
+    arguments = call.arguments.strip() or "{}"
+    if call.error is None and (call.parsed is not None or _is_object(arguments)):
+        return arguments
+    return json.dumps({"invalid_arguments": call.arguments}, ensure_ascii=False)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 # --- messages ---
 
 
 def _messages(messages: tuple[Message, ...], names: Names, file_form: str) -> list[Body]:
+    """Spell a conversation; media that a role cannot carry follow in a user message.
+
+    That message comes after all results of a turn: none may stand between a call and its result.
+    """
     if not messages:
         raise ConfigurationError("There are no messages to send.")
     body: list[Body] = []
-    for is_tool, turns in groupby(messages, key=lambda message: message.role == "tool"):
-        if is_tool:
-            body.extend(_tool_results(list(turns), file_form))
-        else:
-            body.extend(_message(turn, names, file_form) for turn in turns)
+    media: tuple[Part, ...] = ()
+    for message in (*messages, _END):
+        if media and message.role != "tool":
+            body.append({"role": "user", "content": [spell_part(p, file_form) for p in media]})
+            media = ()
+        if message is not _END:
+            parts, others = _carried(message)
+            body.append(_message(message, _parts(parts, file_form), names))
+            media += others
     return body
 
 
-def _message(message: Message, names: Names, file_form: str) -> Body:
-    body: Body = {"role": message.role, "content": _content(message, file_form)}
-    if message.name is not None:
+_END = Message("user")
+
+
+def _carried(message: Message) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    """Part what a message can carry from what must follow it."""
+    words = tuple(part for part in message.parts if isinstance(part, Text))
+    others = tuple(part for part in message.parts if not isinstance(part, Text))
+    match message.role:
+        case _ if not others or message.role == "user":
+            return message.parts, ()
+        case "tool":
+            return words, (Text(f"Content of tool result {message.tool_call_id}:"), *others)
+        case "assistant":
+            return words, (Text("Content of the answer above:"), *others)
+    kind = type(others[0]).__name__.lower()
+    raise UnsupportedContentError(
+        f"The API carries no {kind} in a message of role {message.role!r}; "
+        "put it into a user message."
+    )
+
+
+def _message(message: Message, content: str | list[Body], names: Names) -> Body:
+    body: Body = {"role": message.role, "content": content}
+    if message.name is not None and message.role != "tool":
         body["name"] = message.name
-    if message.role == "assistant":
-        if message.tool_calls:
-            body["tool_calls"] = [_tool_call(call, names) for call in message.tool_calls]
-        if message.refusal is not None:
-            body["refusal"] = message.refusal
-        if message.reasoning_details:
-            body["reasoning_details"] = list(message.reasoning_details)
-        elif message.reasoning:
-            body["reasoning"] = message.reasoning
-    return body
-
-
-def _tool_results(messages: list[Message], file_form: str) -> Iterator[Body]:
-    """Spell tool results; media, which that role cannot carry, follow in one user message."""
-    media: list[Part] = []
-    for message in messages:
+    if message.role == "tool":
         if not message.tool_call_id:
             raise ConfigurationError("A tool message needs the tool_call_id of its call.")
-        texts = tuple(part for part in message.parts if isinstance(part, Text))
-        others = [part for part in message.parts if not isinstance(part, Text)]
-        if others:
-            media += [Text(f"Content of tool result {message.tool_call_id}:"), *others]
-        content = _parts(texts, file_form)
-        yield {"role": "tool", "tool_call_id": message.tool_call_id, "content": content}
-    if media:
-        yield {"role": "user", "content": [spell_part(part, file_form) for part in media]}
+        body["tool_call_id"] = message.tool_call_id
+    if message.role == "assistant":
+        body.update(_answered(message, names))
+        if not content and (message.tool_calls or message.refusal is not None):
+            body["content"] = None
+    return body
 
 
-def _content(message: Message, file_form: str) -> str | list[Body] | None:
-    if not message.parts and (message.tool_calls or message.refusal is not None):
-        return None
-    if message.role != "user":
-        for part in message.parts:
-            if not isinstance(part, Text):
-                kind = type(part).__name__.lower()
-                raise UnsupportedContentError(
-                    f"The API carries no {kind} in a message of role {message.role!r}; "
-                    "put it into a user message."
-                )
-    return _parts(message.parts, file_form)
+def _answered(message: Message, names: Names) -> Body:
+    """Spell what only an assistant says."""
+    body: Body = {}
+    if message.tool_calls:
+        body["tool_calls"] = [_tool_call(call, names) for call in message.tool_calls]
+    if message.refusal is not None:
+        body["refusal"] = message.refusal
+    if message.reasoning_details:
+        body["reasoning_details"] = list(message.reasoning_details)
+    elif message.reasoning:
+        body["reasoning"] = message.reasoning
+    return body
 
 
 def _parts(parts: tuple[Part, ...], file_form: str) -> str | list[Body]:

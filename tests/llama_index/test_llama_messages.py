@@ -295,11 +295,18 @@ def test_a_block_of_the_future_is_not_dropped(llm: OneRouterLLM, role: str) -> N
         llm.preview([message])
 
 
-@pytest.mark.parametrize("role", ["system", "assistant"])
-def test_media_belong_to_users(llm: OneRouterLLM, role: str) -> None:
-    """The API carries media in user messages only."""
-    with pytest.raises(UnsupportedContentError, match=f"image in a message of role '{role}'"):
-        sent(llm, ImageBlock(image=PNG), role=role)
+def test_media_do_not_belong_to_the_system(llm: OneRouterLLM) -> None:
+    """The API carries no media in a system message, and there is no turn to put them into."""
+    with pytest.raises(UnsupportedContentError, match="image in a message of role 'system'"):
+        sent(llm, ImageBlock(image=PNG), role="system")
+
+
+def test_media_of_an_answer_follow_it(llm: OneRouterLLM) -> None:
+    """A picture the model made goes back to it in a user message."""
+    blocks = [TextBlock(text="Here."), ImageBlock(image=PNG)]
+    answer, user = llm.preview([ChatMessage(role="assistant", blocks=blocks)])["messages"]
+    assert answer == {"role": "assistant", "content": "Here."}
+    assert [part["type"] for part in user["content"]] == ["text", "image_url"]
 
 
 def test_media_in_a_tool_result_follow_it(llm: OneRouterLLM) -> None:
