@@ -54,11 +54,11 @@ def structured(
 ) -> Runnable[LanguageModelInput, Any]:
     """Return the model bound to the schema, and the parser after it."""
     if method != "auto":
-        bound = _bound(model, schema, method, strict, kwargs)
+        bound = _bound(model, schema, method, strict, **kwargs)
         return _parsed(bound, schema, include_raw=include_raw)
 
     def in_a_way(way: Way) -> Runnable[LanguageModelInput, Any]:
-        bound = _bound(model, schema, way, strict and way != "json_mode", kwargs)
+        bound = _bound(model, schema, way, strict and way != "json_mode", **kwargs)
         chain = _parsed(bound, schema, include_raw=include_raw)
         return _told(model, _named(schema)) | chain if way == "json_mode" else chain
 
@@ -93,28 +93,27 @@ def _bound(
     schema: dict[str, Any] | type | None,
     method: Way,
     strict: bool | None,
-    kwargs: dict[str, Any],
+    **kwargs: Any,
 ) -> Runnable[LanguageModelInput, AIMessage]:
     if method not in get_args(Method):
         raise ConfigurationError(f"method must be one of {get_args(Method)}, not {method!r}.")
-    kwargs = dict(kwargs)
-    if method == "json_mode":
-        if strict:
-            raise ConfigurationError("json_mode keeps to no schema: strict needs another method.")
-        wanted: Any = "json_object"
-    else:
-        tool = _named(schema)
-        wanted = _json_schema(tool, strict)
-    about = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
+    """Return the model asked for the schema in one way; `tools` may be called besides."""
     if schema is not None:
+        about = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
         kwargs = {"ls_structured_output_format": about, **kwargs}
     if method == "function_calling":
-        kwargs = {"parallel_tool_calls": False, **kwargs}
-        return model.bind_tools([schema], tool_choice=tool.name, strict=strict, **kwargs)  # type: ignore[list-item]
-    tools = kwargs.pop("tools", None)
-    if tools:
-        return model.bind_tools(tools, strict=strict, response_format=wanted, **kwargs)
-    return model.bind(response_format=wanted, **kwargs)
+        tools = [schema, *kwargs.pop("tools", ())]
+        kwargs = {"parallel_tool_calls": False, "tool_choice": _named(schema).name, **kwargs}
+        return model.bind_tools(tools, strict=strict, **kwargs)
+    if method == "json_schema":
+        kwargs["response_format"] = _json_schema(_named(schema), strict)
+    elif strict:
+        raise ConfigurationError("json_mode keeps to no schema: strict needs another method.")
+    else:
+        kwargs["response_format"] = "json_object"
+    if tools := kwargs.pop("tools", None):
+        return model.bind_tools(tools, strict=strict, **kwargs)
+    return model.bind(**kwargs)
 
 
 def _named(schema: dict[str, Any] | type | None) -> Tool:

@@ -243,7 +243,7 @@ def retry_after(headers: Mapping[str, str], message: str) -> float | None:
 
 
 def _seconds(value: str) -> float:
-    """Read a Retry-After value, a number of seconds or a date; raise ValueError if it is neither."""
+    """Read a Retry-After value: a number of seconds, or a date; else raise ValueError."""
     if re.fullmatch(r"-?\d+(\.\d+)?", value):
         return max(0.0, float(value))
     return max(0.0, parsedate_to_datetime(value).timestamp() - time())
