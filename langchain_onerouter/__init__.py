@@ -9,8 +9,9 @@ except ImportError as error:
 
 from langchain_onerouter import content_blocks as _content_blocks
 from langchain_onerouter.chat_models import ChatOneRouter
+from langchain_onerouter.registration import register
 from onerouter_core.version import __version__
 
-__all__ = ["ChatOneRouter", "__version__"]
+__all__ = ["ChatOneRouter", "__version__", "register"]
 
 _content_blocks.register()

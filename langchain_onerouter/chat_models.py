@@ -13,7 +13,8 @@ from typing import Any
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
@@ -22,8 +23,8 @@ from typing_extensions import Self
 
 from langchain_onerouter.auto_method import Way
 from langchain_onerouter.errors import in_langchain_words
-from langchain_onerouter.messages import PROVIDER, to_messages
-from langchain_onerouter.replies import to_chunks, to_result
+from langchain_onerouter.messages import PROVIDER, Replay, to_messages
+from langchain_onerouter.replies import to_chunks, to_result, total_of
 from langchain_onerouter.structured_output import Method, structured
 from langchain_onerouter.tools import check_choice, to_dicts
 from onerouter_core import Gateway, GatewayModel, Request, __version__
@@ -55,6 +56,10 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     n: int | None = Field(None, ge=1, description="How many answers; only unstreamed.")
     streaming: bool | None = Field(None, description="Stream also where `invoke` was called.")
 
+    replay_reasoning: Replay = Field(
+        "same_model", description="Whose reasoning goes back to it in later turns."
+    )
+
     _known_ways: dict[str, Way] = PrivateAttr(default_factory=dict)
 
     @property
@@ -67,6 +72,11 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "onerouter-chat"
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Say that `dumps` works; for `loads`, call `langchain_onerouter.register()` first."""
+        return True
 
     @property
     def lc_secrets(self) -> dict[str, str]:
@@ -91,16 +101,30 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         shown = {name: value for name, value in kwargs.items() if name not in _HIDDEN}
         return super()._get_invocation_params(stop=stop_now, **shown)
 
-    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        """Return the cache key, made anew each time: fields may have changed since the last."""
-        return str(sorted(self._get_invocation_params(stop=stop, **kwargs).items()))
-
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
         params["ls_provider"] = PROVIDER
         if stop_now := stop or self.stop:
             params["ls_stop"] = [stop_now] if isinstance(stop_now, str) else stop_now
         return params
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """Return the cache key; core's own is made once, and stale after an assignment."""
+        return str(sorted(self._get_invocation_params(stop=stop, **kwargs).items()))
+
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        return total_of(llm_outputs)
+
+    def get_num_tokens(self, text: str) -> int:
+        """Return about how many tokens a text has; nothing is looked up or downloaded."""
+        return self.get_num_tokens_from_messages([HumanMessage(text)])
+
+    def get_num_tokens_from_messages(
+        self, messages: list[BaseMessage], tools: Sequence[Any] | None = None
+    ) -> int:
+        """Return about how many tokens messages and tools have."""
+        offered: list[Any] | None = to_dicts(tools, strict=None) if tools else None
+        return int(count_tokens_approximately(messages, tools=offered))
 
     @model_validator(mode="after")
     def _say_which_version(self) -> Self:
@@ -126,7 +150,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         gateway, settings = self.open({**options, "stop": stop})
         request = Request(
             model=settings.model,
-            messages=to_messages(messages),
+            messages=to_messages(messages, settings.model, self.replay_reasoning),
             tools=tuple(read_tool(tool) for tool in tools),
             tool_choice=read_tool_choice(choice),
             parameters=settings.parameters,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from langchain_core.messages import (
     AIMessage,
@@ -22,6 +22,7 @@ from langchain_core.messages import (
 )
 
 from onerouter_core.errors import UnsupportedContentError
+from onerouter_core.model import same_model
 from onerouter_core.values import (
     Audio,
     CacheMark,
@@ -40,6 +41,8 @@ from onerouter_core.wire.parts import read_mark, read_part
 PROVIDER = "onerouter"
 """What messages of ours say under `model_provider`; only their reasoning is sent back."""
 
+Replay: TypeAlias = Literal["same_model", "always", "never"]
+
 # What an assistant's content may hold beside its words: calls, which stand in `tool_calls` as well,
 # and thoughts, of which ours travel apart and others' are nobody else's business.
 _NOT_WORDS = {
@@ -49,19 +52,31 @@ _NOT_WORDS = {
 }
 
 
-def to_messages(messages: Sequence[BaseMessage]) -> tuple[Message, ...]:
-    """Return our messages; raise UnsupportedContentError on what the API cannot carry."""
-    return tuple(to_message(message) for message in messages)
+def to_messages(
+    messages: Sequence[BaseMessage], model: str, replay: Replay = "same_model"
+) -> tuple[Message, ...]:
+    """Return our messages for a model; raise UnsupportedContentError on what the API cannot carry.
+
+    `replay` says whose reasoning goes back: that of the model that is asked now, all, or none.
+    """
+    return tuple(_message(message, model, replay) for message in messages)
 
 
-def to_message(message: BaseMessage) -> Message:
-    """Return one message of ours."""
+def _message(message: BaseMessage, model: str, replay: Replay) -> Message:
     if isinstance(message, AIMessage):
-        return _from_assistant(message)
+        return _from_assistant(message, reasons=_goes_back(message, model, replay))
     role = _role(message)
     call_id = message.tool_call_id if isinstance(message, ToolMessage) else None
     name = None if role == "tool" else message.name
     return Message(role, tuple(_parts(message, role)), name=name, tool_call_id=call_id)
+
+
+def _goes_back(message: AIMessage, model: str, replay: Replay) -> bool:
+    """Tell whether a message's reasoning is sent: others cannot read it, and may refuse it."""
+    facts = message.response_metadata
+    if replay == "never" or facts.get("model_provider") != PROVIDER:
+        return False
+    return replay == "always" or same_model(facts.get("model_name") or model, model)
 
 
 def _role(message: BaseMessage) -> Role:
@@ -79,16 +94,15 @@ def _role(message: BaseMessage) -> Role:
     raise UnsupportedContentError(f"The API has no role {role!r} ({type(message).__name__}).")
 
 
-def _from_assistant(message: AIMessage) -> Message:
-    ours = message.response_metadata.get("model_provider") == PROVIDER
+def _from_assistant(message: AIMessage, *, reasons: bool) -> Message:
     extras = message.additional_kwargs
     return Message(
         "assistant",
         tuple(_parts(message, "assistant")),
         name=message.name,
         tool_calls=tuple(_tool_calls(message)),
-        reasoning=extras.get("reasoning_content") if ours else None,
-        reasoning_details=tuple(extras.get("reasoning_details", ()) if ours else ()),
+        reasoning=extras.get("reasoning_content") if reasons else None,
+        reasoning_details=tuple(extras.get("reasoning_details", ()) if reasons else ()),
         refusal=extras.get("refusal") or _refusal(message),
     )
 

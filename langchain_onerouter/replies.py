@@ -7,7 +7,7 @@ chunks up adds their facts up.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -40,7 +40,32 @@ _NORMALIZED = {
 def to_result(reply: Reply) -> ChatResult:
     """Return the result of a call, with a generation for each choice."""
     choices = (reply, *reply.alternatives)
-    return ChatResult(generations=[ChatGeneration(message=to_message(one)) for one in choices])
+    facts = _metadata(reply)
+    return ChatResult(
+        generations=[ChatGeneration(message=to_message(one)) for one in choices],
+        llm_output={name: facts[name] for name in ("token_usage", "model_name") if name in facts},
+    )
+
+
+def total_of(outputs: Iterable[dict[str, Any] | None]) -> dict[str, Any]:
+    """Return what the calls of one `generate` used together."""
+    total: dict[str, Any] = {}
+    for output in outputs:
+        if output:  # a streamed call has none
+            used = _sum(total.get("token_usage"), output.get("token_usage"))
+            total = {**output, "token_usage": used}
+    return total
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """Add counts, also nested ones; what is no count stays as it was."""
+    match one, other:
+        case {}, {}:
+            return {key: _sum(one.get(key), other.get(key)) for key in {**one, **other}}
+        case (int() | float(), int() | float()):
+            return one + other
+        case _:
+            return other if one is None else one
 
 
 def to_message(reply: Reply) -> AIMessage:

@@ -53,16 +53,28 @@ def structured(
     **kwargs: Any,
 ) -> Runnable[LanguageModelInput, Any]:
     """Return the model bound to the schema, and the parser after it."""
-    if method != "auto":
-        bound = _bound(model, schema, method, strict, **kwargs)
-        return _parsed(bound, schema, include_raw=include_raw)
+    if method == "json_mode" and strict:
+        raise ConfigurationError("json_mode keeps to no schema: strict needs another method.")
+    chains = {
+        way: _chain(model, schema, way, include_raw=include_raw, strict=strict, **kwargs)
+        for way in (get_args(Way) if method == "auto" else (method,))
+    }
+    return AutoMethod(chains, model) if method == "auto" else chains[method]
 
-    def in_a_way(way: Way) -> Runnable[LanguageModelInput, Any]:
-        bound = _bound(model, schema, way, strict and way != "json_mode", **kwargs)
-        chain = _parsed(bound, schema, include_raw=include_raw)
-        return _told(model, _named(schema)) | chain if way == "json_mode" else chain
 
-    return AutoMethod({way: in_a_way(way) for way in get_args(Way)}, model)
+def _chain(
+    model: ChatOneRouter,
+    schema: dict[str, Any] | type | None,
+    way: Way,
+    *,
+    include_raw: bool,
+    strict: bool | None,
+    **kwargs: Any,
+) -> Runnable[LanguageModelInput, Any]:
+    """Return what asks in one way, and reads the answer."""
+    bound = _bound(model, schema, way, strict, **kwargs)
+    chain = _parsed(bound, schema, include_raw=include_raw)
+    return chain if way != "json_mode" or schema is None else _told(model, schema) | chain
 
 
 def _parsed(
@@ -82,9 +94,12 @@ def _parsed(
     return RunnableMap(raw=bound) | parsed.with_fallbacks([failed], exception_key="parsing_error")
 
 
-def _told(model: ChatOneRouter, tool: Tool) -> Runnable[LanguageModelInput, list[BaseMessage]]:
+def _told(
+    model: ChatOneRouter, schema: dict[str, Any] | type
+) -> Runnable[LanguageModelInput, list[BaseMessage]]:
     """Say the schema in words, to a model that can be held to none."""
-    words = SystemMessage(instruction(tool.parameters))
+    form = schema if isinstance(schema, dict) else _named(schema).parameters
+    words = SystemMessage(instruction(form))
     return RunnableLambda(lambda given: [words, *model.to_messages(given)])
 
 
@@ -107,8 +122,6 @@ def _bound(
         return model.bind_tools(tools, strict=strict, **kwargs)
     if method == "json_schema":
         kwargs["response_format"] = _json_schema(_named(schema), strict)
-    elif strict:
-        raise ConfigurationError("json_mode keeps to no schema: strict needs another method.")
     else:
         kwargs["response_format"] = "json_object"
     if tools := kwargs.pop("tools", None):

@@ -6,6 +6,7 @@ closed. It knows no framework.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -58,3 +59,16 @@ class GatewayModel(Parameters):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def same_model(one: str, other: str) -> bool:
+    """Tell whether two ids name one model: vendor, variant and date may be said or not."""
+    short, long = sorted((_bare(one), _bare(other)), key=len)
+    return long.startswith(short) and bool(_DATED.fullmatch(long[len(short) :]))
+
+
+_DATED = re.compile(r"([-@]\d{4}[\d-]*)?")
+
+
+def _bare(model: str) -> str:
+    return model.rpartition("/")[2].partition(":")[0]

@@ -11,9 +11,11 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.integration_tests import chat_models as suite
 from langchain_tests.unit_tests import ChatModelUnitTests
 
-from langchain_onerouter import ChatOneRouter
+from langchain_onerouter import ChatOneRouter, register
 from onerouter_simulator import Script, Simulator, chunk, completion
 from tests.langchain.media import PDF, PNG, WAV, WAV_64
+
+register()  # else LangChain loads no class that is not its own
 
 DETAILS = [
     *("audio_input", "audio_output", "reasoning_output"),
@@ -70,6 +72,8 @@ class TestIntegration(ChatModelIntegrationTests):
             ("json_schema", "v1"),
             ("function_calling", "v0"),
             ("function_calling", "v1"),
+            ("json_mode", "v0"),
+            ("json_mode", "v1"),
         ],
         ids=" ".join,
     )

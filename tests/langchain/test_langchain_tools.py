@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.runnables import RunnableBinding
-from langchain_core.tools import BaseTool, StructuredTool, tool
+from langchain_core.tools import BaseTool, StructuredTool, Tool, tool
 from pydantic import BaseModel, Field
 from pydantic.v1 import BaseModel as BaseModelV1
 from pydantic.v1 import Field as FieldV1
@@ -149,6 +149,13 @@ def test_the_gateways_own_tools_pass(
     assert sent["tools"][0] == own
     assert sent["tools"][1]["function"]["name"] == "double"
     assert sent["tool_choice"] == "required"
+
+
+def test_a_tool_that_is_no_function_passes(llm: ChatOneRouter, sim: Simulator) -> None:
+    """LangChain has tools that take free text; which models do, the gateway knows."""
+    free = Tool("double", str, "Double it.", metadata={"type": "custom_tool"})
+    (sent,) = bound(llm, sim, free)["tools"]
+    assert (sent["type"], sent["name"]) == ("custom", "double")
 
 
 @pytest.mark.parametrize("strict", [None, True])
