@@ -11,7 +11,7 @@ from contextlib import aclosing, closing
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import LangSmithParams, LanguageModelInput
+from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.messages.utils import count_tokens_approximately
@@ -24,11 +24,11 @@ from typing_extensions import Self
 from langchain_onerouter.auto_method import Way
 from langchain_onerouter.errors import in_langchain_words
 from langchain_onerouter.messages import PROVIDER, Replay, to_messages
+from langchain_onerouter.profiles import to_profile
 from langchain_onerouter.replies import to_chunks, to_result, total_of
 from langchain_onerouter.structured_output import Method, structured
 from langchain_onerouter.tools import check_choice, to_dicts
 from onerouter_core import Gateway, GatewayModel, Request, __version__
-from onerouter_core.errors import ConfigurationError
 from onerouter_core.retry import OnRetry
 from onerouter_core.wire.requests import encode, read_tool, read_tool_choice
 
@@ -75,13 +75,18 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
-        """Say that `dumps` works; for `loads`, call `langchain_onerouter.register()` first."""
+        """Say that `dumps` works; so does `loads` after `register()`, with our namespace valid."""
         return True
 
     @property
     def lc_secrets(self) -> dict[str, str]:
         """Where the key comes from when a serialised model is loaded."""
         return {"api_key": "ONEROUTER_API_KEY"}
+
+    @property
+    def lc_attributes(self) -> dict[str, Any]:
+        """Return the objects among the fields as what they are made of."""
+        return {n: value.to_dict() for n, value in self if hasattr(value, "to_dict")}
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
@@ -112,6 +117,10 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         """Return the cache key; core's own is made once, and stale after an assignment."""
         return str(sorted(self._get_invocation_params(stop=stop, **kwargs).items()))
 
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        """Return what the catalogue says of the model; LangChain asks only without `profile`."""
+        return to_profile(self.listed) if self.listed else None
+
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
         return total_of(llm_outputs)
 
@@ -134,17 +143,10 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     # --- calls ---
 
     def _prepare(
-        self,
-        messages: Sequence[BaseMessage],
-        stop: list[str] | None,
-        given: Mapping[str, Any],
-        *,
-        stream: bool = False,
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
     ) -> tuple[Gateway, Request]:
         """Return where to send a call and what to send; nothing is sent before all is checked."""
         options = {**given, "n": given.get("n") or self.n}
-        if stream and options["n"] not in {None, 1}:
-            raise ConfigurationError("A stream is one answer: n needs invoke or generate.")
         tools = options.pop("tools", None) or ()
         choice = options.pop("tool_choice", None)
         gateway, settings = self.open({**options, "stop": stop})
@@ -199,7 +201,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         with in_langchain_words():
-            gateway, request = self._prepare(messages, stop, kwargs, stream=True)
+            gateway, request = self._prepare(messages, stop, kwargs)
             with closing(gateway.stream(request, _heard_by(run_manager))) as pieces:
                 for piece in pieces:
                     yield from to_chunks(piece)
@@ -212,7 +214,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         with in_langchain_words():
-            gateway, request = self._prepare(messages, stop, kwargs, stream=True)
+            gateway, request = self._prepare(messages, stop, kwargs)
             stream = await gateway.astream(request, _heard_by(run_manager))
             async with aclosing(stream) as pieces:
                 async for piece in pieces:

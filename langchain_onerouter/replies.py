@@ -161,6 +161,8 @@ def _extras(reply: Reply, *, reasoning: bool) -> dict[str, Any]:
 def _metadata(reply: Reply) -> dict[str, Any]:
     facts = {name: getattr(reply, name) for name in _FACTS}
     facts["model_name"] = reply.model
+    facts["headers"] = dict(reply.headers) or None
+    facts["attempts"] = reply.attempts if reply.attempts > 1 else None
     facts["normalized_finish_reason"] = _NORMALIZED.get(reply.finish_reason or "")
     facts["token_usage"] = dict(reply.usage.raw) if reply.usage else None
     known = {key: value for key, value in facts.items() if value is not None}

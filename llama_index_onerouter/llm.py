@@ -61,7 +61,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     bystanders = frozenset({"callback_manager"})  # it is equal to nothing but itself
 
     context_window: int | None = Field(
-        None, gt=0, description="Tokens the model can take in and give out; None: 128,000."
+        None, gt=0, description="Tokens in and out; None: the catalogue's, or 128,000."
     )
     additional_kwargs: dict[str, Any] = Field(
         default_factory=dict, repr=False, description="Keywords for every call; the call's win."
@@ -76,8 +76,9 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """Return what prompts and memories are cut to; it looks nothing up and never raises."""
-        window = self.context_window or _CONTEXT_WINDOW
+        """Return what prompts and memories are cut to; it asks nobody and never raises."""
+        listed = self.listed.context_window if self.listed else None
+        window = self.context_window or listed or _CONTEXT_WINDOW
         return LLMMetadata(
             context_window=window,
             # LlamaIndex takes this off the window; what is left must have room for a prompt.

@@ -1,13 +1,13 @@
-"""Run the notebooks and keep their outputs: `make notebooks`.
+"""Run the notebooks and keep their outputs (`make notebooks`), or with --check hold them to these.
 
 Each is run in a fresh kernel, from top to bottom, against the simulator, or the live gateway if
-ONEROUTER_API_KEY is set. What changes from run to run (times, counts of execution) is left out, so
-that a diff shows what matters.
+ONEROUTER_API_KEY is set. What changes from run to run (times, ids of kernels) is not kept.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import difflib
 from pathlib import Path
 
 import nbformat
@@ -26,12 +26,31 @@ def execute(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
+def shown(notebook: nbformat.NotebookNode) -> list[str]:
+    """Return the lines that a reader sees below the cells."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    texts = (o.get("text") or o.get("data", {}).get("text/plain") or str(o) for o in outputs)
+    return [line for text in texts for line in text.splitlines()]
+
+
+def check(path: Path) -> str:
+    """Return how a run differs from what is kept, as a diff."""
+    kept = shown(nbformat.read(path, as_version=4))
+    return "\n".join(difflib.unified_diff(kept, shown(execute(path)), "kept", "now", lineterm=""))
+
+
 def main() -> None:
     """Run the notebooks named, or all."""
-    names = sys.argv[1:] or sorted(path.name for path in HERE.glob("*.ipynb"))
-    for name in names:
-        print(name)
-        nbformat.write(execute(HERE / name), HERE / name)
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("names", nargs="*")
+    options.add_argument("--check", action="store_true", help="change nothing; fail on a change")
+    asked = options.parse_args()
+    for path in [HERE / name for name in asked.names] or sorted(HERE.glob("*.ipynb")):
+        print(path.name)
+        if not asked.check:
+            nbformat.write(execute(path), path)
+        elif difference := check(path):
+            raise SystemExit(difference)
 
 
 if __name__ == "__main__":

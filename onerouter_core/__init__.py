@@ -1,5 +1,6 @@
 """What ChatOneRouter and OneRouterLLM share: a OneRouter gateway, and the values it speaks in."""
 
+from onerouter_core.catalog import Catalog
 from onerouter_core.costs import Entry, Ledger
 from onerouter_core.errors import OneRouterError
 from onerouter_core.gateway import Gateway, awarm_up, warm_up
@@ -20,6 +21,7 @@ from onerouter_core.values import (
     Image,
     JsonSchema,
     Message,
+    ModelInfo,
     NamedTool,
     Piece,
     Reply,
@@ -35,6 +37,7 @@ from onerouter_core.version import __version__
 __all__ = [
     "Audio",
     "CacheMark",
+    "Catalog",
     "Clients",
     "Connection",
     "Entry",
@@ -46,6 +49,7 @@ __all__ = [
     "JsonSchema",
     "Ledger",
     "Message",
+    "ModelInfo",
     "NamedTool",
     "OneRouterError",
     "Parameters",

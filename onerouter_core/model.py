@@ -10,12 +10,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 from typing_extensions import Self
 
+from onerouter_core.catalog import Catalog
 from onerouter_core.gateway import Gateway
 from onerouter_core.parameters import Parameters, Settings
 from onerouter_core.transport import Clients
+from onerouter_core.values import ModelInfo
 
 
 class GatewayModel(Parameters):
@@ -24,12 +26,21 @@ class GatewayModel(Parameters):
     bystanders: ClassVar[frozenset[str]] = frozenset()
     """Fields that are no part of what an instance is: equality looks past them."""
 
+    catalog: Catalog | None = Field(
+        None, exclude=True, repr=False, description="Where the model's limits are looked up."
+    )
+
     _clients: Clients = PrivateAttr(default_factory=Clients)
 
     def open(self, overrides: Mapping[str, Any]) -> tuple[Gateway, Settings]:
         """Return the gateway for a call, and what to ask of it; raise ConfigurationError."""
         settings = self.resolve(overrides)
         return Gateway(settings.connection, self._clients), settings
+
+    @property
+    def listed(self) -> ModelInfo | None:
+        """What the catalogue, if there is one, says of the model."""
+        return None if self.catalog is None else self.catalog.get(self.model)
 
     def __eq__(self, other: object) -> bool:
         """Compare the settings; neither use nor what was learnt by it changes an instance."""

@@ -236,6 +236,12 @@ class Parameters(BaseModel):
                     raise ConfigurationError(f"Unknown argument {name!r}.{_nearest(name, names)}")
         return given
 
+    @field_validator("api_key", mode="before")
+    @classmethod
+    def _ask_the_environment(cls, key: Any) -> Any:
+        """Take None for not given: so do those who load a model without its key."""
+        return _api_key_from_env() if key is None else key
+
     @field_validator("base_url")
     @classmethod
     def _have_a_scheme(cls, url: str) -> str:

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 from pydantic import SecretStr
 
@@ -64,6 +64,7 @@ class Clients:
     def _forget(self) -> None:
         self._pid = os.getpid()
         self._sync: dict[Any, Any] = {}
+        self._at_the_end = finalize(self, _close_own, self._sync)
         self._by_loop: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -120,14 +121,13 @@ class Clients:
     def _check_process(self) -> None:
         """Leave a parent's sockets to the parent, after a fork."""
         if self._pid != os.getpid():
+            self._at_the_end.detach()
             self._forget()
 
     def close(self) -> None:
         """Close the sync client; the next call makes a new one."""
         with self._lock:
-            client = self._sync.pop(None, None)
-        if client is not None:
-            client.close()
+            _close_own(self._sync)
 
     async def aclose(self) -> None:
         """Close this event loop's client, and the sync one."""
@@ -136,6 +136,12 @@ class Clients:
             clients = self._by_loop.pop(asyncio.get_running_loop(), {})
         for _, guard in clients.values():
             await guard.aclose()
+
+
+def _close_own(clients: dict[Any, Any]) -> None:
+    """Close what no user gave us; the collector would close sockets in any order, and warn."""
+    if client := clients.pop(None, None):
+        client.close()
 
 
 class Response:

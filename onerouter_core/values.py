@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Json: TypeAlias = Mapping[str, Any]
@@ -171,7 +172,8 @@ class Reply:
     """A whole answer; `raw` is the completion as the gateway sent it, or as a stream adds up.
 
     `cost` is USD, after discount. `extra` holds what this version of the package has no name for.
-    `alternatives` are the other choices when `n` was above one.
+    `headers` are the response's about rate limits. `alternatives` are the other choices when `n`
+    was above one.
     """
 
     text: str = ""
@@ -195,10 +197,53 @@ class Reply:
     created: int | None = None
     system_fingerprint: str | None = None
     service_tier: str | None = None
+    headers: Json = field(default_factory=dict)
     attempts: int = 1
     alternatives: tuple[Reply, ...] = ()
     extra: Json = field(default_factory=dict)
     raw: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What the gateway says of a model; None, or no modalities, where it says nothing.
+
+    Limits are in tokens. Prices are USD per token: of the cheapest upstream of the ordinary tier,
+    or else the lowest of any. `raw` is the entry as the gateway sent it.
+    """
+
+    id: str
+    name: str = ""
+    context_window: int | None = None
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+    input_modalities: tuple[str, ...] = ()
+    output_modalities: tuple[str, ...] = ()
+    tools: bool | None = None
+    json_mode: bool | None = None
+    streaming: bool | None = None
+    input_price: Decimal | None = None
+    output_price: Decimal | None = None
+    upstreams: tuple[str, ...] = ()
+    deprecated: bool = False
+    raw: Json = field(default_factory=dict, repr=False)
+
+    @property
+    def vision(self) -> bool | None:
+        """Whether it sees images; None if nothing is said of what it takes."""
+        return "image" in self.input_modalities if self.input_modalities else None
+
+    @property
+    def price(self) -> Decimal | None:
+        """A token in and a token out, in USD: a measure to compare models by."""
+        if self.input_price is None or self.output_price is None:
+            return None
+        return self.input_price + self.output_price
+
+    @property
+    def free(self) -> bool | None:
+        """Whether it costs nothing; None if no price is known."""
+        return None if self.price is None else self.price == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,10 @@ MAY_IMPORT = {
         *("onerouter_core.wire", "onerouter_core.retry", "onerouter_core.errors"),
         *("onerouter_core.values", "onerouter_core.costs"),
     },
+    "onerouter_core.catalog": {
+        *("pydantic", "typing_extensions", "onerouter_core.gateway", "onerouter_core.wire"),
+        *("onerouter_core.parameters", "onerouter_core.errors", "onerouter_core.values"),
+    },
     "onerouter_core": {"pydantic", "typing_extensions", "onerouter_core"},
     "langchain_onerouter": {
         *("langchain_core", "pydantic", "typing_extensions", "onerouter_core"),
@@ -53,7 +57,7 @@ MAY_IMPORT = {
 WIRE_KEYS = {
     *("choices", "image_url", "input_audio", "video_url", "file_data", "url_citation"),
     *("stream_options", "include_usage", "prompt_tokens_details", "completion_tokens_details"),
-    "cache_write_1_h",
+    *("cache_write_1_h", "context_length", "provider_slug", "min_prompt_price", "category_type"),
 }
 WIRE_ROOMS = ("onerouter_core.wire", "onerouter_simulator")
 
@@ -151,6 +155,7 @@ def test_a_module_says_first_what_it_is(name: str, source: str) -> None:
         ("onerouter_core.values", "from onerouter_core import errors"),
         ("onerouter_core.wire.stream", "import onerouter_core.gateway"),
         ("onerouter_core.gateway", "import tenacity"),
+        ("onerouter_core.catalog", "from onerouter_core import model"),
         ("onerouter_simulator.app", "from onerouter_core.values import Text"),
     ],
 )
@@ -166,6 +171,7 @@ def test_a_stranger_is_seen(name: str, source: str) -> None:
         'part = {"image_url": url}',
         'chunk.get("choices")',
         'match part:\n case {"input_audio": x}: pass',
+        'entry["context_length"]',
     ],
 )
 def test_a_wire_key_is_seen(source: str) -> None:

@@ -104,6 +104,7 @@ def _identity(root: Json, headers: Mapping[str, str]) -> dict[str, Any]:
         "id": as_text(root.get("id")),
         "request_id": as_text(headers.get("x-infron-request-id"))
         or as_text(root.get("request_id")),
+        "headers": {k: v for k, v in headers.items() if k.startswith("x-ratelimit-")},
         "created": as_count(root.get("created")),
         "system_fingerprint": as_text(root.get("system_fingerprint")),
         "service_tier": as_text(root.get("service_tier")),

@@ -42,6 +42,8 @@ def encode(request: Request, *, stream: bool = False) -> tuple[Body, Names]:
         **_parameters(parameters),
     }
     if stream:
+        if extra_body.get("n", 1) != 1:
+            raise ConfigurationError("A stream carries one answer: n must be 1.")
         body["stream"] = True
     if stream_usage:
         body["usage"] = {"include": True}

@@ -507,3 +507,15 @@ def test_nothing_given_is_changed() -> None:
     before = deepcopy(request)
     encode(request, stream=True)
     assert request == before
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_stream_carries_one_answer(n: int) -> None:
+    """Several answers cannot be streamed as one: that is said before anything is paid for."""
+    request = Request("m", (USER,), parameters={"extra_body": {"n": n}})
+    assert encode(request)[0]["n"] == n
+    if n == 1:
+        assert encode(request, stream=True)[0]["n"] == 1
+    else:
+        with pytest.raises(ConfigurationError, match="n must be 1"):
+            encode(request, stream=True)

@@ -19,11 +19,15 @@ agents = pytest.importorskip(
 )
 from langchain.agents import create_agent  # noqa: E402 -- after the question if it can be
 from langchain.agents.middleware import (  # noqa: E402
+    HumanInTheLoopMiddleware,
+    ModelCallLimitMiddleware,
     ModelFallbackMiddleware,
     ModelRetryMiddleware,
     SummarizationMiddleware,
 )
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy  # noqa: E402
+from langgraph.checkpoint.memory import InMemorySaver  # noqa: E402
+from langgraph.types import Command  # noqa: E402
 
 WEATHER = "What is the weather in 'Oslo', 21 degrees?"
 
@@ -230,3 +234,30 @@ def test_many_agents_at_once(make: Make, weather: BaseTool) -> None:
 
     for number, result in enumerate(asyncio.run(all_at_once())):
         assert result["messages"][-1].content.endswith(f"sunny in City {number}")
+
+
+def test_an_agent_stops_at_its_limit(
+    make: Make, sim: Simulator, colour: Colour, weather: BaseTool
+) -> None:
+    """LangChain's call limit ends a run that would have asked twice."""
+    limit = ModelCallLimitMiddleware(run_limit=1, exit_behavior="end")
+    colour.invoke(create_agent(make(), [weather], middleware=[limit]), talk())
+    assert len(sim.requests) == 1
+
+
+def test_a_human_in_the_loop(make: Make, sim: Simulator, weather: BaseTool) -> None:
+    """A call waits for consent; what was thought and asked is whole when the run goes on."""
+    consent = HumanInTheLoopMiddleware(interrupt_on={"get_weather": True})
+    agent = create_agent(
+        make(reasoning={"effort": "low"}),
+        [weather],
+        middleware=[consent],
+        checkpointer=InMemorySaver(),
+    )
+    thread: Any = {"configurable": {"thread_id": "1"}}
+    waiting = agent.invoke(talk(), thread)
+    assert waiting["__interrupt__"]
+    assert len(sim.requests) == 1
+    done = agent.invoke(Command(resume={"decisions": [{"type": "approve"}]}), thread)
+    assert done["messages"][-1].text == "According to get_weather: sunny in Oslo"
+    assert sim.last.body["messages"][1]["reasoning_details"][0]["signature"]

@@ -501,3 +501,17 @@ def test_a_message_survives_json(llm: ChatOneRouter, ask: Ask) -> None:
     message = ask(llm, "Think", reasoning={"effort": "low"}, web_search_options={})
     kind = AIMessageChunk if isinstance(message, AIMessageChunk) else AIMessage
     assert kind.model_validate(json.loads(message.model_dump_json())) == message
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_what_a_call_took(llm: ChatOneRouter, sim: Simulator, *, streaming: bool) -> None:
+    """How often was asked, and the headers about rate limits, are facts of the message."""
+    headers = {"x-ratelimit-remaining-requests": "7", "x-other": "1"}
+    body: dict[str, Any] = {"json": completion("Hi")}
+    if streaming:
+        body = {"events": [chunk("Hi"), chunk({}, finish_reason="stop")]}
+    sim.script(Script(status=500), Script(headers=headers, **body))
+    patient = llm.model_copy(update={"max_retries": 1, "streaming": streaming})
+    facts = patient.invoke("x").response_metadata
+    assert facts["attempts"] == 2
+    assert facts["headers"] == {"x-ratelimit-remaining-requests": "7"}

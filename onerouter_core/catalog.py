@@ -1,0 +1,195 @@
+"""What models there are, what they can do and what they cost.
+
+This module knows how models are named and found. It knows no framework and no JSON key, and does
+no input or output unless asked by `fetch`, `load` or `save`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import Self
+
+from onerouter_core.errors import ConfigurationError, ModelNotFoundError, findings
+from onerouter_core.gateway import Gateway
+from onerouter_core.parameters import Connection, Parameters
+from onerouter_core.values import Json, ModelInfo
+from onerouter_core.wire.models import is_chat_model, read_model
+
+
+class Catalog:
+    """Models by their ids; a value that never changes.
+
+    >>> Catalog.fetch().find(vision=True, tools=True)[0].id
+    """
+
+    __slots__ = ("_by_id",)
+
+    def __init__(self, models: Iterable[ModelInfo] = ()) -> None:
+        """Hold models; of those with one id, the first."""
+        self._by_id: dict[str, ModelInfo] = {}
+        for model in models:
+            self._by_id.setdefault(model.id, model)
+
+    # --- where it comes from, and where it is kept ---
+
+    @classmethod
+    def fetch(cls, connection: Connection | None = None) -> Self:
+        """Ask the gateway, by default the environment's; no key is needed."""
+        with Gateway(connection or _from_environment()) as gateway:
+            return cls.of(gateway.models())
+
+    @classmethod
+    async def afetch(cls, connection: Connection | None = None) -> Self:
+        """Ask the gateway, by default the environment's; no key is needed."""
+        async with Gateway(connection or _from_environment()) as gateway:
+            return cls.of(await gateway.amodels())
+
+    @classmethod
+    def of(cls, entries: Iterable[Json]) -> Self:
+        """Return the models to chat with in a list as the gateway sends it."""
+        return cls(read_model(entry) for entry in entries if is_chat_model(entry))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote; raise ConfigurationError if it is something else."""
+        try:
+            return cls(_models().validate_json(Path(path).read_bytes()))
+        except ValidationError as error:
+            raise ConfigurationError(f"No catalogue in {path}: {findings(error)}") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write all models to a JSON file."""
+        Path(path).write_bytes(_models().dump_json(tuple(self), indent=1))
+
+    # --- finding a model ---
+
+    def __getitem__(self, model_id: str) -> ModelInfo:
+        """Return what `get` does; raise ModelNotFoundError, which says what is called alike."""
+        found = self.get(model_id)
+        if found is None:
+            alike = " or ".join(map(repr, self._alike(model_id)))
+            raise ModelNotFoundError(
+                "The catalogue has no such model." + (f" Did you mean {alike}?" if alike else ""),
+                model=model_id,
+            )
+        return found
+
+    def get(self, model_id: str) -> ModelInfo | None:
+        """Return a model, or None.
+
+        An id that is not listed may be one with a variant (`:free`), a version (`@20240620`), or
+        without its vendor, if only one vendor has a model of that name.
+        """
+        for spelling in _spellings(model_id):
+            if spelling in self._by_id:
+                return self._by_id[spelling]
+            named = [model for model in self if _name(model.id) == spelling]
+            if len(named) == 1:
+                return named[0]
+        return None
+
+    def find(
+        self,
+        *,
+        text: str | None = None,
+        vision: bool | None = None,
+        tools: bool | None = None,
+        free: bool | None = None,
+        max_price: Decimal | float | str | None = None,
+    ) -> tuple[ModelInfo, ...]:
+        """Return the models that fit, cheapest first; deprecated ones never do.
+
+        All words of `text` must be in id or name. A model that does not say whether it can is
+        found neither by True nor by False. `max_price` is in USD per token, in and out alike.
+        """
+        limit = None if max_price is None else Decimal(str(max_price))
+        fitting = (
+            model
+            for model in self
+            if not model.deprecated
+            and (text is None or _says(model, text))
+            and (vision is None or model.vision is vision)
+            and (tools is None or model.tools is tools)
+            and (free is None or model.free is free)
+            and (limit is None or _within(model, limit))
+        )
+        return tuple(sorted(fitting, key=_by_price))
+
+    def _alike(self, model_id: str) -> list[str]:
+        """Return up to three ids that are spelled like this one, with or without the vendor."""
+        spelled: dict[str, list[str]] = {}
+        for listed in self._by_id:
+            for spelling in {listed.lower(), _name(listed).lower()}:
+                spelled.setdefault(spelling, []).append(listed)
+        close = difflib.get_close_matches(model_id.lower(), spelled)
+        return list(dict.fromkeys(listed for match in close for listed in spelled[match]))[:3]
+
+    # --- a collection as a value ---
+
+    def __iter__(self) -> Iterator[ModelInfo]:
+        return iter(self._by_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, model: object) -> bool:
+        if isinstance(model, str):
+            return self.get(model) is not None
+        return isinstance(model, ModelInfo) and self._by_id.get(model.id) == model
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Catalog):
+            return NotImplemented
+        return self._by_id == other._by_id
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self)} models>"
+
+
+def _from_environment() -> Connection:
+    """Return how a model with nothing set would reach the gateway."""
+    return Parameters(model="-").resolve().connection
+
+
+@cache
+def _models() -> TypeAdapter[tuple[ModelInfo, ...]]:
+    return TypeAdapter(tuple[ModelInfo, ...])
+
+
+def _spellings(model_id: str) -> dict[str, None]:
+    """Return an id as it is, without its variant, and without its version, in this order."""
+    plain = model_id.partition(":")[0]
+    return dict.fromkeys((model_id, plain, plain.partition("@")[0]))
+
+
+def _name(model_id: str) -> str:
+    """Return an id without its vendor; some names have slashes of their own."""
+    vendor, _, name = model_id.partition("/")
+    return name or vendor
+
+
+def _says(model: ModelInfo, text: str) -> bool:
+    said = f"{model.id} {model.name}".lower()
+    return all(word in said for word in text.lower().split())
+
+
+def _within(model: ModelInfo, limit: Decimal) -> bool:
+    prices = (model.input_price, model.output_price)
+    return all(price is not None and price <= limit for price in prices)
+
+
+def _by_price(model: ModelInfo) -> tuple[bool, Decimal, str]:
+    """Sort by price, the unpriced last, then by id."""
+    return model.price is None, model.price or Decimal(0), model.id
