@@ -26,7 +26,7 @@ from langchain_onerouter.errors import in_langchain_words
 from langchain_onerouter.messages import PROVIDER, Replay, to_messages
 from langchain_onerouter.profiles import to_profile
 from langchain_onerouter.replies import to_chunks, to_result, total_of
-from langchain_onerouter.structured_output import Method, structured
+from langchain_onerouter.structured_output import Method, structured, to_format
 from langchain_onerouter.tools import check_choice, to_dicts
 from onerouter_core import Gateway, GatewayModel, Request, __version__
 from onerouter_core.retry import OnRetry
@@ -131,9 +131,11 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     def get_num_tokens_from_messages(
         self, messages: list[BaseMessage], tools: Sequence[Any] | None = None
     ) -> int:
-        """Return about how many tokens messages and tools have."""
+        """Return about how many tokens messages and tools have, by the usage reported so far."""
         offered: list[Any] | None = to_dicts(tools, strict=None) if tools else None
-        return int(count_tokens_approximately(messages, tools=offered))
+        return int(
+            count_tokens_approximately(messages, tools=offered, use_usage_metadata_scaling=True)
+        )
 
     @model_validator(mode="after")
     def _say_which_version(self) -> Self:
@@ -235,11 +237,13 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
 
         `tool_choice` is "auto", "none", "any" (or "required", True), a tool's name, or the API's
         own form; `strict` makes the models that can keep to the schemas do so. Any per-call
-        parameter can be bound with them.
+        parameter can be bound with them; `response_format` may be a class.
         """
         with in_langchain_words():
             dicts = to_dicts(tools, strict=strict)
             check_choice(tool_choice, dicts)
+            if isinstance(kwargs.get("response_format"), type):
+                kwargs["response_format"] = to_format(kwargs["response_format"], strict=strict)
         bound = {"tools": dicts or None, "tool_choice": tool_choice, **kwargs}
         return self.bind(**{name: value for name, value in bound.items() if value is not None})
 

@@ -114,7 +114,7 @@ def _refusal(message: AIMessage) -> str | None:
 
 def _tool_calls(message: AIMessage) -> Iterator[ToolCall]:
     for call in message.tool_calls:
-        arguments = json.dumps(call["args"], ensure_ascii=False)
+        arguments = json.dumps(call["args"], ensure_ascii=False, default=str)
         yield ToolCall(call["id"] or "", call["name"], arguments, parsed=call["args"])
     for bad in message.invalid_tool_calls:
         error = bad.get("error") or "The arguments are not a JSON object."

@@ -121,7 +121,7 @@ def _bound(
         kwargs = {"parallel_tool_calls": False, "tool_choice": _named(schema).name, **kwargs}
         return model.bind_tools(tools, strict=strict, **kwargs)
     if method == "json_schema":
-        kwargs["response_format"] = _json_schema(_named(schema), strict)
+        kwargs["response_format"] = to_format(schema, strict=strict)
     else:
         kwargs["response_format"] = "json_object"
     if tools := kwargs.pop("tools", None):
@@ -141,8 +141,9 @@ def _named(schema: dict[str, Any] | type | None) -> Tool:
     return tool
 
 
-def _json_schema(tool: Tool, strict: bool | None) -> JsonSchema:
-    """Return the format: strict if it was asked for, or if nothing was and it can be."""
+def to_format(schema: dict[str, Any] | type | None, *, strict: bool | None) -> JsonSchema:
+    """Return the response format: strict if it was asked for, or if nothing was and it can be."""
+    tool = _named(schema)
     form, keeps = tool.parameters, bool(strict)
     if strict is not False:
         try:

@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr
 from typing_extensions import Self
 
 from onerouter_core.catalog import Catalog
+from onerouter_core.errors import ConfigurationError
 from onerouter_core.gateway import Gateway
 from onerouter_core.parameters import Parameters, Settings
 from onerouter_core.transport import Clients
@@ -50,6 +51,13 @@ class GatewayModel(Parameters):
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Refuse to pickle a client of the user's: a copy would go another way without a word."""
+        for name in ("http_client", "http_async_client"):
+            if getattr(self, name) is not None:
+                raise ConfigurationError(f"{name} cannot be pickled: give it to the copy instead.")
+        return super().__getstate__()
 
     def close(self) -> None:
         """Close the sync client; the next call makes a new one."""

@@ -136,7 +136,10 @@ def spell_tool(tool: Tool | Mapping[str, Any], names: Names) -> Mapping[str, Any
 
 
 def read_tool(tool: Mapping[str, Any]) -> Tool | Mapping[str, Any]:
-    """Return the value of a tool that is spelled as the API takes it; the gateway's own stay."""
+    """Return the value of a tool that is spelled as the API takes it; the gateway's own stay.
+
+    Raises ConfigurationError for a function without a name.
+    """
     match tool:
         case {"type": "function", "function": {"name": str(name)} as function}:
             return Tool(
@@ -146,6 +149,8 @@ def read_tool(tool: Mapping[str, Any]) -> Tool | Mapping[str, Any]:
                 function.get("strict"),
                 read_mark(tool),
             )
+        case {"type": "function"}:
+            raise ConfigurationError(f"A function tool needs a name; there is none in {tool!r}.")
     return tool
 
 

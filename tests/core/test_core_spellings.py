@@ -82,10 +82,16 @@ def test_tools_go_out_and_come_back(tool: Tool) -> None:
     assert spell_tool(read_tool(spelled), Names()) == spelled
 
 
-@pytest.mark.parametrize("own", [{"type": "web_search"}, {"type": "function"}, {}])
+@pytest.mark.parametrize("own", [{"type": "web_search"}, {}])
 def test_tools_of_the_gateways_own(own: dict[str, Any]) -> None:
     """A tool of another kind stays what it is."""
     assert read_tool(own) is own
+
+
+def test_a_function_needs_a_name() -> None:
+    """A function without one is no tool of the gateway's own."""
+    with pytest.raises(ConfigurationError, match="needs a name"):
+        read_tool({"type": "function", "function": {}})
 
 
 @pytest.mark.parametrize(

@@ -6,28 +6,24 @@ import asyncio
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, ToolMessage
-from langchain_core.tools import BaseTool, tool
-from pydantic import BaseModel
-
-from onerouter_simulator import Script, Simulator, chunk, completion, failure, tool_call
-from tests.langchain.conftest import Colour, Make
-from tests.langchain.media import PNG_64
-
-agents = pytest.importorskip(
-    "langchain.agents", reason="this langgraph does not fit its own parts", exc_type=ImportError
-)
-from langchain.agents import create_agent  # noqa: E402 -- after the question if it can be
-from langchain.agents.middleware import (  # noqa: E402
+from langchain.agents import create_agent
+from langchain.agents.middleware import (
     HumanInTheLoopMiddleware,
     ModelCallLimitMiddleware,
     ModelFallbackMiddleware,
     ModelRetryMiddleware,
     SummarizationMiddleware,
 )
-from langchain.agents.structured_output import ProviderStrategy, ToolStrategy  # noqa: E402
-from langgraph.checkpoint.memory import InMemorySaver  # noqa: E402
-from langgraph.types import Command  # noqa: E402
+from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.tools import BaseTool, tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+from pydantic import BaseModel
+
+from onerouter_simulator import Script, Simulator, chunk, completion, failure, tool_call
+from tests.langchain.conftest import Colour, Make
+from tests.langchain.media import PNG_64
 
 WEATHER = "What is the weather in 'Oslo', 21 degrees?"
 

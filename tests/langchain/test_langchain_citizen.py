@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from langchain_core.load import dumpd, dumps, loads
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
 
 from langchain_onerouter import ChatOneRouter, register
@@ -99,3 +99,16 @@ def test_what_a_stream_used_is_in_its_message(make: Make) -> None:
     """A streamed answer has no output beside its message, and none is made up."""
     output = make(streaming=True).generate([[HumanMessage("x")]]).llm_output
     assert not (output or {}).get("token_usage")
+
+
+def test_counts_learn_from_reported_usage(make: Make) -> None:
+    """What an answer says that the talk so far took corrects the guess."""
+    llm = make()
+    said = AIMessage(
+        "word " * 50,
+        usage_metadata={"input_tokens": 400, "output_tokens": 400, "total_tokens": 800},
+        response_metadata={"model_provider": "onerouter"},
+    )
+    guessed = said.model_copy(update={"usage_metadata": None})
+    count = llm.get_num_tokens_from_messages
+    assert count([HumanMessage("word"), said]) > count([HumanMessage("word"), guessed])

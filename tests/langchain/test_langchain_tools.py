@@ -331,3 +331,24 @@ def test_several_calls_in_a_stream(llm: ChatOneRouter, colour: Colour, sim: Simu
     for index, value in ((0, 1), (1, 2)):
         written = "".join(p["args"] for p in parts if p["index"] == index)
         assert json.loads(written) == {"x": value}
+
+
+def test_a_class_as_response_format(llm: ChatOneRouter, sim: Simulator) -> None:
+    """Tools and a class for the final answer can be bound together."""
+
+    class City(BaseModel):
+        """A city."""
+
+        name: str
+
+    llm.bind_tools([], response_format=City).invoke("'Oslo'")
+    sent = sim.last.body["response_format"]["json_schema"]
+    assert (sent["name"], sent["strict"]) == ("City", True)
+    assert "tools" not in sim.last.body
+
+
+def test_a_function_without_a_name(llm: ChatOneRouter, sim: Simulator) -> None:
+    """It is refused when it is bound, not taken for one of the gateway's own tools."""
+    with pytest.raises(ConfigurationError, match="name"):
+        llm.bind_tools([{"type": "function", "function": {}}])
+    assert sim.requests == []
