@@ -18,7 +18,7 @@ from langchain_core.messages import HumanMessage
 from llama_index.core import PromptTemplate, SimpleDirectoryReader
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.memory import ChatMemoryBuffer
-from llama_index.core.node_parser import SentenceSplitter
+from llama_index.core.node_parser import MarkdownNodeParser
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.retrievers.bm25 import BM25Retriever
 from pydantic import BaseModel, Field
@@ -103,7 +103,7 @@ def objects(chat: ChatOneRouter, llm: OneRouterLLM) -> None:
 def documents(_: ChatOneRouter, llm: OneRouterLLM) -> None:
     """Ask this project's own documentation, found by its words."""
     pages = SimpleDirectoryReader(input_files=[HERE.parent / "README.md"]).load_data()
-    nodes = SentenceSplitter(chunk_size=256, chunk_overlap=0).get_nodes_from_documents(pages)
+    nodes = MarkdownNodeParser().get_nodes_from_documents(pages)
     retriever = BM25Retriever.from_defaults(nodes=nodes, similarity_top_k=2)
     answer = RetrieverQueryEngine.from_args(retriever, llm=llm).query(
         "Which environment variable holds the key?"

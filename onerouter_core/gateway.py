@@ -13,8 +13,6 @@ from dataclasses import replace
 from time import monotonic
 from typing import TypeAlias
 
-from typing_extensions import Self
-
 from onerouter_core.costs import Entry
 from onerouter_core.errors import (
     APIConnectionError,
@@ -30,6 +28,7 @@ from onerouter_core.retry import OnRetry, apolicy, policy
 from onerouter_core.transport import (
     BadStatus,
     Clients,
+    HoldsClients,
     Outgoing,
     akey_of,
     aload_sdk,
@@ -141,7 +140,7 @@ def _as(kind: type[OneRouterError], error: OneRouterError, message: str) -> OneR
     return other
 
 
-class Gateway:
+class Gateway(HoldsClients):
     """A OneRouter gateway; safe across threads and event loops, picklable, free until used."""
 
     def __init__(
@@ -149,7 +148,7 @@ class Gateway:
     ) -> None:
         """Say how to reach it; `clients` may be shared between gateways."""
         self.connection = connection or Connection()
-        self.clients = clients or Clients()
+        self._clients = clients or Clients()
 
     def complete(self, request: Request, on_retry: OnRetry | None = None) -> Reply:
         """Return the whole answer; raise OneRouterError."""
@@ -178,7 +177,7 @@ class Gateway:
             return decode_body(body, call.names, headers)
 
     def _fetch(self, call: _Call) -> tuple[bytes, Mapping[str, str]]:
-        response = self.clients.open(self.connection, call.outgoing(key_of(self.connection)))
+        response = self._clients.open(self.connection, call.outgoing(key_of(self.connection)))
         with closing(response):
             chunks = []
             for chunk in response.chunks():
@@ -188,7 +187,7 @@ class Gateway:
 
     async def _afetch(self, call: _Call) -> tuple[bytes, Mapping[str, str]]:
         outgoing = call.outgoing(await akey_of(self.connection))
-        response = await self.clients.aopen(self.connection, outgoing)
+        response = await self._clients.aopen(self.connection, outgoing)
         async with aclosing(response):
             chunks = []
             async for chunk in response.achunks():
@@ -226,7 +225,7 @@ class Gateway:
 
     def _pieces(self, call: _Call) -> Pieces:
         with call.in_our_words():
-            response = self.clients.open(self.connection, call.outgoing(key_of(self.connection)))
+            response = self._clients.open(self.connection, call.outgoing(key_of(self.connection)))
         decoder = StreamDecoder(call.names, response.headers)
         with closing(response), call.in_our_words(decoder):
             for chunk in response.chunks():
@@ -242,7 +241,7 @@ class Gateway:
     async def _apieces(self, call: _Call) -> AsyncPieces:
         with call.in_our_words():
             outgoing = call.outgoing(await akey_of(self.connection))
-            response = await self.clients.aopen(self.connection, outgoing)
+            response = await self._clients.aopen(self.connection, outgoing)
         decoder = StreamDecoder(call.names, response.headers)
         with call.in_our_words(decoder):
             async with aclosing(response), aclosing(response.achunks()) as chunks:
@@ -282,26 +281,6 @@ class Gateway:
         with call.in_our_words():
             body, _ = await self._afetch(call)
             return decode_models(body)
-
-    def close(self) -> None:
-        """Close the sync client; the next call makes a new one."""
-        self.clients.close()
-
-    async def aclose(self) -> None:
-        """Close this event loop's client, and the sync one."""
-        await self.clients.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
 
 def _ended(decoder: StreamDecoder, call: _Call) -> Pieces:

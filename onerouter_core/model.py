@@ -11,17 +11,16 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field, PrivateAttr
-from typing_extensions import Self
 
 from onerouter_core.catalog import Catalog
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.gateway import Gateway
 from onerouter_core.parameters import Parameters, Settings
-from onerouter_core.transport import Clients
+from onerouter_core.transport import Clients, HoldsClients
 from onerouter_core.values import ModelInfo
 
 
-class GatewayModel(Parameters):
+class GatewayModel(HoldsClients, Parameters):
     """The fields of `Parameters`, and SDK clients that are made on first use."""
 
     bystanders: ClassVar[frozenset[str]] = frozenset()
@@ -58,26 +57,6 @@ class GatewayModel(Parameters):
             if getattr(self, name) is not None:
                 raise ConfigurationError(f"{name} cannot be pickled: give it to the copy instead.")
         return super().__getstate__()
-
-    def close(self) -> None:
-        """Close the sync client; the next call makes a new one."""
-        self._clients.close()
-
-    async def aclose(self) -> None:
-        """Close this event loop's client, and the sync one."""
-        await self._clients.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
 
 def same_model(one: str, other: str) -> bool:

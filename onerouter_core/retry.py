@@ -110,13 +110,12 @@ def _wait(state: RetryCallState) -> float:
 
 def _report(state: RetryCallState) -> None:
     """Log a retry without a word of content."""
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, OneRouterError):
-        _log.info(
-            "retry attempt=%d wait=%.2f status=%s error=%s request_id=%s",
-            state.attempt_number,
-            state.next_action.sleep if state.next_action else 0,
-            error.status,
-            type(error).__name__,
-            error.request_id,
-        )
+    error: Any = state.outcome.exception() if state.outcome else None
+    _log.info(
+        "retry attempt=%d wait=%.2f status=%s error=%s request_id=%s",
+        state.attempt_number,
+        state.next_action.sleep if state.next_action else 0,
+        error.status,
+        type(error).__name__,
+        error.request_id,
+    )

@@ -19,6 +19,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, finalize
 
 from pydantic import SecretStr
+from typing_extensions import Self
 
 from onerouter_core.errors import (
     APIConnectionError,
@@ -136,6 +137,32 @@ class Clients:
             clients = self._by_loop.pop(asyncio.get_running_loop(), {})
         for _, guard in clients.values():
             await guard.aclose()
+
+
+class HoldsClients:
+    """Whoever holds clients can be closed, and used as a context manager of either colour."""
+
+    _clients: Clients
+
+    def close(self) -> None:
+        """Close the sync client; the next call makes a new one."""
+        self._clients.close()
+
+    async def aclose(self) -> None:
+        """Close this event loop's client, and the sync one."""
+        await self._clients.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
 
 def _close_own(clients: dict[Any, Any]) -> None:

@@ -30,10 +30,11 @@ MAY_IMPORT = {
         *("onerouter_core.errors", "onerouter_core.version"),
     },
     "onerouter_core.transport": {
-        *("openai", "pydantic", "onerouter_core.parameters", "onerouter_core.errors"),
+        *("openai", "pydantic", "typing_extensions"),
+        *("onerouter_core.parameters", "onerouter_core.errors"),
     },
     "onerouter_core.gateway": {
-        *("typing_extensions", "onerouter_core.parameters", "onerouter_core.transport"),
+        *("onerouter_core.parameters", "onerouter_core.transport"),
         *("onerouter_core.wire", "onerouter_core.retry", "onerouter_core.errors"),
         *("onerouter_core.values", "onerouter_core.costs"),
     },

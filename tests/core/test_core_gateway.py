@@ -445,11 +445,11 @@ def test_a_closed_gateway_opens_again(sim: Simulator, gateway: Make) -> None:
 def test_gateways_may_share_clients(sim: Simulator, gateway: Make) -> None:
     """Gateways with the same clients use the same connections."""
     sim.script(HI, HI)
-    one = gateway()
-    two = Gateway(Connection(SecretStr("sk-other"), sim.base_url), one.clients)
+    shared = Clients()
+    one = gateway(clients=shared)
+    two = Gateway(Connection(SecretStr("sk-other"), sim.base_url), shared)
     one.complete(HELLO)
     two.complete(HELLO)
-    assert two.clients is one.clients
     assert sim.last.headers["authorization"] == "Bearer sk-other"
     assert Gateway().connection == Connection()
 

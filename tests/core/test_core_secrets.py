@@ -89,11 +89,12 @@ def test_variables_of_the_sdk(
     for name, value in POISON.items():
         monkeypatch.setenv(name, value)
     sim.script(Script(json=completion()), Script(events=[chunk("Hi", "stop")]))
-    one = gateway(clients=Clients())
+    shared = Clients()
+    one = gateway(clients=shared)
     colour.complete(one, HELLO)
     colour.stream(one, HELLO)
     colour.models(one)
-    colour.models(gateway(clients=one.clients, api_key=None))
+    colour.models(gateway(clients=shared, api_key=None))
     assert len(sim.requests) == 4
     for request in sim.requests:
         sent = [*request.headers, *request.headers.values(), request.raw.decode(), request.path]
