@@ -163,7 +163,10 @@ def _metadata(reply: Reply) -> dict[str, Any]:
     facts["model_name"] = reply.model
     facts["headers"] = dict(reply.headers) or None
     facts["attempts"] = reply.attempts if reply.attempts > 1 else None
-    facts["normalized_finish_reason"] = _NORMALIZED.get(reply.finish_reason or "")
+    refused = reply.refusal is not None
+    facts["normalized_finish_reason"] = (
+        "refusal" if refused else _NORMALIZED.get(reply.finish_reason or "")
+    )
     facts["token_usage"] = dict(reply.usage.raw) if reply.usage else None
     known = {key: value for key, value in facts.items() if value is not None}
     return {**reply.extra, **known, "model_provider": PROVIDER}

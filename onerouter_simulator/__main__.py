@@ -4,6 +4,7 @@ Knows the command line. Everything else is the Simulator's.
 """
 
 import argparse
+import signal
 import sys
 import threading
 
@@ -41,4 +42,6 @@ def wait() -> None:
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
+        signal.signal(number, signal.default_int_handler)
     main()

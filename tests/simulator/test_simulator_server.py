@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import subprocess
 import sys
@@ -182,7 +183,8 @@ def test_every_reply_says_that_it_is_simulated(http: httpx.Client) -> None:
     assert len({reply.headers["x-infron-request-id"] for reply in replies}) == 3
 
 
-def test_the_command_serves_until_it_is_interrupted() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_until_it_is_interrupted(number: int) -> None:
     """It prints what a client needs, answers, and ends quietly."""
     arguments = ["--port", "0", "--api-key", "sk-mine"]
     with subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
@@ -197,7 +199,7 @@ def test_the_command_serves_until_it_is_interrupted() -> None:
         assert process.stdout.readline() == "ONEROUTER_API_KEY=sk-mine\n"
         headers = {"authorization": "Bearer sk-mine"}
         assert httpx.get(f"{base_url}/balance", headers=headers).status_code == 200
-        process.send_signal(2)
+        process.send_signal(number)
         assert process.communicate(timeout=5) == ("Stopped.\n", "")
         assert process.returncode == 0
 
