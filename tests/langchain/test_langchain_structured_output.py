@@ -421,7 +421,7 @@ NO_OBJECT: dict[str, tuple[tuple[Script, Script], type[OneRouterError], str]] = 
     "null": (spoken("null"), MalformedReplyError, "not the object"),
     "broken": (spoken(OSLO[:-1]), MalformedReplyError, "not the object"),
     "broken call": (called("City", OSLO[:-1]), MalformedReplyError, "not a whole JSON object"),
-    "too deep": (spoken("[" * 5_000), MalformedReplyError, "nested too deeply"),
+    "too deep": (spoken("[" * 5_000), MalformedReplyError, "not the object"),
 }
 
 
