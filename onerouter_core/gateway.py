@@ -76,7 +76,8 @@ class _Call:
             raise ConfigurationError("The API key holds a character that no header can carry.")
         self.attempts += 1
         self.begun = self.quiet_since = monotonic()
-        bounds = [self.connection.timeout, self.ends and self.ends - self.begun]
+        left = None if self.ends is None else max(self.ends - self.begun, _GRACE)
+        bounds = (self.connection.timeout, left)
         bound = min((seconds for seconds in bounds if seconds is not None), default=None)
         headers = {"authorization": f"Bearer {key}"} if key else {}
         headers |= {name.lower(): value for name, value in self.connection.headers.items()}

@@ -15,6 +15,7 @@ from onerouter_core.errors import (
     APIConnectionError,
     AuthenticationError,
     ConfigurationError,
+    DeadlineExceededError,
     InsufficientCreditsError,
     ModelNotFoundError,
     OneRouterError,
@@ -307,3 +308,10 @@ def test_one_call_does_not_hear_of_another(sim: Simulator, gateway: Make) -> Non
     replies = asyncio.run(run())
     assert sorted(reply.text for reply in replies) == [str(n) for n in range(10)]
     assert sum(reply.attempts for reply in replies) == 20
+
+
+def test_a_deadline_shorter_than_any_answer(sim: Simulator, gateway: Make, colour: Colour) -> None:
+    """A deadline that is over before the request is out is a deadline all the same."""
+    sim.script(Script(delay=0.3, json=completion()))
+    with pytest.raises(DeadlineExceededError):
+        colour.complete(gateway(deadline=1e-6), HELLO)
