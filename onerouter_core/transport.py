@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
-from weakref import WeakKeyDictionary, finalize
+from weakref import ReferenceType, WeakKeyDictionary, finalize, ref
 
 from pydantic import SecretStr
 from typing_extensions import Self
@@ -114,7 +114,7 @@ class Clients:
                 return known[0]
             own = http_client or _aiohttp_client(sdk)
             client = _make(sdk.AsyncOpenAI, own)
-            guard = _closed_with_the_loop(client if http_client is None else None)
+            guard = _closed_with_the_loop(client if http_client is None else None, ref(self))
             clients[http_client] = client, guard
         await anext(guard)
         return client
@@ -133,10 +133,13 @@ class Clients:
     async def aclose(self) -> None:
         """Close this event loop's client, and the sync one."""
         self.close()
-        with self._lock:
-            clients = self._by_loop.pop(asyncio.get_running_loop(), {})
-        for _, guard in clients.values():
+        for _, guard in self.let_go().values():
             await guard.aclose()
+
+    def let_go(self) -> dict[Any, Any]:
+        """Return the clients of this event loop, with what will close them, and hold none."""
+        with self._lock:
+            return self._by_loop.pop(asyncio.get_running_loop(), {})
 
 
 class HoldsClients:
@@ -262,11 +265,18 @@ def _aiohttp_client(sdk: Any) -> Any:
         return None
 
 
-async def _closed_with_the_loop(client: Any) -> AsyncGenerator[None, None]:
-    """Close a client when its loop ends, which finalises the async generators begun on it."""
+async def _closed_with_the_loop(
+    client: Any, holder: ReferenceType[Clients]
+) -> AsyncGenerator[None, None]:
+    """Close a client when its loop ends, which finalises the async generators begun on it.
+
+    Then its holder lets it go: this generator, and so what refers to it, keeps the loop alive.
+    """
     try:
         yield
     finally:
+        if (holding := holder()) is not None:
+            holding.let_go()
         if client is not None:
             await client.close()
 

@@ -213,7 +213,7 @@ def _extend(total: dict[str, Any], lists: Json) -> None:
     """Add the items of each list to the list of the same name."""
     for key, items in lists.items():
         if isinstance(items, list) and items:
-            total[key] = [*total.get(key, []), *items]
+            total.setdefault(key, []).extend(items)
 
 
 def _concatenate(total: dict[str, Any], strings: Json) -> None:

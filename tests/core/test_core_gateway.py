@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import os
 import pickle
 import ssl
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
@@ -525,3 +527,19 @@ def test_a_certificate_that_is_wrong() -> None:
     assert (type(refused), refused.transient) == (APIConnectionError, False)
     assert in_our_words(ssl.SSLError("handshake")).transient
     assert in_our_words(refused) is refused
+
+
+def test_a_loop_that_ended_is_let_go(sim: Simulator, gateway: Make) -> None:
+    """One gateway on many loops keeps none of them, nor their clients, alive."""
+    sim.script(HI, HI, HI)
+    one = gateway()
+    loops = []
+
+    async def ask() -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        await one.acomplete(HELLO)
+
+    for _ in range(3):
+        asyncio.run(ask())
+    gc.collect()
+    assert [loop() for loop in loops] == [None] * 3
