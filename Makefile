@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
+PEERS := .venv-peers
 PINS := --quiet --upgrade --universal --python-version 3.10 --all-extras --group dev \
   --no-header --no-annotate --no-emit-package onerouter-integrations
 
@@ -37,9 +38,11 @@ pins: $(VENV)/.made ## Resolve both constraints files anew, for every Python we 
 	$(BIN)/python -m uv pip compile $(PINS) --output-file constraints.txt pyproject.toml
 	$(BIN)/python -m uv pip compile $(PINS) --resolution lowest-direct \
 	  --output-file constraints-lowest.txt pyproject.toml
+	$(BIN)/python -m uv pip compile $(PINS) --group peers \
+	  --output-file constraints-peers.txt pyproject.toml
 
 clean: ## Remove what was made
-	rm -rf $(VENV) $(LOWEST) .coverage* .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) $(LOWEST) $(PEERS) .coverage* .mypy_cache .pytest_cache .ruff_cache dist
 
 # Made anew when missing or older than what it is made of.
 $(VENV)/.made: pyproject.toml constraints.txt
@@ -52,4 +55,11 @@ $(LOWEST)/.made: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv --clear $(LOWEST)
 	$(LOWEST)/bin/pip install --quiet --upgrade pip
 	$(LOWEST)/bin/pip install --quiet --constraint constraints-lowest.txt --editable '.[all]' --group dev
+	@touch $@
+
+$(PEERS)/.made: pyproject.toml constraints-peers.txt
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/pip install --quiet --upgrade pip
+	$(PEERS)/bin/pip install --quiet --constraint constraints-peers.txt --editable '.[all]' \
+	  --group dev --group peers
 	@touch $@
