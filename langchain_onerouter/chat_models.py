@@ -56,6 +56,11 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     n: int | None = Field(None, ge=1, description="How many answers; only unstreamed.")
     streaming: bool | None = Field(None, description="Stream also where `invoke` was called.")
 
+    cost_in_usage: bool = Field(
+        False,
+        description="Put the cost into usage_metadata, where LangSmith looks for it; LangChain "
+        "itself cannot add up counts that have a cost.",
+    )
     replay_reasoning: Replay = Field(
         "same_model", description="Whose reasoning goes back to it in later turns."
     )
@@ -182,7 +187,8 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> ChatResult:
         with in_langchain_words():
             gateway, request = self._prepare(messages, stop, kwargs)
-            return to_result(gateway.complete(request, _heard_by(run_manager)))
+            reply = gateway.complete(request, _heard_by(run_manager))
+            return to_result(reply, cost_in_usage=self.cost_in_usage)
 
     async def _agenerate(
         self,
@@ -193,7 +199,8 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> ChatResult:
         with in_langchain_words():
             gateway, request = self._prepare(messages, stop, kwargs)
-            return to_result(await gateway.acomplete(request, _heard_by(run_manager)))
+            reply = await gateway.acomplete(request, _heard_by(run_manager))
+            return to_result(reply, cost_in_usage=self.cost_in_usage)
 
     def _stream(
         self,
@@ -206,7 +213,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
             gateway, request = self._prepare(messages, stop, kwargs)
             with closing(gateway.stream(request, _heard_by(run_manager))) as pieces:
                 for piece in pieces:
-                    yield from to_chunks(piece)
+                    yield from to_chunks(piece, cost_in_usage=self.cost_in_usage)
 
     async def _astream(
         self,
@@ -220,7 +227,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
             stream = await gateway.astream(request, _heard_by(run_manager))
             async with aclosing(stream) as pieces:
                 async for piece in pieces:
-                    for chunk in to_chunks(piece):
+                    for chunk in to_chunks(piece, cost_in_usage=self.cost_in_usage):
                         yield chunk
 
     # --- tools and structured output ---

@@ -37,12 +37,14 @@ _NORMALIZED = {
 }
 
 
-def to_result(reply: Reply) -> ChatResult:
+def to_result(reply: Reply, *, cost_in_usage: bool = False) -> ChatResult:
     """Return the result of a call, with a generation for each choice."""
     choices = (reply, *reply.alternatives)
     facts = _metadata(reply)
     return ChatResult(
-        generations=[ChatGeneration(message=to_message(one)) for one in choices],
+        generations=[
+            ChatGeneration(message=to_message(one, cost_in_usage=cost_in_usage)) for one in choices
+        ],
         llm_output={name: facts[name] for name in ("token_usage", "model_name") if name in facts},
     )
 
@@ -68,7 +70,7 @@ def _sum(one: Any, other: Any) -> Any:
             return other if one is None else one
 
 
-def to_message(reply: Reply) -> AIMessage:
+def to_message(reply: Reply, *, cost_in_usage: bool = False) -> AIMessage:
     """Return a whole answer as a message."""
     return AIMessage(
         content=_content(reply.text, reply.images, reply),
@@ -83,13 +85,13 @@ def to_message(reply: Reply) -> AIMessage:
             for call in reply.tool_calls
             if call.parsed is None
         ],
-        usage_metadata=to_usage(reply.usage) if reply.usage else None,
+        usage_metadata=_usage(reply, cost_in_usage=cost_in_usage),
         response_metadata=_metadata(reply)
         | ({"logprobs": reply.logprobs} if reply.logprobs else {}),
     )
 
 
-def to_chunks(piece: Piece) -> Iterator[ChatGenerationChunk]:
+def to_chunks(piece: Piece, *, cost_in_usage: bool = False) -> Iterator[ChatGenerationChunk]:
     """Yield a piece as a chunk; the end is one more, with all there is to say of the reply."""
     if piece.text or piece.reasoning or piece.tool_calls or piece.images:
         yield ChatGenerationChunk(message=_chunk(piece))
@@ -100,7 +102,7 @@ def to_chunks(piece: Piece) -> Iterator[ChatGenerationChunk]:
                     content="", tool_call_chunks=bad, response_metadata={"model_provider": PROVIDER}
                 )
             )
-        yield ChatGenerationChunk(message=_last_chunk(piece.end))
+        yield ChatGenerationChunk(message=_last_chunk(piece.end, cost_in_usage=cost_in_usage))
 
 
 def _chunk(piece: Piece) -> AIMessageChunk:
@@ -119,11 +121,11 @@ def _logprobs(said: Reply | Piece) -> dict[str, Any]:
     return {"logprobs": said.logprobs} if said.logprobs else {}
 
 
-def _last_chunk(reply: Reply) -> AIMessageChunk:
+def _last_chunk(reply: Reply, *, cost_in_usage: bool) -> AIMessageChunk:
     return AIMessageChunk(
         content=_content("", (), reply),
         additional_kwargs=_extras(reply, reasoning=False),
-        usage_metadata=to_usage(reply.usage) if reply.usage else None,
+        usage_metadata=_usage(reply, cost_in_usage=cost_in_usage),
         response_metadata=_metadata(reply),
         chunk_position="last",
     )
@@ -170,6 +172,14 @@ def _metadata(reply: Reply) -> dict[str, Any]:
     facts["token_usage"] = dict(reply.usage.raw) if reply.usage else None
     known = {key: value for key, value in facts.items() if value is not None}
     return {**reply.extra, **known, "model_provider": PROVIDER}
+
+
+def _usage(reply: Reply, *, cost_in_usage: bool) -> UsageMetadata | None:
+    """Return the counts, and if asked for the cost (USD) under the name that LangSmith reads."""
+    if reply.usage is None:
+        return None
+    counts: Any = to_usage(reply.usage)
+    return {**counts, "total_cost": reply.cost} if cost_in_usage and reply.cost else counts
 
 
 def to_usage(usage: Usage) -> UsageMetadata:

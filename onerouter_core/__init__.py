@@ -1,6 +1,7 @@
 """What ChatOneRouter and OneRouterLLM share: a OneRouter gateway, and the values it speaks in."""
 
 from onerouter_core.catalog import Catalog
+from onerouter_core.clients import Clients
 from onerouter_core.costs import Entry, Ledger
 from onerouter_core.errors import OneRouterError
 from onerouter_core.gateway import Gateway, awarm_up, warm_up
@@ -13,7 +14,6 @@ from onerouter_core.parameters import (
     Reasoning,
     WebSearchOptions,
 )
-from onerouter_core.transport import Clients
 from onerouter_core.values import (
     Audio,
     CacheMark,

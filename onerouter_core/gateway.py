@@ -8,11 +8,12 @@ framework and no JSON key.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
-from contextlib import aclosing, closing, contextmanager
+from contextlib import aclosing, closing, contextmanager, suppress
 from dataclasses import replace
 from time import monotonic
 from typing import TypeAlias
 
+from onerouter_core.clients import Clients, HoldsClients, aload_sdk, load_sdk
 from onerouter_core.costs import Entry
 from onerouter_core.errors import (
     APIConnectionError,
@@ -20,22 +21,15 @@ from onerouter_core.errors import (
     ConfigurationError,
     DeadlineExceededError,
     IncompleteStreamError,
+    MalformedReplyError,
     OneRouterError,
     redact,
 )
 from onerouter_core.parameters import Connection
 from onerouter_core.retry import OnRetry, apolicy, policy
-from onerouter_core.transport import (
-    BadStatus,
-    Clients,
-    HoldsClients,
-    Outgoing,
-    akey_of,
-    aload_sdk,
-    key_of,
-    load_sdk,
-)
+from onerouter_core.transport import BadStatus, Outgoing, akey_of, asend, key_of, send
 from onerouter_core.values import Json, Piece, Reply, Request
+from onerouter_core.waits import SHORTEST, Alarm
 from onerouter_core.wire.failures import error_in
 from onerouter_core.wire.names import Names
 from onerouter_core.wire.replies import decode_models
@@ -44,6 +38,9 @@ from onerouter_core.wire.stream import StreamDecoder, decode_body
 
 Pieces: TypeAlias = Generator[Piece, None, None]
 AsyncPieces: TypeAlias = AsyncGenerator[Piece, None]
+
+LARGEST_BODY = 256 * 2**20
+"""Bytes of a reply that is no stream: more is no answer, and would take the memory of others."""
 
 
 class _Call:
@@ -64,6 +61,7 @@ class _Call:
         self.begun = 0.0  # when the last request went out
         self.quiet_since = 0.0  # when the last data event came, or that request went out
         self.first_at: float | None = None  # when a stream's first piece came
+        self.is_whole = False  # a streamed answer, whose counts may yet come
         if request is not None and connection.ledger is not None:
             connection.ledger.check()
 
@@ -76,22 +74,36 @@ class _Call:
             raise ConfigurationError("The API key holds a character that no header can carry.")
         self.attempts += 1
         self.begun = self.quiet_since = monotonic()
-        left = None if self.ends is None else max(self.ends - self.begun, _GRACE)
-        bounds = (self.connection.timeout, left)
-        bound = min((seconds for seconds in bounds if seconds is not None), default=None)
+        moment = self.until()
+        bound = None if moment is None else max(moment - self.begun, SHORTEST)
         headers = {"authorization": f"Bearer {key}"} if key else {}
         headers |= {name.lower(): value for name, value in self.connection.headers.items()}
         url = self.connection.base_url + ("/models" if self.body is None else "/chat/completions")
         return Outgoing(url, headers, bound, self.body)
 
-    def check_time(self) -> None:
-        """Raise if the call has taken too long; only data events count against `timeout`."""
-        now = monotonic()
-        if self.ends is not None and now >= self.ends:
-            raise DeadlineExceededError(f"No answer in {self.connection.deadline} s.")
+    def until(self) -> float | None:
+        """Return the moment until which the server may be silent: it moves with each event."""
         timeout = self.connection.timeout
-        if timeout is not None and now - self.quiet_since >= timeout:
-            raise APITimeoutError(f"Nothing but keep-alives for {timeout} s.")
+        if self.is_whole and timeout is not None:
+            timeout = min(timeout, _FOR_COUNTS)
+        moments = (self.ends, None if timeout is None else self.quiet_since + timeout)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def check(self, received: int = 0) -> None:
+        """Raise if a call has taken too long, or received too much; keep-alives do not count."""
+        if (moment := self.until()) is not None and monotonic() >= moment:
+            raise APITimeoutError("Too late.")
+        if received > LARGEST_BODY:
+            raise MalformedReplyError(f"The reply is larger than {LARGEST_BODY} bytes.")
+
+    def heard(self, decoder: StreamDecoder) -> None:
+        """Take note of an event."""
+        self.quiet_since = monotonic()
+        self.is_whole = decoder.finished
+
+    def hurry(self) -> None:
+        """Wait no longer for a server that has said all, and may have left the line open."""
+        self.ends = monotonic() + _LINGER
 
     def booked(self, reply: Reply) -> Reply:
         """Return the reply, which now knows how many requests it took, and book what it cost."""
@@ -116,7 +128,9 @@ class _Call:
         else:
             return
         error.add(attempts=self.attempts, model=error.model or self.model)
-        error.message = redact(error.message, self.key)
+        for name, fact in vars(error).items():
+            if isinstance(fact, str):
+                setattr(error, name, redact(fact, self.key))
         error.args = (error.message,)
         raise error from error.__cause__
 
@@ -125,6 +139,9 @@ class _Call:
         late = self.ends is not None and monotonic() >= self.ends - _GRACE
         if isinstance(error, APITimeoutError) and late:
             error = _as(DeadlineExceededError, error, f"No answer in {self.connection.deadline} s.")
+        elif type(error) is APITimeoutError and error.status is None and self.connection.timeout:
+            words = f"The gateway did not answer in time: no data for {self.connection.timeout} s."
+            error = _as(APITimeoutError, error, words)
         elif type(error) is APIConnectionError and decoder is not None and decoder.events:
             error = _as(IncompleteStreamError, error, f"The stream broke off. {error.message}")
         if decoder is not None and error.partial is None and decoder.events:
@@ -133,6 +150,8 @@ class _Call:
 
 
 _GRACE = 0.005  # a timer may fire this many seconds early
+_FOR_COUNTS = 5.0  # seconds to wait for them, once an answer is whole
+_LINGER = 0.05  # seconds for a connection to come to its end, so that it can be used again
 
 
 def _as(kind: type[OneRouterError], error: OneRouterError, message: str) -> OneRouterError:
@@ -178,23 +197,24 @@ class Gateway(HoldsClients):
             return decode_body(body, call.names, headers)
 
     def _fetch(self, call: _Call) -> tuple[bytes, Mapping[str, str]]:
-        response = self._clients.open(self.connection, call.outgoing(key_of(self.connection)))
-        with closing(response):
-            chunks = []
-            for chunk in response.chunks():
-                chunks.append(chunk)
-                call.check_time()
-        return b"".join(chunks), response.headers
+        outgoing = call.outgoing(key_of(self.connection))
+        with closing(send(self._clients, self.connection, outgoing)) as response:
+            body = bytearray()
+            for chunk in response.chunks(call.until):
+                body += chunk
+                call.check(len(body))
+        return bytes(body), response.headers
 
     async def _afetch(self, call: _Call) -> tuple[bytes, Mapping[str, str]]:
         outgoing = call.outgoing(await akey_of(self.connection))
-        response = await self._clients.aopen(self.connection, outgoing)
-        async with aclosing(response):
-            chunks = []
-            async for chunk in response.achunks():
-                chunks.append(chunk)
-                call.check_time()
-        return b"".join(chunks), response.headers
+        with closing(Alarm(call.until)) as alarm:
+            response = await asend(self._clients, self.connection, outgoing, alarm)
+            async with aclosing(response):
+                body = bytearray()
+                async for chunk in response.achunks(alarm):
+                    body += chunk
+                    call.check(len(body))
+        return bytes(body), response.headers
 
     def stream(self, request: Request, on_retry: OnRetry | None = None) -> Pieces:
         """Send now, wait for the first piece, and return a generator of all of them.
@@ -226,37 +246,53 @@ class Gateway(HoldsClients):
 
     def _pieces(self, call: _Call) -> Pieces:
         with call.in_our_words():
-            response = self._clients.open(self.connection, call.outgoing(key_of(self.connection)))
+            outgoing = call.outgoing(key_of(self.connection))
+            response = send(self._clients, self.connection, outgoing)
         decoder = StreamDecoder(call.names, response.headers)
         with closing(response), call.in_our_words(decoder):
-            for chunk in response.chunks():
-                events = decoder.events
-                yield from decoder.feed(chunk)
-                if decoder.done:
-                    break
-                if decoder.events > events:
-                    call.quiet_since = monotonic()
-                call.check_time()
-            yield from _ended(decoder, call)
-
-    async def _apieces(self, call: _Call) -> AsyncPieces:
-        with call.in_our_words():
-            outgoing = call.outgoing(await akey_of(self.connection))
-            response = await self._clients.aopen(self.connection, outgoing)
-        decoder = StreamDecoder(call.names, response.headers)
-        with call.in_our_words(decoder):
-            async with aclosing(response), aclosing(response.achunks()) as chunks:
-                async for chunk in chunks:
+            chunks = response.chunks(call.until)
+            with _unless_whole(decoder):
+                for chunk in chunks:
                     events = decoder.events
-                    for piece in decoder.feed(chunk):
-                        yield piece
+                    yield from decoder.feed(chunk)
                     if decoder.done:
                         break
                     if decoder.events > events:
-                        call.quiet_since = monotonic()
-                    call.check_time()
+                        call.heard(decoder)
+                    call.check()
+            yield from _ended(decoder, call)
+            if decoder.done and self.connection.http_client is None:  # another's may wait on
+                call.hurry()
+                with suppress(OneRouterError):
+                    for _ in chunks:
+                        call.check()
+
+    async def _apieces(self, call: _Call) -> AsyncPieces:
+        alarm = Alarm(call.until)
+        with call.in_our_words():
+            outgoing = call.outgoing(await akey_of(self.connection))
+            response = await asend(self._clients, self.connection, outgoing, alarm)
+        decoder = StreamDecoder(call.names, response.headers)
+        with closing(alarm), call.in_our_words(decoder):
+            async with aclosing(response), aclosing(response.achunks(alarm)) as chunks:
+                with _unless_whole(decoder):
+                    async for chunk in chunks:
+                        events = decoder.events
+                        for piece in decoder.feed(chunk):
+                            yield piece
+                        if decoder.done:
+                            break
+                        if decoder.events > events:
+                            call.heard(decoder)
+                        call.check()
                 for piece in _ended(decoder, call):
                     yield piece
+                if decoder.done:
+                    call.hurry()
+                    alarm.close()  # it is set for later
+                    with suppress(OneRouterError):
+                        async for _ in chunks:
+                            call.check()
 
     def models(self) -> tuple[Json, ...]:
         """Return the gateway's model list as it sends it; no key is needed."""
@@ -282,6 +318,16 @@ class Gateway(HoldsClients):
         with call.in_our_words():
             body, _ = await self._afetch(call)
             return decode_models(body)
+
+
+@contextmanager
+def _unless_whole(decoder: StreamDecoder) -> Iterator[None]:
+    """Let a stream break off once the answer in it is whole."""
+    try:
+        yield
+    except APIConnectionError:
+        if not decoder.finished:
+            raise
 
 
 def _ended(decoder: StreamDecoder, call: _Call) -> Pieces:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, PrivateAttr
 
 from onerouter_core.catalog import Catalog
+from onerouter_core.clients import Clients, HoldsClients
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.gateway import Gateway
 from onerouter_core.parameters import Parameters, Settings
-from onerouter_core.transport import Clients, HoldsClients
 from onerouter_core.values import ModelInfo
+
+Replay: TypeAlias = Literal["same_model", "always", "never"]
 
 
 class GatewayModel(HoldsClients, Parameters):
@@ -28,6 +30,10 @@ class GatewayModel(HoldsClients, Parameters):
 
     catalog: Catalog | None = Field(
         None, exclude=True, repr=False, description="Where the model's limits are looked up."
+    )
+
+    replay_reasoning: Replay = Field(
+        "same_model", description="Whose reasoning goes back to it in later turns."
     )
 
     _clients: Clients = PrivateAttr(default_factory=Clients)
@@ -41,6 +47,14 @@ class GatewayModel(HoldsClients, Parameters):
     def listed(self) -> ModelInfo | None:
         """What the catalogue, if there is one, says of the model."""
         return None if self.catalog is None else self.catalog.get(self.model)
+
+    def models(self) -> Catalog:
+        """Ask the gateway what models there are."""
+        return Catalog.of(self.open({})[0].models())
+
+    async def amodels(self) -> Catalog:
+        """Ask the gateway what models there are."""
+        return Catalog.of(await self.open({})[0].amodels())
 
     def __eq__(self, other: object) -> bool:
         """Compare the settings; neither use nor what was learnt by it changes an instance."""
@@ -57,6 +71,14 @@ class GatewayModel(HoldsClients, Parameters):
             if getattr(self, name) is not None:
                 raise ConfigurationError(f"{name} cannot be pickled: give it to the copy instead.")
         return super().__getstate__()
+
+
+def goes_back(replay: Replay, wrote: str | None, asked: str) -> bool:
+    """Tell whether reasoning is sent to the model that is asked: others may refuse it.
+
+    `wrote` is the model that reasoned; None, where nobody knows, counts as the same.
+    """
+    return replay == "always" or (replay == "same_model" and same_model(wrote or asked, asked))
 
 
 def same_model(one: str, other: str) -> bool:

@@ -20,10 +20,8 @@ from pydantic import model_validator as _model_validator
 from onerouter_core.costs import Ledger
 from onerouter_core.errors import ConfigurationError, findings
 from onerouter_core.values import JsonSchema
-from onerouter_core.version import __version__
 
 BASE_URL = "https://llm.onerouter.pro/v1"
-USER_AGENT = f"onerouter-integrations/{__version__}"
 
 ApiKey: TypeAlias = SecretStr | Callable[[], str | SecretStr | Awaitable[str | SecretStr]]
 Headers: TypeAlias = Mapping[str, str]

@@ -65,7 +65,8 @@ class Gateway:
     async def note(self, request: Request) -> Received:
         """Read the whole request and write it down."""
         raw = await request.body()
-        received = Received(request.method, request.url.path, dict(request.headers), raw)
+        port = request.client.port if request.client else 0
+        received = Received(request.method, request.url.path, dict(request.headers), raw, port)
         self.journal.note(received)
         return received
 

@@ -15,12 +15,16 @@ from onerouter_simulator.scripts import Script
 
 @dataclass(eq=False)
 class Received:
-    """One request as it arrived. `hung_up`: when its client left before the answer was complete."""
+    """One request as it arrived. `hung_up`: when its client left before the answer was complete.
+
+    `port` is the client's, and so the same for what comes over one connection.
+    """
 
     method: str
     path: str
     headers: dict[str, str]
     raw: bytes
+    port: int = 0
     received_at: float = field(default_factory=time.monotonic, init=False)
     hung_up: float | None = field(default=None, init=False)
     _left: threading.Event = field(default_factory=threading.Event, init=False, repr=False)

@@ -27,13 +27,19 @@ MAY_IMPORT = {
     "onerouter_core.costs": {"onerouter_core.values", "onerouter_core.errors"},
     "onerouter_core.parameters": {
         *("pydantic", "onerouter_core.values", "onerouter_core.costs"),
-        *("onerouter_core.errors", "onerouter_core.version"),
+        "onerouter_core.errors",
+    },
+    "onerouter_core.waits": set(),
+    "onerouter_core.clients": {
+        *("openai", "typing_extensions"),
+        *("onerouter_core.waits", "onerouter_core.errors", "onerouter_core.version"),
     },
     "onerouter_core.transport": {
-        *("openai", "pydantic", "typing_extensions"),
+        *("pydantic", "onerouter_core.clients", "onerouter_core.waits"),
         *("onerouter_core.parameters", "onerouter_core.errors"),
     },
     "onerouter_core.gateway": {
+        *("onerouter_core.clients", "onerouter_core.waits"),
         *("onerouter_core.parameters", "onerouter_core.transport"),
         *("onerouter_core.wire", "onerouter_core.retry", "onerouter_core.errors"),
         *("onerouter_core.values", "onerouter_core.costs"),

@@ -1,12 +1,18 @@
 """Bytes to server-sent events.
 
 This module knows lines and the `data` field (source: the HTML standard, section 9.2). It does not
-know what an event says. It takes bytes in any split and never loses or invents an event.
+know what an event says. It takes bytes in any split and never loses or invents an event; one that
+never ends it refuses before it fills the memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+
+from onerouter_core.errors import MalformedReplyError
+
+LARGEST_EVENT = 64 * 2**20
+"""Bytes of one event: a picture has a few million, and what has more is no event."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -16,6 +22,7 @@ class EventReader:
 
     def __init__(self) -> None:
         self._line: list[bytes] = []  # an unfinished line, in the pieces it came in
+        self._size = 0  # bytes since the last event or comment
         self._data: list[bytes] = []  # the data lines of an unfinished event
         self._after_cr = False  # the last byte was CR: an LF next is the same line end
         self._head: bytes | None = b""  # the first bytes, until they are known not to be a BOM
@@ -30,6 +37,9 @@ class EventReader:
         if b"\r" in chunk:
             self._after_cr = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self._size += len(chunk)
+        if self._size > LARGEST_EVENT:
+            raise MalformedReplyError(f"The stream holds more than {LARGEST_EVENT} bytes in a row.")
         first, *rest = chunk.split(b"\n")
         self._line.append(first)
         if not rest:
@@ -55,7 +65,10 @@ class EventReader:
             self._data.append(b"")
         elif not line and self._data:
             data, self._data = self._data, []
+            self._size = 0
             yield data[0] if len(data) == 1 else b"\n".join(data)
+        elif line.startswith(b":"):
+            self._size = 0
         # Anything else is a comment, or a field (event, id, retry) that this API gives no meaning.
 
     def _without_bom(self, chunk: bytes) -> bytes:

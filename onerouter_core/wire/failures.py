@@ -29,7 +29,7 @@ def error_in(
     if isinstance(body, str):
         body = _read(body)
     root, headers = as_mapping(body), headers or {}
-    error = root.get("error") or ("choices" not in root and root.get("message") and root)
+    error = root.get("error") or (states_error(root) and root)
     facts = as_mapping(error)
     message = as_text(facts.get("message")) or as_text(error) or _snippet(body, status)
     code = facts.get("code")
@@ -47,6 +47,11 @@ def error_in(
         retry_after=retry_after(headers, message),
         partial=partial,
     )
+
+
+def states_error(root: Json) -> bool:
+    """Tell whether a body or an event says that something went wrong."""
+    return bool(root.get("error") or ("choices" not in root and root.get("message")))
 
 
 def _read(body: str) -> Any:

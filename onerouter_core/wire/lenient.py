@@ -6,6 +6,7 @@ This module knows Python's types. It knows no key.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,3 +72,42 @@ def as_count(value: Any) -> int | None:
 def without(value: Json, known: tuple[str, ...]) -> dict[str, Any]:
     """Return all but the known keys."""
     return {key: item for key, item in value.items() if key not in known}
+
+
+# --- characters that come in halves ---
+
+_HALF = re.compile("[\ud800-\udfff]")
+_FIRST_HALVES = ("\ud800", "\udbff")
+
+
+def in_whole_characters(text: str) -> str:
+    """Return text with halves of characters joined, or replaced: no file and no socket takes one.
+
+    JSON spells a character beyond the first 65,536 as two escapes, and some servers cut between.
+    """
+    if text.isascii() or not _HALF.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class Seam:
+    """Joins the pieces of one text: half a character waits for the other half."""
+
+    __slots__ = ("_half",)
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    def join(self, text: str) -> str:
+        """Return what can be said now."""
+        if not self._half and text.isascii():
+            return text
+        text, self._half = self._half + text, ""
+        if text and _FIRST_HALVES[0] <= text[-1] <= _FIRST_HALVES[1]:
+            text, self._half = text[:-1], text[-1]
+        return in_whole_characters(text)
+
+    def end(self) -> str:
+        """Return what is left when no more comes."""
+        half, self._half = self._half, ""
+        return in_whole_characters(half)

@@ -27,6 +27,7 @@ from onerouter_core.wire.lenient import (
     as_mapping,
     as_number,
     as_text,
+    in_whole_characters,
     is_text_or_null,
     parse,
     without,
@@ -76,8 +77,8 @@ def _reply(
     cut = cut or finish_reason == "length"
     cost = as_number(root.get("cost"))
     return Reply(
-        text=text,
-        reasoning=read_reasoning(message),
+        text=in_whole_characters(text),
+        reasoning=in_whole_characters(read_reasoning(message)),
         reasoning_details=tuple(as_items(message.get("reasoning_details"))),
         tool_calls=tuple(_tool_calls(root, message, names, cut=cut)),
         refusal=as_text(message.get("refusal")),
@@ -225,7 +226,7 @@ def _tool_calls(root: Json, message: Json, names: Names, *, cut: bool) -> Iterat
         yield read_call(
             as_text(call.get("id")) or invent_id(root.get("id"), index),
             names.back(as_text(function.get("name")) or ""),
-            arguments_text(function.get("arguments")),
+            in_whole_characters(arguments_text(function.get("arguments"))),
             cut=cut,
         )
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from onerouter_core.errors import ConfigurationError, UnsupportedContentError
+from onerouter_core.errors import ConfigurationError
 from onerouter_core.values import (
     JsonSchema,
     Message,
@@ -22,6 +22,7 @@ from onerouter_core.values import (
     ToolCall,
     ToolChoice,
 )
+from onerouter_core.wire.history import arranged
 from onerouter_core.wire.names import Names
 from onerouter_core.wire.parts import mark, read_mark, spell_part
 
@@ -206,44 +207,10 @@ def _is_object(text: str) -> bool:
 
 
 def _messages(messages: tuple[Message, ...], names: Names, file_form: str) -> list[Body]:
-    """Spell a conversation; media that a role cannot carry follow in a user message.
-
-    That message comes after all results of a turn: none may stand between a call and its result.
-    """
+    """Spell a conversation, in an order that the API takes."""
     if not messages:
         raise ConfigurationError("There are no messages to send.")
-    body: list[Body] = []
-    media: tuple[Part, ...] = ()
-    for message in (*messages, _END):
-        if media and message.role != "tool":
-            body.append({"role": "user", "content": [spell_part(p, file_form) for p in media]})
-            media = ()
-        if message is not _END:
-            parts, others = _carried(message)
-            body.append(_message(message, _parts(parts, file_form), names))
-            media += others
-    return body
-
-
-_END = Message("user")
-
-
-def _carried(message: Message) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
-    """Part what a message can carry from what must follow it."""
-    words = tuple(part for part in message.parts if isinstance(part, Text))
-    others = tuple(part for part in message.parts if not isinstance(part, Text))
-    match message.role:
-        case _ if not others or message.role == "user":
-            return message.parts, ()
-        case "tool":
-            return words, (Text(f"Content of tool result {message.tool_call_id}:"), *others)
-        case "assistant":
-            return words, (Text("Content of the answer above:"), *others)
-    kind = type(others[0]).__name__.lower()
-    raise UnsupportedContentError(
-        f"The API carries no {kind} in a message of role {message.role!r}; "
-        "put it into a user message."
-    )
+    return [_message(one, _parts(one.parts, file_form), names) for one in arranged(messages)]
 
 
 def _message(message: Message, content: str | list[Body], names: Names) -> Body:
@@ -251,8 +218,6 @@ def _message(message: Message, content: str | list[Body], names: Names) -> Body:
     if message.name is not None and message.role != "tool":
         body["name"] = message.name
     if message.role == "tool":
-        if not message.tool_call_id:
-            raise ConfigurationError("A tool message needs the tool_call_id of its call.")
         body["tool_call_id"] = message.tool_call_id
     if message.role == "assistant":
         body.update(_answered(message, names))

@@ -14,8 +14,8 @@ from typing import Any
 from onerouter_core.errors import IncompleteStreamError, MalformedReplyError
 from onerouter_core.values import Image, Json, Piece, Reply, ToolCallPiece
 from onerouter_core.wire.events import EventReader
-from onerouter_core.wire.failures import error_in
-from onerouter_core.wire.lenient import as_items, as_mapping, as_text, parse
+from onerouter_core.wire.failures import error_in, states_error
+from onerouter_core.wire.lenient import Seam, as_items, as_mapping, as_text, parse
 from onerouter_core.wire.names import Names
 from onerouter_core.wire.replies import (
     MESSAGE_KEYS,
@@ -59,7 +59,9 @@ class StreamDecoder:
         self._choice: dict[str, Any] = {}
         self._message: dict[str, Any] = {}
         self._texts: list[str] = []
+        self._text_seam = Seam()
         self._reasoning: list[str] = []
+        self._reasoning_seam = Seam()
         self._details: list[dict[str, Any]] = []
         self._images: list[Json] = []
         self._calls = ToolCalls(names)
@@ -82,11 +84,19 @@ class StreamDecoder:
         if not (self.events or self.done) and body and not body.startswith((b":", b"data:")):
             yield from _whole(decode_body(body, self._names, self._headers))
             return
-        if not self.done and not self._choice.get("finish_reason"):
+        if not (self.done or self.finished):
             raise IncompleteStreamError("The stream ended before the answer did.", **self._facts())
-        invented = self._calls.finish(self._root.get("id"))
-        end = decode(self._completion(), self._names, self._headers)
-        yield Piece(tool_calls=invented, end=end)
+        last = Piece(
+            self._add_text(self._text_seam.end()),
+            self._add_reasoning(self._reasoning_seam.end()),
+            self._calls.finish(self._root.get("id")),
+        )
+        yield last._replace(end=decode(self._completion(), self._names, self._headers))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is whole: a finish reason came, and only counts may follow."""
+        return bool(self._choice.get("finish_reason"))
 
     def partial(self) -> Reply:
         """Return what came so far."""
@@ -126,7 +136,7 @@ class StreamDecoder:
         _learn(self._root, event, ("choices",))
         choices = [c for c in as_items(event.get("choices")) if c.get("index") in (0, None)]
         piece = self._add_choice(choices[0]) if choices else Piece()
-        if event.get("error"):
+        if states_error(event):
             raise error_in(event, headers=self._headers, partial=self.partial())
         return piece
 
@@ -140,15 +150,23 @@ class StreamDecoder:
     def _add_delta(self, delta: Json, logprobs: Json | None) -> Piece:
         text, images = read_content(delta.get("content"))
         if text:
-            self._texts.append(text)
+            text = self._add_text(self._text_seam.join(text))
         reasoning = read_reasoning(delta)
         if reasoning:
-            self._reasoning.append(reasoning)
+            reasoning = self._add_reasoning(self._reasoning_seam.join(reasoning))
         calls: tuple[ToolCallPiece, ...] = ()
         if "tool_calls" in delta:
             calls = self._calls.feed(delta["tool_calls"])
         images += self._add_rarities(delta, images)
         return Piece(text, reasoning, calls, images, logprobs)
+
+    def _add_text(self, text: str) -> str:
+        self._texts.append(text)
+        return text
+
+    def _add_reasoning(self, reasoning: str) -> str:
+        self._reasoning.append(reasoning)
+        return reasoning
 
     def _add_rarities(self, delta: Json, in_content: tuple[Image, ...]) -> tuple[Image, ...]:
         """Take what most deltas do not have; return the images that stand beside the content."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from onerouter_core.values import Json, ToolCallPiece
-from onerouter_core.wire.lenient import as_count, as_items, as_mapping, as_text
+from onerouter_core.wire.lenient import Seam, as_count, as_items, as_mapping, as_text
 from onerouter_core.wire.names import Names
 from onerouter_core.wire.replies import arguments_text, invent_id
 
@@ -20,13 +20,14 @@ from onerouter_core.wire.replies import arguments_text, invent_id
 class _Call:
     """One call so far."""
 
-    __slots__ = ("arguments", "id", "index", "name")
+    __slots__ = ("arguments", "id", "index", "name", "seam")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.id: str | None = None
         self.name: str | None = None
         self.arguments: list[str] = []
+        self.seam = Seam()
 
     def is_whole(self) -> bool:
         try:
@@ -68,7 +69,7 @@ class ToolCalls:
         function = as_mapping(delta.get("function"))
         call_id, name = as_text(delta.get("id")), as_text(function.get("name"))
         call = self._find(as_count(delta.get("index")), call_id, name)
-        arguments = arguments_text(function.get("arguments"))
+        arguments = call.seam.join(arguments_text(function.get("arguments")))
         if arguments:
             call.arguments.append(arguments)
         new_id = call_id if call.id is None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -132,3 +133,9 @@ def gateway(sim: Simulator, clients: Clients) -> Callable[..., Gateway]:
         return Gateway(Connection(**reached | changes), clients)
 
     return make
+
+
+@pytest.fixture
+def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let no connection of another test be used: where certificates are tells clients apart."""
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))

@@ -125,8 +125,8 @@ async def test_a_time_limit_of_the_callers(sim: Simulator, gateway: Make) -> Non
     await one.aclose()
 
 
-def test_closing_a_gateway(sim: Simulator, gateway: Make) -> None:
-    """A gateway that is closed hangs up on the stream that is still open."""
+def test_closing_a_gateway(sim: Simulator, gateway: Make, apart: None) -> None:
+    """The last gateway to be closed hangs up on the stream that is still open."""
     sim.script(ENDLESS)
     one = gateway(clients=Clients())
     pieces = one.stream(HELLO)
@@ -136,8 +136,8 @@ def test_closing_a_gateway(sim: Simulator, gateway: Make) -> None:
     pieces.close()
 
 
-async def test_closing_an_async_gateway(sim: Simulator, gateway: Make) -> None:
-    """So does one that is closed on its event loop."""
+async def test_closing_an_async_gateway(sim: Simulator, gateway: Make, apart: None) -> None:
+    """So does the last one that is closed on its event loop."""
     sim.script(ENDLESS)
     one = gateway(clients=Clients())
     pieces = await one.astream(HELLO)

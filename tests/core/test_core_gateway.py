@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import gc
-import os
 import pickle
 import ssl
-import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
@@ -18,7 +15,7 @@ import openai
 import pytest
 from pydantic import SecretStr
 
-from onerouter_core import Clients, Connection, Gateway, Request, awarm_up, warm_up
+from onerouter_core import Clients, Gateway, Request, awarm_up, warm_up
 from onerouter_core.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -260,7 +257,7 @@ def test_keep_alives_are_no_answer(sim: Simulator, gateway: Make, ask: Ask) -> N
     """Comments keep a connection alive, but not a call that waits for `timeout` seconds."""
     sim.script(Script(events=[b": keep-alive\n\n", 0.05] * 100))
     begun = monotonic()
-    with pytest.raises(APITimeoutError, match=r"Nothing but keep-alives for 0\.2 s"):
+    with pytest.raises(APITimeoutError, match=r"no data for 0\.2 s"):
         ask(gateway(timeout=0.2, max_retries=0), HELLO)
     assert 0.15 < monotonic() - begun < 1
 
@@ -398,18 +395,6 @@ async def test_a_hundred_calls_at_once(sim: Simulator, gateway: Make) -> None:
     assert sorted(int(reply.text) for reply in replies) == list(range(100))
 
 
-def test_after_a_fork(
-    sim: Simulator, gateway: Make, monkeypatch: pytest.MonkeyPatch, colour: Colour
-) -> None:
-    """A child process leaves its parent's connections alone and makes its own."""
-    sim.script(HI, HI)
-    one = gateway(clients=Clients(), max_retries=0)
-    one.complete(HELLO)
-    process = os.getpid()
-    monkeypatch.setattr(os, "getpid", lambda: process + 1)
-    assert colour.complete(one, HELLO).text == "Hi"
-
-
 # --- life and death ---
 
 
@@ -442,18 +427,6 @@ def test_a_closed_gateway_opens_again(sim: Simulator, gateway: Make) -> None:
     assert one.complete(HELLO).text == "Hi"
     asyncio.run(run(one))
     one.close()
-
-
-def test_gateways_may_share_clients(sim: Simulator, gateway: Make) -> None:
-    """Gateways with the same clients use the same connections."""
-    sim.script(HI, HI)
-    shared = Clients()
-    one = gateway(clients=shared)
-    two = Gateway(Connection(SecretStr("sk-other"), sim.base_url), shared)
-    one.complete(HELLO)
-    two.complete(HELLO)
-    assert sim.last.headers["authorization"] == "Bearer sk-other"
-    assert Gateway().connection == Connection()
 
 
 def test_http_clients_of_the_users(sim: Simulator, gateway: Make) -> None:
@@ -527,19 +500,3 @@ def test_a_certificate_that_is_wrong() -> None:
     assert (type(refused), refused.transient) == (APIConnectionError, False)
     assert in_our_words(ssl.SSLError("handshake")).transient
     assert in_our_words(refused) is refused
-
-
-def test_a_loop_that_ended_is_let_go(sim: Simulator, gateway: Make) -> None:
-    """One gateway on many loops keeps none of them, nor their clients, alive."""
-    sim.script(HI, HI, HI)
-    one = gateway()
-    loops = []
-
-    async def ask() -> None:
-        loops.append(weakref.ref(asyncio.get_running_loop()))
-        await one.acomplete(HELLO)
-
-    for _ in range(3):
-        asyncio.run(ask())
-    gc.collect()
-    assert [loop() for loop in loops] == [None] * 3

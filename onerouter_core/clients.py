@@ -1,0 +1,252 @@
+"""SDK clients: made on first use, shared by all instances, closed when the last lets go.
+
+This is the only room with the openai SDK. Its clients are stripped here of what they would read
+from OPENAI_* variables; its typed models and its own retries are not used. No HTTP library is
+named: the SDK's second major version is on one, its third on another. A client belongs to no
+gateway: key, URL, headers and time limits come with each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncGenerator, Callable, Hashable
+from typing import Any
+from urllib.request import getproxies
+from weakref import ReferenceType, WeakKeyDictionary, WeakValueDictionary, finalize, ref
+
+from typing_extensions import Self
+
+from onerouter_core.errors import ConfigurationError
+from onerouter_core.version import __version__
+from onerouter_core.waits import awatch, watch
+
+
+class _Shared:
+    """A client that many hold; empty once its event loop has ended, and in a forked child."""
+
+    __slots__ = ("__weakref__", "at_the_end", "client", "guard")
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.at_the_end: Any = None  # closes a client for threads when this is let go
+        self.guard: Any = None  # closes a client of an event loop
+
+
+_lock = threading.Lock()
+_for_threads: WeakValueDictionary[Hashable, _Shared] = WeakValueDictionary()
+_for_loops: WeakKeyDictionary[Any, WeakValueDictionary[Hashable, _Shared]] = WeakKeyDictionary()
+
+
+class Clients:
+    """What one instance holds of the shared clients: one for threads, one for each event loop.
+
+    Never pickled or copied: a copy begins with none. A client that the user gave is used as it is.
+    """
+
+    def __init__(self) -> None:
+        """Hold none yet."""
+        self._of_threads: _Shared | None = None
+        self._of_loops: WeakKeyDictionary[Any, _Shared] = WeakKeyDictionary()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Clients, ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Clients:
+        return Clients()
+
+    def for_threads(self, sdk: Any, own: Any) -> Any:
+        """Return the SDK client for a sync call."""
+        if own is not None:
+            return _make(sdk.OpenAI, own)
+        shared = self._of_threads
+        if shared is None or shared.client is None:
+            self._of_threads = shared = _shared_by_threads(sdk)
+        return shared.client
+
+    async def for_loop(self, sdk: Any, own: Any) -> Any:
+        """Return the SDK client for a call on the running event loop."""
+        if own is not None:
+            return _make(sdk.AsyncOpenAI, own)
+        loop = asyncio.get_running_loop()
+        shared = self._of_loops.get(loop)
+        if shared is None or shared.client is None:
+            shared = await _shared_on(loop, sdk)
+            with _lock:
+                self._of_loops[loop] = shared
+        return shared.client
+
+    def close(self) -> None:
+        """Let go of the sync client, which is closed if nobody else uses it."""
+        self._of_threads = None
+
+    async def aclose(self) -> None:
+        """Let go of this event loop's client as well."""
+        self.close()
+        with _lock:
+            shared = self._of_loops.pop(asyncio.get_running_loop(), None)
+        if shared is not None and shared.guard is not None:
+            guard, still_used = shared.guard, ref(shared)
+            del shared
+            if still_used() is None:
+                await guard.aclose()
+
+
+class HoldsClients:
+    """Whoever holds clients can be closed, and used as a context manager of either colour."""
+
+    _clients: Clients
+
+    def close(self) -> None:
+        """Close the sync client, unless others use it; the next call takes a new one."""
+        self._clients.close()
+
+    async def aclose(self) -> None:
+        """Close this event loop's client and the sync one, unless others use them."""
+        await self._clients.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+# --- sharing ---
+
+
+def _surroundings() -> Hashable:
+    """Return what a client reads from the environment as it is made, and what tells two apart."""
+    certificates = (os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    return (*certificates, *sorted(getproxies().items()))
+
+
+def _shared_by_threads(sdk: Any) -> _Shared:
+    where = _surroundings()
+    with _lock:
+        shared = _for_threads.get(where)
+        if shared is None:
+            client = _make(sdk.OpenAI, sdk.DefaultHttpxClient(event_hooks={"request": [watch]}))
+            shared = _for_threads[where] = _Shared(client)
+            shared.at_the_end = finalize(shared, client.close)
+        return shared
+
+
+async def _shared_on(loop: asyncio.AbstractEventLoop, sdk: Any) -> _Shared:
+    where = _surroundings()
+    with _lock:
+        here = _for_loops.setdefault(loop, WeakValueDictionary())
+        shared = here.get(where)
+        if shared is not None and shared.client is not None:
+            return shared
+        client = _make(sdk.AsyncOpenAI, _async_http_client(sdk))
+        shared = here[where] = _Shared(client)
+        shared.guard = guard = _closed_with_the_loop(client, ref(shared))
+    await anext(guard)
+    return shared
+
+
+async def _closed_with_the_loop(
+    client: Any, shared: ReferenceType[_Shared]
+) -> AsyncGenerator[None, None]:
+    """Close a client when its loop ends, which finalises the async generators begun on it.
+
+    Then it is let go: whoever held on to it would keep the ended loop alive.
+    """
+    try:
+        yield
+    finally:
+        if (ended := shared()) is not None:
+            ended.client = ended.guard = None
+        await client.close()
+
+
+_parents: list[object] = []
+
+
+def _leave_to_the_parent() -> None:
+    """Hold nothing of the parent's after a fork: neither use nor close what it is using."""
+    global _lock  # noqa: PLW0603 -- another thread may have held it when the process forked
+    _lock = threading.Lock()
+    of_loops = [shared for here in _for_loops.values() for shared in here.values()]
+    for shared in (*_for_threads.values(), *of_loops):
+        if shared.at_the_end is not None:
+            shared.at_the_end.detach()
+        _parents.extend((shared.client, shared.guard))
+        shared.client = shared.guard = None
+    _for_threads.clear()
+    _for_loops.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
+
+
+# --- making ---
+
+
+# What an SDK client of ours has of its own. Key, organisation and headers come with each request or
+# not at all: the SDK would take them from OPENAI_* variables.
+_OURS: dict[str, Any] = {
+    "auth_headers": {},
+    "_auth_headers": lambda *_: {},  # as the third major version calls them
+    "default_headers": {
+        "accept": "application/json",
+        "content-type": "application/json",
+        "user-agent": f"onerouter-integrations/{__version__}",
+    },
+    "_validate_headers": lambda *_: None,
+}
+
+
+def _make(kind: Callable[..., Any], http_client: Any) -> Any:
+    try:
+        return type("Client", (kind,), dict(_OURS))(  # type: ignore[arg-type]
+            api_key="-", base_url="http://-/", max_retries=0, http_client=http_client
+        )
+    except (AttributeError, TypeError) as error:
+        raise ConfigurationError(f"That http client does not fit the openai SDK: {error}") from None
+
+
+def _async_http_client(sdk: Any) -> Any:
+    """Return the SDK's client on aiohttp, whose cost does not grow with open calls, if it can be.
+
+    It has no way to be told of new connections, so it sends no keep-alive probes.
+    """
+    try:
+        return sdk.DefaultAioHttpClient()
+    except RuntimeError:  # aiohttp is not installed: the SDK's default will do
+        return sdk.DefaultAsyncHttpxClient(event_hooks={"request": [awatch]})
+
+
+# --- loading ---
+
+
+def load_sdk() -> Any:
+    """Import the SDK; the first time takes up to a second."""
+    told = os.environ.pop("OPENAI_LOG", None)  # read at import; nothing of OPENAI_* is ours
+    try:
+        import openai  # noqa: PLC0415 -- importing and constructing our classes must not
+    finally:
+        if told is not None:
+            os.environ["OPENAI_LOG"] = told
+    return openai
+
+
+async def aload_sdk() -> Any:
+    """Import the SDK in a thread: the import would block the event loop."""
+    global _loaded  # noqa: PLW0603 -- a thread for each call would cost more than the call
+    if not _loaded:
+        await asyncio.to_thread(load_sdk)
+        _loaded = True
+    return load_sdk()
+
+
+_loaded = False

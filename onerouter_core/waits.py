@@ -1,0 +1,132 @@
+"""How long the network may be waited for: until a moment, which moves on as data comes.
+
+This module knows clocks, an event loop's timers, and what is done to a new connection's socket. An
+HTTP library bounds each read alone: a server that sends a byte now and then is never late for it,
+and one that falls silent may be so for as long again. It knows no HTTP library, and not what is
+waited for. Moments are `time.monotonic()` values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any, TypeAlias, TypeVar
+
+T = TypeVar("T")
+Until: TypeAlias = Callable[[], float | None]
+"""Returns the moment until which may be waited, as it is now; None is for ever."""
+
+SHORTEST = 0.001  # seconds; to most libraries none at all would mean no bound
+
+
+# --- threads ---
+
+_of_thread = threading.local()
+
+
+def wait_until(moment: float | None) -> None:
+    """Bound what this thread reads from now on, on connections that `watch` was told of."""
+    _of_thread.moment = moment
+
+
+def watch(request: Any) -> None:
+    """Be told of the connections made for a request (the `trace` extension of HTTP libraries)."""
+    request.extensions["trace"] = _on_event
+
+
+async def awatch(request: Any) -> None:
+    """Do the same for an async client, whose event loop bounds its reads."""
+    request.extensions["trace"] = _on_async_event
+
+
+def _on_event(event: str, facts: dict[str, Any]) -> None:
+    if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+        stream = facts["return_value"]
+        stream.read = _bounded(stream.read)
+        _keep_alive(stream)
+
+
+async def _on_async_event(event: str, facts: dict[str, Any]) -> None:
+    if event.endswith("connect_tcp.complete"):
+        _keep_alive(facts["return_value"])
+
+
+def _bounded(read: Callable[..., bytes]) -> Callable[..., bytes]:
+    def bounded(max_bytes: int, timeout: float | None = None) -> bytes:
+        moment = getattr(_of_thread, "moment", None)
+        if moment is not None:
+            left = max(moment - monotonic(), SHORTEST)
+            timeout = left if timeout is None else min(timeout, left)
+        return read(max_bytes, timeout)
+
+    return bounded
+
+
+def _keep_alive(stream: Any) -> None:
+    """Send probes on an idle connection: some networks forget one that says nothing for minutes."""
+    raw = stream.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5)):
+        if hasattr(socket, option):  # by default the first probe comes after two hours
+            raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+
+
+# --- event loops ---
+
+
+class Alarm:
+    """Cancels a wait that lasts too long; that the moment moves on costs nothing.
+
+    `asyncio.timeout` would do for one wait. A stream waits a thousand times, and whoever reads it
+    must not be cancelled in between.
+    """
+
+    def __init__(self, until: Until) -> None:
+        """Be silent until something is waited for."""
+        self._until = until
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: asyncio.Task[Any] | None = None
+        self._rung = False
+
+    async def wait(self, what: Awaitable[T]) -> T:
+        """Await it; raise TimeoutError when the moment comes first."""
+        if self._timer is None:
+            self._set()
+        self._waiting = asyncio.current_task()
+        try:
+            return await what
+        except asyncio.CancelledError:
+            if not self._rung or _also_cancelled(self._waiting):
+                raise
+            raise TimeoutError from None
+        finally:
+            self._waiting = None
+
+    def _set(self) -> None:
+        if (moment := self._until()) is not None:
+            left = max(moment - monotonic(), 0)
+            self._timer = asyncio.get_running_loop().call_later(left, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._waiting is None:
+            return  # the next wait sets it anew
+        if (self._until() or 0) > monotonic():
+            self._set()
+        else:
+            self._rung = True
+            self._waiting.cancel()
+
+    def close(self) -> None:
+        """Be silent; the next wait sets it anew, also for an earlier moment."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _also_cancelled(task: Any) -> bool:
+    """Take back our own cancellation; tell whether somebody else asked for one, too."""
+    return hasattr(task, "uncancel") and task.uncancel() > 0

@@ -1,0 +1,81 @@
+"""A conversation in an order that the API takes.
+
+This module knows which message may follow which, and what each role may carry (source: the API
+page, and upstreams that are strict about it). Memories cut histories anywhere: what lost its
+neighbour is put where it may stand, and nothing is left out. It knows no JSON key.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from onerouter_core.errors import ConfigurationError, UnsupportedContentError
+from onerouter_core.values import Message, Part, Text
+
+_log = logging.getLogger("onerouter_core")
+_END = Message("user")
+
+
+def arranged(messages: Iterable[Message]) -> Iterator[Message]:
+    """Yield the messages so that every call has one result, right behind it.
+
+    Media that a role cannot carry, and results without their call, follow in a user message, after
+    all results of the turn; a call without its result gets one that says so. Raises
+    ConfigurationError if the API cannot carry it at all.
+    """
+    waiting: list[str] = []
+    others: tuple[Part, ...] = ()
+    for message in (*messages, _END):
+        if message.role != "tool":
+            yield from map(_no_result, waiting)
+            if others:
+                yield Message("user", others)
+            waiting, others = [call.id for call in message.tool_calls], ()
+        if message is _END:
+            return
+        if message.role == "tool" and not _answers(message, waiting):
+            others += _told(message)
+        else:
+            parts, apart = _carried(message)
+            yield replace(message, parts=parts)
+            others += apart
+
+
+def _answers(result: Message, waiting: list[str]) -> bool:
+    """Tell whether a result has its call, which then waits no longer."""
+    if not result.tool_call_id:
+        raise ConfigurationError("A tool message needs the tool_call_id of its call.")
+    if result.tool_call_id in waiting:
+        waiting.remove(result.tool_call_id)
+        return True
+    _log.info("A result without its call goes out as a user message: %s", result.tool_call_id)
+    return False
+
+
+def _no_result(call_id: str) -> Message:
+    _log.info("A call without a result gets one that says so: %s", call_id)
+    return Message("tool", (Text("There is no result of this call."),), tool_call_id=call_id)
+
+
+def _told(result: Message) -> tuple[Part, ...]:
+    return Text(f"Content of tool result {result.tool_call_id}:"), *result.parts
+
+
+def _carried(message: Message) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    """Part what a message can carry from what must follow it."""
+    words = tuple(part for part in message.parts if isinstance(part, Text))
+    others = tuple(part for part in message.parts if not isinstance(part, Text))
+    match message.role:
+        case _ if not others or message.role == "user":
+            return message.parts, ()
+        case "tool":
+            return words, _told(replace(message, parts=others))
+        case "assistant":
+            return words, (Text("Content of the answer above:"), *others)
+    kind = type(others[0]).__name__.lower()
+    raise UnsupportedContentError(
+        f"The API carries no {kind} in a message of role {message.role!r}; "
+        "put it into a user message."
+    )

@@ -1,0 +1,271 @@
+"""SDK clients: shared by all who call, closed with the last, and of one process and loop each."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from pydantic import SecretStr
+
+from onerouter_core import Clients, Connection, Gateway
+from onerouter_core.errors import APITimeoutError, DeadlineExceededError
+from onerouter_simulator import Script, Simulator
+from tests.core.bodies import HELLO, chunk, completion, end_of
+from tests.core.conftest import Colour
+
+Make = Callable[..., Gateway]
+HI = Script(json=completion())
+HI_STREAM = Script(events=[chunk("Hi", "stop")])
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.fixture
+def two(sim: Simulator, gateway: Make, apart: None) -> Iterator[tuple[Gateway, Gateway]]:
+    """Make two gateways with different keys, and no clients in common but the shared ones."""
+    other = Gateway(Connection(SecretStr("sk-other"), sim.base_url), Clients())
+    with gateway(clients=Clients()) as one, other:
+        yield one, other
+
+
+def on_one_loop(*calls: Callable[[], object]) -> None:
+    """Await what some functions return, one after the other, on one event loop."""
+
+    async def run() -> None:
+        for call in calls:
+            await call()  # type: ignore[misc]
+
+    asyncio.run(run())
+
+
+def ports(sim: Simulator) -> list[int]:
+    """Return which connection each request came over."""
+    return [request.port for request in sim.requests]
+
+
+# --- sharing ---
+
+
+def test_all_share_connections(sim: Simulator, two: tuple[Gateway, Gateway]) -> None:
+    """Gateways use the same connections, each with its own key."""
+    sim.script(HI, HI)
+    one, other = two
+    one.complete(HELLO)
+    other.complete(HELLO)
+    assert len(set(ports(sim))) == 1
+    assert sim.last.headers["authorization"] == "Bearer sk-other"
+
+
+def test_all_share_connections_on_a_loop(sim: Simulator, two: tuple[Gateway, Gateway]) -> None:
+    """So they do on an event loop; another loop has its own."""
+    sim.script(*[HI] * 3)
+    one, other = two
+    on_one_loop(lambda: one.acomplete(HELLO), lambda: other.acomplete(HELLO))
+    on_one_loop(lambda: one.acomplete(HELLO))
+    first, second, third = ports(sim)
+    assert first == second != third
+
+
+def test_other_surroundings_are_another_client(
+    sim: Simulator, two: tuple[Gateway, Gateway], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What an HTTP client reads from the environment is read anew by who first calls later."""
+    sim.script(HI, HI)
+    one, other = two
+    one.complete(HELLO)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "elsewhere"))
+    other.complete(HELLO)
+    assert len(set(ports(sim))) == 2
+
+
+def test_who_closes_takes_nothing_from_others(sim: Simulator, two: tuple[Gateway, Gateway]) -> None:
+    """One is closed, the other calls over the same connection."""
+    sim.script(*[HI] * 4)
+    one, other = two
+    one.complete(HELLO)
+    other.complete(HELLO)
+    one.close()
+    other.complete(HELLO)
+    assert len(set(ports(sim))) == 1
+    other.close()
+    one.complete(HELLO)
+    assert len(set(ports(sim))) == 2, "the last that let go has closed it"
+
+
+def test_who_closes_takes_nothing_from_others_on_a_loop(
+    sim: Simulator, two: tuple[Gateway, Gateway]
+) -> None:
+    """The same on an event loop."""
+    sim.script(*[HI] * 3)
+    one, other = two
+
+    async def run() -> None:
+        await one.acomplete(HELLO)
+        await one.aclose()
+        await one.acomplete(HELLO)
+        await other.acomplete(HELLO)
+        await one.aclose()
+        await other.aclose()
+
+    asyncio.run(run())
+    first, second, third = ports(sim)
+    assert first != second == third
+
+
+@linux_only
+def test_a_thousand_instances_are_one_pool(sim: Simulator, gateway: Make, apart: None) -> None:
+    """Instances cost no descriptor each."""
+    sim.script(*[HI] * 50)
+    made = [gateway(clients=Clients()) for _ in range(50)]
+    made[0].complete(HELLO)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for one in made[1:]:
+        one.complete(HELLO)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+    assert len(set(ports(sim))) == 1
+
+
+def test_who_is_forgotten_lets_go(sim: Simulator, gateway: Make, apart: None) -> None:
+    """A gateway that nobody refers to any more hangs up, sync and async, with no warning."""
+    sim.script(*[Script(events=[chunk("Hel")], end="hang")] * 2)
+
+    async def run() -> None:
+        pieces = await gateway(clients=Clients()).astream(HELLO)
+        await anext(pieces)
+        del pieces
+        assert await asyncio.to_thread(sim.last.wait_hung_up, 2)
+
+    next(gateway(clients=Clients()).stream(HELLO))
+    assert sim.last.wait_hung_up(2)
+    asyncio.run(run())
+
+
+def test_a_loop_that_ended_is_let_go(sim: Simulator, gateway: Make) -> None:
+    """One gateway on many loops keeps none of them, nor their clients, alive."""
+    sim.script(HI, HI, HI)
+    one = gateway()
+    loops = []
+
+    async def ask() -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        await one.acomplete(HELLO)
+
+    for _ in range(3):
+        asyncio.run(ask())
+    gc.collect()
+    assert [loop() for loop in loops] == [None] * 3
+
+
+# --- processes ---
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("waited", [False, True], ids=["sync", "async"])
+def test_after_a_fork(sim: Simulator, gateway: Make, apart: None, *, waited: bool) -> None:
+    """A child process leaves its parent's connections alone and makes its own."""
+    sim.script(*[HI] * 3)
+    one = gateway(clients=Clients(), max_retries=0)
+    one.complete(HELLO)
+    if (child := os.fork()) == 0:
+        signal.alarm(20)
+        with suppress(BaseException):  # pytest must not go on in two processes
+            reply = asyncio.run(one.acomplete(HELLO)) if waited else one.complete(HELLO)
+            os._exit(0 if reply.text == "Hi" else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    one.complete(HELLO)
+    mine, childs, again = ports(sim)
+    assert mine == again != childs
+
+
+# --- connections ---
+
+
+def test_a_stream_leaves_its_connection(
+    sim: Simulator, gateway: Make, colour: Colour, apart: None
+) -> None:
+    """What was streamed to its end leaves the connection for the next call."""
+    sim.script(*[HI_STREAM] * 3)
+    one = gateway(clients=Clients())
+    for _ in range(3):
+        assert end_of(colour.stream(one, HELLO)).text == "Hi"
+    assert len(set(ports(sim))) == 1
+
+
+def test_a_server_that_leaves_the_line_open_is_not_waited_for(
+    sim: Simulator, gateway: Make, colour: Colour
+) -> None:
+    """After [DONE] a stream is over, whatever the server does."""
+    sim.script(Script(events=[chunk("Hi", "stop"), "[DONE]"], end="hang"))
+    begun = monotonic()
+    assert end_of(colour.stream(gateway(timeout=30), HELLO)).text == "Hi"
+    assert monotonic() - begun < 2
+    assert sim.last.wait_hung_up(2)
+
+
+@linux_only
+def test_connections_are_kept_alive(sim: Simulator, gateway: Make, apart: None) -> None:
+    """The system sends probes on a connection that says nothing (Linux calls that timer 2)."""
+    sim.script(HI)
+    with closing(gateway(clients=Clients())) as one:
+        one.complete(HELLO)
+        port = f":{sim.last.port:04X} "
+        (line,) = (
+            line
+            for line in Path("/proc/net/tcp").read_text("ascii").splitlines()
+            if port in line[:20]
+        )
+        assert line.split()[5].startswith("02:")
+
+
+# --- time ---
+
+
+@pytest.mark.parametrize(
+    ("bound", "kind"), [("deadline", DeadlineExceededError), ("timeout", APITimeoutError)]
+)
+def test_silence_after_data(
+    sim: Simulator, gateway: Make, colour: Colour, bound: str, kind: type[Exception]
+) -> None:
+    """A server that falls silent late is not waited for as long again."""
+    sim.script(Script(events=[chunk("Hel"), 0.4, chunk("lo"), 0.4, chunk("!")], end="hang"))
+    seconds = 1.0 if bound == "deadline" else 0.6
+    begun = monotonic()
+    with pytest.raises(kind) as caught:
+        colour.stream(gateway(**{bound: seconds}), HELLO)
+    assert caught.value.partial.text == "Hello!"  # type: ignore[attr-defined]
+    assert monotonic() - begun < (1.3 if bound == "deadline" else 1.9)
+
+
+async def test_a_slow_reader_is_not_late(sim: Simulator, gateway: Make) -> None:
+    """Only waiting for the server counts against `timeout`, not what its reader does meanwhile."""
+    sim.script(Script(events=[chunk("a"), chunk("b"), 0.3, chunk("c", "stop")]))
+    async with gateway(clients=Clients(), timeout=0.4) as one:
+        texts = []
+        async for piece in await one.astream(HELLO):
+            texts.append(piece.text)
+            await asyncio.sleep(0.25)
+    assert texts == ["a", "b", "c", ""]
+
+
+async def test_who_cancels_is_heard(sim: Simulator, gateway: Make) -> None:
+    """A caller's cancellation is no timeout, though one is near."""
+    sim.script(Script(events=[chunk("a")], end="hang"))
+    async with gateway(clients=Clients(), timeout=5) as one:
+        pieces = await one.astream(HELLO)
+        await anext(pieces)
+        reader = asyncio.ensure_future(anext(pieces))
+        await asyncio.sleep(0.05)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        await pieces.aclose()
