@@ -178,8 +178,10 @@ def _usage(reply: Reply, *, cost_in_usage: bool) -> UsageMetadata | None:
     """Return the counts, and if asked for the cost (USD) under the name that LangSmith reads."""
     if reply.usage is None:
         return None
-    counts: Any = to_usage(reply.usage)
-    return {**counts, "total_cost": reply.cost} if cost_in_usage and reply.cost else counts
+    counts = to_usage(reply.usage)
+    if cost_in_usage and reply.cost is not None:
+        counts["total_cost"] = reply.cost  # type: ignore[typeddict-unknown-key]
+    return counts
 
 
 def to_usage(usage: Usage) -> UsageMetadata:

@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import difflib
 import os
+import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic import model_validator as _model_validator
 
 from onerouter_core.costs import Ledger
@@ -24,7 +34,17 @@ from onerouter_core.values import JsonSchema
 BASE_URL = "https://llm.onerouter.pro/v1"
 
 ApiKey: TypeAlias = SecretStr | Callable[[], str | SecretStr | Awaitable[str | SecretStr]]
-Headers: TypeAlias = Mapping[str, str]
+
+
+def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Refuse what no header can carry before an HTTP library does, in words that show it."""
+    for name, value in headers.items():
+        if not all(text.isascii() and text.isprintable() for text in (name, value)):
+            raise ConfigurationError(f"No request can carry the header {name!r}: ASCII only.")
+    return headers
+
+
+Headers: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_sendable)]
 
 
 class _Open(BaseModel):
@@ -246,6 +266,8 @@ class Parameters(BaseModel):
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             raise ConfigurationError(f"base_url must start with https:// or http://, not {url!r}.")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+            warnings.warn(f"The key goes to {url} unencrypted: use https.", stacklevel=2)
         return url.rstrip("/")
 
     @field_validator("logit_bias", mode="before")
@@ -283,6 +305,15 @@ class Parameters(BaseModel):
             ),
             parameters=parameters,
         )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _nearest(name: str, names: set[str]) -> str:

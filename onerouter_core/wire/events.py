@@ -37,9 +37,9 @@ class EventReader:
         if b"\r" in chunk:
             self._after_cr = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        self._size += len(chunk)
         if self._size > LARGEST_EVENT:
             raise MalformedReplyError(f"The stream holds more than {LARGEST_EVENT} bytes in a row.")
+        self._size += len(chunk)
         first, *rest = chunk.split(b"\n")
         self._line.append(first)
         if not rest:

@@ -121,7 +121,7 @@ def test_who_closes_takes_nothing_from_others_on_a_loop(
 
 
 @linux_only
-def test_a_thousand_instances_are_one_pool(sim: Simulator, gateway: Make, apart: None) -> None:
+def test_many_instances_are_one_pool(sim: Simulator, gateway: Make, apart: None) -> None:
     """Instances cost no descriptor each."""
     sim.script(*[HI] * 50)
     made = [gateway(clients=Clients()) for _ in range(50)]

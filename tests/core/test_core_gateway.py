@@ -205,6 +205,35 @@ def test_a_body_that_cannot_be_decoded(sim: Simulator, gateway: Make, ask: Ask) 
         ask(gateway(max_retries=0), HELLO)
 
 
+BODY, EVENT = "onerouter_core.gateway.LARGEST_BODY", "onerouter_core.wire.events.LARGEST_EVENT"
+
+
+@pytest.mark.parametrize(
+    ("limit", "body"),
+    [(BODY, b"x" * 2000), (EVENT, b"data: " + b"x" * 2000), (EVENT, b"words\n" * 400)],
+    ids=["a body", "an event", "lines that are no events"],
+)
+def test_what_is_too_large_is_not_kept(  # noqa: PLR0913, PLR0917 -- fixtures
+    sim: Simulator,
+    gateway: Make,
+    colour: Colour,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    body: bytes,
+) -> None:
+    """A reply without an end is refused before it fills the memory; comments may go on for ever."""
+    monkeypatch.setattr(limit, 1000)
+    comments = [b": keep-alive\n\n"] * 200
+    sim.script(
+        Script(body=body, split=600, chunk_delay=0.02),
+        Script(events=[*comments, chunk("Hi", "stop")]),
+    )
+    ask = colour.complete if limit == BODY else colour.stream
+    with pytest.raises(MalformedReplyError, match="1000 bytes"):
+        ask(gateway(max_retries=0), HELLO)
+    assert end_of(colour.stream(gateway(), HELLO)).text == "Hi"
+
+
 def test_a_request_that_cannot_be_written(sim: Simulator, gateway: Make, ask: Ask) -> None:
     """What JSON cannot hold is an error of the caller's, and nothing is sent."""
     request = Request("m", HELLO.messages, parameters={"extra_body": {"x": object()}})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -219,7 +220,7 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Parameters(model="m").api_key == SecretStr("infron")
     monkeypatch.setenv("ONEROUTER_BASE_URL", "https://elsewhere/v1/")
     assert Parameters(model="m").base_url == "https://elsewhere/v1"
-    assert Parameters(model="m", base_url="http://given/v1").base_url == "http://given/v1"
+    assert Parameters(model="m", base_url="https://given/v1").base_url == "https://given/v1"
 
 
 def test_environment_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,22 +228,53 @@ def test_environment_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONEROUTER_BASE_URL", "elsewhere/v1")
     with pytest.raises(ValidationError, match="base_url"):
         Parameters(model="m")
-    Parameters(model="m", base_url="http://given/v1").resolve({"temperature": 1})
+    Parameters(model="m", base_url="https://given/v1").resolve({"temperature": 1})
 
 
 def test_per_call_keeps_the_constructors_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call with keywords does not fall back to the environment for the others."""
-    made = Parameters(model="m", api_key="given", base_url="http://given/v1")
+    made = Parameters(model="m", api_key="given", base_url="https://given/v1")
     monkeypatch.setenv("ONEROUTER_API_KEY", "onerouter")
     monkeypatch.setenv("ONEROUTER_BASE_URL", "https://elsewhere/v1")
     connection = made.resolve({"temperature": 1}).connection
-    assert (connection.api_key, connection.base_url) == (SecretStr("given"), "http://given/v1")
+    assert (connection.api_key, connection.base_url) == (SecretStr("given"), "https://given/v1")
 
 
 @pytest.mark.parametrize("url", ["https://a/v1/", "https://a/v1", "https://a/v1///"])
 def test_base_urls_end_without_a_slash(url: str) -> None:
     """A slash at the end of the base URL is taken away."""
     assert Parameters(model="m", base_url=url).base_url == "https://a/v1"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://10.0.0.1/v1", True),
+        ("http://gateway/v1", True),
+        ("http://127.0.0.1:8000/v1", False),
+        ("http://[::1]/v1", False),
+        ("http://localhost:8000/v1", False),
+        ("https://gateway/v1", False),
+    ],
+)
+def test_a_key_that_travels_unencrypted(url: str, *, told: bool) -> None:
+    """A plain http URL that leaves the machine is warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Parameters(model="m", base_url=url)
+    assert [str(warning.message).split(":")[0] for warning in caught] == [
+        "The key goes to http"
+    ] * told
+
+
+@pytest.mark.parametrize("header", [("x", "\xe9"), ("x", "a\nb"), ("\xe9", "a")])
+def test_a_header_that_cannot_be(header: tuple[str, str]) -> None:
+    """What no request can carry is refused by its name, when made and per call, value unseen."""
+    name, value = header
+    with pytest.raises(ValidationError, match=f"header {name!r}: ASCII only"):
+        Parameters(model="m", default_headers={name: value})
+    with pytest.raises(ConfigurationError, match=f"header {name!r}: ASCII only"):
+        Parameters(model="m").resolve({"extra_headers": {name: value}})
 
 
 @pytest.mark.parametrize("key", [KEY, SecretStr(KEY), lambda: KEY])

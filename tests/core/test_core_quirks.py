@@ -515,8 +515,33 @@ def test_quirk_12_the_answer_in_one_event() -> None:
 def test_quirk_12_letters_that_are_none(text: str) -> None:
     """Bytes that are no UTF-8, and halves of surrogate pairs, do not stop a reply."""
     body = json.dumps(completion("?")).replace("?", text).encode("latin-1")
-    assert whole(body).text
-    assert end_of(streamed(b"data: " + body + b"\n\n")).text
+    said = whole(body).text
+    assert said == end_of(streamed(b"data: " + body + b"\n\n")).text
+    assert said.encode() == said.encode("utf-8", "replace") != b""
+
+
+def test_quirk_12_a_character_in_two_events() -> None:
+    """Half a character waits for its other half, in words, thoughts and arguments; or is lost."""
+    call = {"index": 0, "id": "1", "function": {"name": "f", "arguments": '{"a": "\ud83d'}}
+    rest = {"index": 0, "function": {"arguments": '\ude42"}'}}
+    events = (
+        chunk({"content": "a\ud83d", "reasoning": "\ud83d", "tool_calls": [call]}),
+        chunk({"content": "\ude42b", "reasoning": "\ude42", "tool_calls": [rest]}),
+        chunk({"content": "\ude42\ud83d"}, "stop"),
+    )
+    pieces = streamed(*(b"data: %s\n\n" % json.dumps(event).encode() for event in events))
+    end = end_of(pieces)
+    assert [piece.text for piece in pieces] == ["a", "\U0001f642b", "\ufffd", "\ufffd"]
+    assert "".join(piece.text for piece in pieces) == end.text
+    assert end.reasoning == "\U0001f642"
+    assert end.tool_calls[0].parsed == {"a": "\U0001f642"}
+
+
+def test_quirk_05_an_event_that_is_an_error_and_does_not_say_so() -> None:
+    """An event without choices that has a message states an error, [DONE] or not."""
+    with pytest.raises(UpstreamError, match="boom") as caught:
+        streamed(chunk("Hel"), b'data: {"code": 500, "message": "boom"}\n\ndata: [DONE]\n\n')
+    assert caught.value.partial.text == "Hel"
 
 
 def test_quirk_12_an_event_that_is_no_json() -> None:

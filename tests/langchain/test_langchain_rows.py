@@ -106,6 +106,36 @@ def test_a_budget_is_kept(make: Make, sim: Simulator, colour: Colour) -> None:
     assert len(sim.requests) == 2
 
 
+def test_the_cost_where_langsmith_looks_for_it(make: Make, sim: Simulator, ask: Ask) -> None:
+    """Asked for, the cost (USD) stands among the counts; unasked, LangChain can add these up."""
+    for wanted in (False, True):
+        sim.script(Script(json=PRICED))
+        answer = ask(make(cost_in_usage=wanted), "Hi")
+        assert answer.usage_metadata.get("total_cost") == (0.25 if wanted else None)
+        assert answer.response_metadata["cost"] == 0.25
+
+
+def test_instances_share_connections(make: Make, sim: Simulator) -> None:
+    """Two models, each made and called anew, use one connection; closing one leaves the other."""
+
+    async def both() -> None:
+        for llm in (first, second, second):
+            await llm.ainvoke("Hi")
+            await first.aclose()
+
+    first, second = make(), make(api_key="sk-other", model="simulated/other")
+    sim.script(*[Script(json=completion())] * 3)
+    first.invoke("Hi")
+    second.invoke("Hi")
+    first.close()
+    second.invoke("Hi")
+    assert len({request.port for request in sim.requests}) == 1
+    sim.clear()
+    sim.script(*[Script(json=completion())] * 3)
+    asyncio.run(both())
+    assert len({request.port for request in sim.requests[1:]}) == 1
+
+
 def test_a_cached_answer_costs_nothing(make: Make, sim: Simulator, colour: Colour) -> None:
     """What LangChain's cache answers is not booked."""
     ledger = Ledger()

@@ -40,9 +40,9 @@ class TestUnit(ChatModelUnitTests):
 
     chat_model_class = ChatOneRouter
     init_from_env_params = (
-        {"ONEROUTER_API_KEY": "from-env", "ONEROUTER_BASE_URL": "http://from-env/v1"},
+        {"ONEROUTER_API_KEY": "from-env", "ONEROUTER_BASE_URL": "https://from-env/v1"},
         {"model": "simulated/echo"},
-        {"api_key": "from-env", "base_url": "http://from-env/v1"},
+        {"api_key": "from-env", "base_url": "https://from-env/v1"},
     )
 
     @property
