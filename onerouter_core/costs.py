@@ -1,25 +1,43 @@
 """What was spent, on which model and upstream, and a budget that stops the next call.
 
-This module knows replies and money. It knows no framework and sends nothing. Money is Decimal:
-a cost is what the gateway said, digit by digit.
+This module knows replies, prices and money. It knows no framework and sends nothing. Money is
+Decimal: a cost is what the gateway said, digit by digit, or an estimate that says it is one.
 """
 
 from __future__ import annotations
 
+import csv
+import json
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from decimal import Decimal
-from typing import Any
+from html import escape
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Protocol
 
 from onerouter_core.errors import BudgetExceededError
-from onerouter_core.values import Reply, Usage
+from onerouter_core.values import ModelInfo, Reply, Usage
+
+_NOTHING = Decimal(0)
+
+
+class Prices(Protocol):
+    """Where prices are looked up: a `Catalog`."""
+
+    def get(self, model_id: str) -> ModelInfo | None:
+        """Return what is known of a model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One reply: when, who answered, tokens, USD (None if the gateway did not say), seconds."""
+    """One reply: when, who answered, tokens, USD, seconds.
+
+    `cost` is None if neither the gateway nor a catalogue knows; `estimated` if only the latter.
+    `partial` is of a reply that broke off, or that nobody read to its end: what was known then.
+    """
 
     time: datetime
     model: str | None
@@ -27,17 +45,30 @@ class Entry:
     input_tokens: int
     output_tokens: int
     cached_tokens: int
+    cache_write_tokens: int
     reasoning_tokens: int
     cost: Decimal | None
+    estimated: bool
+    partial: bool
     seconds: float
     first_token: float | None
     attempts: int
     id: str | None
 
     @classmethod
-    def of(cls, reply: Reply, seconds: float, first_token: float | None = None) -> Entry:
+    def of(
+        cls,
+        reply: Reply,
+        seconds: float,
+        first_token: float | None = None,
+        *,
+        partial: bool = False,
+        prices: Prices | None = None,
+    ) -> Entry:
         """Return the entry for a reply; `first_token` is in seconds after the request."""
         usage = reply.usage or Usage()
+        said = None if reply.cost is None else Decimal(str(reply.cost))
+        guessed = _estimate(reply, prices) if said is None else None
         return cls(
             time=datetime.now(timezone.utc),
             model=reply.model,
@@ -45,13 +76,32 @@ class Entry:
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cached_tokens=usage.cached_tokens or 0,
+            cache_write_tokens=usage.cache_write_tokens or 0,
             reasoning_tokens=usage.reasoning_tokens or 0,
-            cost=None if reply.cost is None else Decimal(str(reply.cost)),
+            cost=said if said is not None else guessed,
+            estimated=guessed is not None,
+            partial=partial,
             seconds=seconds,
             first_token=first_token,
             attempts=reply.attempts,
             id=reply.id,
         )
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the entry as JSON has it: the time in ISO 8601, money as a string."""
+        row = asdict(self) | {"time": self.time.isoformat()}
+        return row | {"cost": None if self.cost is None else str(self.cost)}
+
+
+def _estimate(reply: Reply, prices: Prices | None) -> Decimal | None:
+    """Return what the tokens cost at the listed prices, if all that is known; no cache discount."""
+    listed = prices.get(reply.model or "") if prices is not None else None
+    if listed is None or listed.input_price is None or listed.output_price is None:
+        return None
+    if reply.usage is None:
+        return None
+    spent = reply.usage.input_tokens * listed.input_price
+    return spent + reply.usage.output_tokens * listed.output_price
 
 
 class Ledger:
@@ -62,9 +112,10 @@ class Ledger:
     """
 
     def __init__(self, budget_usd: Decimal | float | str | None = None) -> None:
-        """Begin empty; with a budget in USD, no call begins once it is spent."""
+        """Begin empty; with a budget in USD, no request is sent once it is spent."""
         self.budget_usd = None if budget_usd is None else Decimal(str(budget_usd))
         self._entries: list[Entry] = []
+        self._spent = _NOTHING
         self._lock = threading.Lock()
 
     @property
@@ -76,13 +127,14 @@ class Ledger:
     @property
     def spent(self) -> Decimal:
         """USD so far."""
-        return sum((entry.cost or Decimal(0) for entry in self.entries), Decimal(0))
+        return self._spent
 
-    def totals(self, key: Callable[[Entry], Any]) -> dict[Any, Decimal]:
-        """Return the USD spent by any key of an entry, such as `lambda entry: entry.model`."""
+    def totals(self, key: str | Callable[[Entry], Any]) -> dict[Any, Decimal]:
+        """Return the USD spent by a field of the entries, such as "model", or by any key."""
+        by = attrgetter(key) if isinstance(key, str) else key
         totals: dict[Any, Decimal] = {}
         for entry in self.entries:
-            totals[key(entry)] = totals.get(key(entry), Decimal(0)) + (entry.cost or Decimal(0))
+            totals[by(entry)] = totals.get(by(entry), _NOTHING) + (entry.cost or _NOTHING)
         return totals
 
     def check(self) -> None:
@@ -94,14 +146,50 @@ class Ledger:
 
     def book(self, entry: Entry) -> None:
         """Add an entry."""
-        with self._lock:
-            self._entries.append(entry)
+        self._extend([entry])
 
     def merge(self, other: Ledger) -> None:
         """Add the entries of another ledger, as of another process."""
-        added = other.entries
+        self._extend(other.entries)
+
+    def _extend(self, entries: Iterable[Entry]) -> None:
         with self._lock:
-            self._entries.extend(added)
+            for entry in entries:
+                self._entries.append(entry)
+                self._spent += entry.cost or _NOTHING
+
+    # --- for other programs, and for the eye ---
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Return a JSON object for each entry."""
+        return [entry.to_row() for entry in self.entries]
+
+    def to_jsonl(self, path: str | Path) -> None:
+        """Write a line of JSON for each entry."""
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in self.to_rows())
+        Path(path).write_text("".join(lines), "utf-8")
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write a table with a head and a line for each entry."""
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, [field.name for field in fields(Entry)])
+            table.writeheader()
+            table.writerows(self.to_rows())
+
+    def __repr__(self) -> str:
+        of = "" if self.budget_usd is None else f" of {self.budget_usd}"
+        return f"<{type(self).__name__}: {len(self.entries)} replies, {self.spent}{of} USD>"
+
+    def _repr_html_(self) -> str:
+        """Show what each model has cost, in a notebook."""
+        lines = [
+            f"<tr><td>{escape(str(model))}</td><td>{cost}</td></tr>"
+            for model, cost in sorted(self.totals("model").items(), key=str)
+        ]
+        head = f"<caption>{escape(repr(self)[1:-1])}</caption><tr><th>model</th><th>USD</th></tr>"
+        return f"<table>{head}{''.join(lines)}</table>"
+
+    # --- a ledger as a value ---
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ledger):
@@ -113,8 +201,11 @@ class Ledger:
     def __deepcopy__(self, memo: dict[int, Any]) -> Ledger:
         return self
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"budget_usd": self.budget_usd, "_entries": list(self.entries)}
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.budget_usd, self.entries)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.Lock())
+
+def _restored(budget_usd: Decimal | None, entries: Iterable[Entry]) -> Ledger:
+    ledger = Ledger(budget_usd)
+    ledger._extend(entries)  # noqa: SLF001 -- its other half
+    return ledger

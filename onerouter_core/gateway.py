@@ -1,163 +1,32 @@
 """The verbs: complete, stream and list models, each in two colours.
 
-This module knows the order of things: encode, send, decode, with tenacity around them. What a call
-is bounded by is in `_Call`, which both colours share; they differ in the await alone. It knows no
-framework and no JSON key.
+This module knows the order of things: encode, send, decode, with tenacity around them. What the
+colours share is in `Call`; they differ in the await alone. It knows no framework and no JSON key.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager, suppress
-from dataclasses import replace
 from time import monotonic
 from typing import TypeAlias
 
+from onerouter_core.call import Call
 from onerouter_core.clients import Clients, HoldsClients, aload_sdk, load_sdk
-from onerouter_core.costs import Entry
 from onerouter_core.errors import (
     APIConnectionError,
-    APITimeoutError,
-    ConfigurationError,
-    DeadlineExceededError,
-    IncompleteStreamError,
-    MalformedReplyError,
     OneRouterError,
-    redact,
 )
 from onerouter_core.parameters import Connection
 from onerouter_core.retry import OnRetry, apolicy, policy
-from onerouter_core.transport import BadStatus, Outgoing, akey_of, asend, key_of, send
+from onerouter_core.transport import akey_of, asend, key_of, send
 from onerouter_core.values import Json, Piece, Reply, Request
-from onerouter_core.waits import SHORTEST, Alarm
-from onerouter_core.wire.failures import error_in
-from onerouter_core.wire.names import Names
+from onerouter_core.waits import Alarm
 from onerouter_core.wire.replies import decode_models
-from onerouter_core.wire.requests import encode
 from onerouter_core.wire.stream import StreamDecoder, decode_body
 
 Pieces: TypeAlias = Generator[Piece, None, None]
 AsyncPieces: TypeAlias = AsyncGenerator[Piece, None]
-
-LARGEST_BODY = 256 * 2**20
-"""Bytes of a reply that is no stream: more is no answer, and would take the memory of others."""
-
-
-class _Call:
-    """One call: what is sent, what bounds it, and how far it got."""
-
-    def __init__(
-        self, connection: Connection, request: Request | None = None, *, stream: bool = False
-    ) -> None:
-        self.connection = connection
-        self.model = request.model if request else None
-        self.body: Json | None = None
-        self.names = Names()
-        if request is not None:
-            self.body, self.names = encode(request, stream=stream)
-        self.key: str | None = None
-        self.attempts = 0
-        self.ends = monotonic() + connection.deadline if connection.deadline else None
-        self.begun = 0.0  # when the last request went out
-        self.quiet_since = 0.0  # when the last data event came, or that request went out
-        self.first_at: float | None = None  # when a stream's first piece came
-        self.is_whole = False  # a streamed answer, whose counts may yet come
-        if request is not None and connection.ledger is not None:
-            connection.ledger.check()
-
-    def outgoing(self, key: str | None) -> Outgoing:
-        """Return the next request, begun now."""
-        self.key = key = key and key.strip()  # a key read from a file ends in a newline
-        if self.body is not None and not key:
-            raise ConfigurationError("There is no API key: give api_key or set ONEROUTER_API_KEY.")
-        if key and not (key.isascii() and key.isprintable()):  # an HTTP library would quote it
-            raise ConfigurationError("The API key holds a character that no header can carry.")
-        self.attempts += 1
-        self.begun = self.quiet_since = monotonic()
-        moment = self.until()
-        bound = None if moment is None else max(moment - self.begun, SHORTEST)
-        headers = {"authorization": f"Bearer {key}"} if key else {}
-        headers |= {name.lower(): value for name, value in self.connection.headers.items()}
-        url = self.connection.base_url + ("/models" if self.body is None else "/chat/completions")
-        return Outgoing(url, headers, bound, self.body)
-
-    def until(self) -> float | None:
-        """Return the moment until which the server may be silent: it moves with each event."""
-        timeout = self.connection.timeout
-        if self.is_whole and timeout is not None:
-            timeout = min(timeout, _FOR_COUNTS)
-        moments = (self.ends, None if timeout is None else self.quiet_since + timeout)
-        return min((moment for moment in moments if moment is not None), default=None)
-
-    def check(self, received: int = 0) -> None:
-        """Raise if a call has taken too long, or received too much; keep-alives do not count."""
-        if (moment := self.until()) is not None and monotonic() >= moment:
-            raise APITimeoutError("Too late.")
-        if received > LARGEST_BODY:
-            raise MalformedReplyError(f"The reply is larger than {LARGEST_BODY} bytes.")
-
-    def heard(self, decoder: StreamDecoder) -> None:
-        """Take note of an event."""
-        self.quiet_since = monotonic()
-        self.is_whole = decoder.finished
-
-    def hurry(self) -> None:
-        """Wait no longer for a server that has said all, and may have left the line open."""
-        self.ends = monotonic() + _LINGER
-
-    def booked(self, reply: Reply) -> Reply:
-        """Return the reply, which now knows how many requests it took, and book what it cost."""
-        if self.attempts > 1:
-            reply = replace(reply, attempts=self.attempts)
-        if self.connection.ledger is not None:
-            first_token = None if self.first_at is None else self.first_at - self.begun
-            self.connection.ledger.book(Entry.of(reply, monotonic() - self.begun, first_token))
-        return reply
-
-    @contextmanager
-    def in_our_words(self, decoder: StreamDecoder | None = None) -> Iterator[None]:
-        """Give every error what is known of the call, and take the key out of it."""
-        try:
-            yield
-        except BadStatus as answer:
-            error: OneRouterError = error_in(
-                answer.body, status=answer.status, headers=answer.headers
-            )
-        except OneRouterError as raised:
-            error = self._told_apart(raised, decoder)
-        else:
-            return
-        error.add(attempts=self.attempts, model=error.model or self.model)
-        for name, fact in vars(error).items():
-            if isinstance(fact, str):
-                setattr(error, name, redact(fact, self.key))
-        error.args = (error.message,)
-        raise error from error.__cause__
-
-    def _told_apart(self, error: OneRouterError, decoder: StreamDecoder | None) -> OneRouterError:
-        """Tell a deadline from a timeout, and a stream cut short from a server out of reach."""
-        late = self.ends is not None and monotonic() >= self.ends - _GRACE
-        if isinstance(error, APITimeoutError) and late:
-            error = _as(DeadlineExceededError, error, f"No answer in {self.connection.deadline} s.")
-        elif type(error) is APITimeoutError and error.status is None and self.connection.timeout:
-            words = f"The gateway did not answer in time: no data for {self.connection.timeout} s."
-            error = _as(APITimeoutError, error, words)
-        elif type(error) is APIConnectionError and decoder is not None and decoder.events:
-            error = _as(IncompleteStreamError, error, f"The stream broke off. {error.message}")
-        if decoder is not None and error.partial is None and decoder.events:
-            error.partial = decoder.partial()
-        return error
-
-
-_GRACE = 0.005  # a timer may fire this many seconds early
-_FOR_COUNTS = 5.0  # seconds to wait for them, once an answer is whole
-_LINGER = 0.05  # seconds for a connection to come to its end, so that it can be used again
-
-
-def _as(kind: type[OneRouterError], error: OneRouterError, message: str) -> OneRouterError:
-    other = kind(message)
-    other.__cause__ = error.__cause__
-    return other
 
 
 class Gateway(HoldsClients):
@@ -172,7 +41,7 @@ class Gateway(HoldsClients):
 
     def complete(self, request: Request, on_retry: OnRetry | None = None) -> Reply:
         """Return the whole answer; raise OneRouterError."""
-        call = _Call(self.connection, request)
+        call = Call(self.connection, request)
         reply: Reply = policy(self.connection.max_retries, call.ends, on_retry)(
             self._complete_once, call
         )
@@ -180,23 +49,23 @@ class Gateway(HoldsClients):
 
     async def acomplete(self, request: Request, on_retry: OnRetry | None = None) -> Reply:
         """Return the whole answer; raise OneRouterError."""
-        call = _Call(self.connection, request)
+        call = Call(self.connection, request)
         reply: Reply = await apolicy(self.connection.max_retries, call.ends, on_retry)(
             self._acomplete_once, call
         )
         return call.booked(reply)
 
-    def _complete_once(self, call: _Call) -> Reply:
+    def _complete_once(self, call: Call) -> Reply:
         with call.in_our_words():
             body, headers = self._fetch(call)
             return decode_body(body, call.names, headers)
 
-    async def _acomplete_once(self, call: _Call) -> Reply:
+    async def _acomplete_once(self, call: Call) -> Reply:
         with call.in_our_words():
             body, headers = await self._afetch(call)
             return decode_body(body, call.names, headers)
 
-    def _fetch(self, call: _Call) -> tuple[bytes, Mapping[str, str]]:
+    def _fetch(self, call: Call) -> tuple[bytes, Mapping[str, str]]:
         outgoing = call.outgoing(key_of(self.connection))
         with closing(send(self._clients, self.connection, outgoing)) as response:
             body = bytearray()
@@ -205,7 +74,7 @@ class Gateway(HoldsClients):
                 call.check(len(body))
         return bytes(body), response.headers
 
-    async def _afetch(self, call: _Call) -> tuple[bytes, Mapping[str, str]]:
+    async def _afetch(self, call: Call) -> tuple[bytes, Mapping[str, str]]:
         outgoing = call.outgoing(await akey_of(self.connection))
         with closing(Alarm(call.until)) as alarm:
             response = await asend(self._clients, self.connection, outgoing, alarm)
@@ -222,29 +91,29 @@ class Gateway(HoldsClients):
         Nothing is retried once a piece is out. The last piece has the whole reply as its `end`;
         a stream that does not get there raises, with `partial`.
         """
-        call = _Call(self.connection, request, stream=True)
+        call = Call(self.connection, request, stream=True)
         retrying = policy(self.connection.max_retries, call.ends, on_retry)
         return _resumed(*retrying(self._begin, call))
 
     async def astream(self, request: Request, on_retry: OnRetry | None = None) -> AsyncPieces:
         """Do the same on an event loop: await it, then iterate."""
-        call = _Call(self.connection, request, stream=True)
+        call = Call(self.connection, request, stream=True)
         retrying = apolicy(self.connection.max_retries, call.ends, on_retry)
         return _aresumed(*await retrying(self._abegin, call))
 
-    def _begin(self, call: _Call) -> tuple[Piece, Pieces]:
+    def _begin(self, call: Call) -> tuple[Piece, Pieces]:
         pieces = self._pieces(call)
         first = next(pieces)
         call.first_at = monotonic()
         return first, pieces
 
-    async def _abegin(self, call: _Call) -> tuple[Piece, AsyncPieces]:
+    async def _abegin(self, call: Call) -> tuple[Piece, AsyncPieces]:
         pieces = self._apieces(call)
         first = await anext(pieces)
         call.first_at = monotonic()
         return first, pieces
 
-    def _pieces(self, call: _Call) -> Pieces:
+    def _pieces(self, call: Call) -> Pieces:
         with call.in_our_words():
             outgoing = call.outgoing(key_of(self.connection))
             response = send(self._clients, self.connection, outgoing)
@@ -267,7 +136,7 @@ class Gateway(HoldsClients):
                     for _ in chunks:
                         call.check()
 
-    async def _apieces(self, call: _Call) -> AsyncPieces:
+    async def _apieces(self, call: Call) -> AsyncPieces:
         alarm = Alarm(call.until)
         with call.in_our_words():
             outgoing = call.outgoing(await akey_of(self.connection))
@@ -296,7 +165,7 @@ class Gateway(HoldsClients):
 
     def models(self) -> tuple[Json, ...]:
         """Return the gateway's model list as it sends it; no key is needed."""
-        call = _Call(self.connection)
+        call = Call(self.connection)
         entries: tuple[Json, ...] = policy(self.connection.max_retries, call.ends)(
             self._models_once, call
         )
@@ -304,17 +173,17 @@ class Gateway(HoldsClients):
 
     async def amodels(self) -> tuple[Json, ...]:
         """Return the gateway's model list as it sends it; no key is needed."""
-        call = _Call(self.connection)
+        call = Call(self.connection)
         entries: tuple[Json, ...] = await apolicy(self.connection.max_retries, call.ends)(
             self._amodels_once, call
         )
         return entries
 
-    def _models_once(self, call: _Call) -> tuple[Json, ...]:
+    def _models_once(self, call: Call) -> tuple[Json, ...]:
         with call.in_our_words():
             return decode_models(self._fetch(call)[0])
 
-    async def _amodels_once(self, call: _Call) -> tuple[Json, ...]:
+    async def _amodels_once(self, call: Call) -> tuple[Json, ...]:
         with call.in_our_words():
             body, _ = await self._afetch(call)
             return decode_models(body)
@@ -330,7 +199,7 @@ def _unless_whole(decoder: StreamDecoder) -> Iterator[None]:
             raise
 
 
-def _ended(decoder: StreamDecoder, call: _Call) -> Pieces:
+def _ended(decoder: StreamDecoder, call: Call) -> Pieces:
     """Yield the end of a stream, and book it."""
     for piece in decoder.finish():
         if piece.end is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, PrivateAttr
@@ -29,7 +30,10 @@ class GatewayModel(HoldsClients, Parameters):
     """Fields that are no part of what an instance is: equality looks past them."""
 
     catalog: Catalog | None = Field(
-        None, exclude=True, repr=False, description="Where the model's limits are looked up."
+        None,
+        exclude=True,
+        repr=False,
+        description="Where the model's limits and prices are looked up.",
     )
 
     replay_reasoning: Replay = Field(
@@ -41,7 +45,10 @@ class GatewayModel(HoldsClients, Parameters):
     def open(self, overrides: Mapping[str, Any]) -> tuple[Gateway, Settings]:
         """Return the gateway for a call, and what to ask of it; raise ConfigurationError."""
         settings = self.resolve(overrides)
-        return Gateway(settings.connection, self._clients), settings
+        connection = settings.connection
+        if self.catalog is not None:
+            connection = replace(connection, prices=self.catalog)
+        return Gateway(connection, self._clients), settings
 
     @property
     def listed(self) -> ModelInfo | None:

@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic import model_validator as _model_validator
 
-from onerouter_core.costs import Ledger
+from onerouter_core.costs import Ledger, Prices
 from onerouter_core.errors import ConfigurationError, findings
 from onerouter_core.values import JsonSchema
 
@@ -143,6 +143,7 @@ class Connection:
     http_client: Any = field(default=None, repr=False)
     http_async_client: Any = field(default=None, repr=False)
     ledger: Ledger | None = field(default=None, repr=False)
+    prices: Prices | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

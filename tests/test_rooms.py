@@ -38,11 +38,16 @@ MAY_IMPORT = {
         *("pydantic", "onerouter_core.clients", "onerouter_core.waits"),
         *("onerouter_core.parameters", "onerouter_core.errors"),
     },
+    "onerouter_core.call": {
+        *("onerouter_core.parameters", "onerouter_core.transport", "onerouter_core.waits"),
+        *("onerouter_core.wire", "onerouter_core.errors"),
+        *("onerouter_core.values", "onerouter_core.costs"),
+    },
     "onerouter_core.gateway": {
-        *("onerouter_core.clients", "onerouter_core.waits"),
+        *("onerouter_core.call", "onerouter_core.clients", "onerouter_core.waits"),
         *("onerouter_core.parameters", "onerouter_core.transport"),
         *("onerouter_core.wire", "onerouter_core.retry", "onerouter_core.errors"),
-        *("onerouter_core.values", "onerouter_core.costs"),
+        "onerouter_core.values",
     },
     "onerouter_core.catalog": {
         *("pydantic", "typing_extensions", "onerouter_core.gateway", "onerouter_core.wire"),

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import copy
+import csv
+import json
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from onerouter_core import Entry, Gateway, Ledger, Parameters, Reply, Usage
-from onerouter_core.errors import BudgetExceededError, IncompleteStreamError, UpstreamError
+from onerouter_core import Catalog, Entry, Gateway, Ledger, ModelInfo, Parameters, Reply, Usage
+from onerouter_core.errors import (
+    BudgetExceededError,
+    IncompleteStreamError,
+    LengthLimitError,
+    UpstreamError,
+)
 from onerouter_simulator import Script, Simulator
 from tests.core.bodies import HELLO, chunk, completion, end_of
 from tests.core.conftest import Colour
@@ -63,16 +71,84 @@ def test_a_stream_is_booked_at_its_end(sim: Simulator, gateway: Make, colour: Co
     assert 0 < booked.first_token < booked.seconds
 
 
-def test_what_failed_is_not_booked(sim: Simulator, gateway: Make, colour: Colour) -> None:
-    """A call without a reply, and a stream without an end, are not booked."""
+def test_what_failed_is_booked_as_far_as_it_is_known(
+    sim: Simulator, gateway: Make, colour: Colour
+) -> None:
+    """A call without a reply costs nothing; one that broke off, what was said until then."""
     ledger = Ledger()
-    sim.script(Script(status=500, body="oops"), Script(events=[chunk("a", **FACTS)], done=False))
+    empty = completion("", "length", **FACTS)
+    sim.script(
+        Script(status=500, body="oops"),
+        Script(json=empty),
+        Script(events=[chunk("a", **FACTS)], done=False),
+    )
     one = gateway(ledger=ledger, max_retries=0)
     with pytest.raises(UpstreamError):
         colour.complete(one, HELLO)
+    assert ledger.entries == ()
+    with pytest.raises(LengthLimitError):
+        colour.complete(one, HELLO)
     with pytest.raises(IncompleteStreamError):
         colour.stream(one, HELLO)
-    assert ledger.entries == ()
+    assert [(entry.cost, entry.partial) for entry in ledger.entries] == [(Decimal("0.1"), True)] * 2
+
+
+def test_a_stream_that_nobody_reads_to_its_end(
+    sim: Simulator, gateway: Make, colour: Colour
+) -> None:
+    """Who leaves a stream has had what came: its model, and its cost if that was said so far."""
+    ledger = Ledger()
+    sim.script(*[Script(events=[chunk("Hel", cost=0.1), chunk("lo")], end="hang")] * 2)
+    one = gateway(ledger=ledger)
+    colour.first(one, HELLO, 1)
+    (booked,) = ledger.entries
+    assert (booked.cost, booked.partial, booked.model) == (Decimal("0.1"), True, HELLO.model)
+
+
+PRICED = ModelInfo("served/model", input_price=Decimal("0.1"), output_price=Decimal("0.2"))
+UNPRICED = ModelInfo("served/model")
+
+
+@pytest.mark.parametrize(
+    ("facts", "listed", "cost", "estimated"),
+    [
+        ({"usage": USAGE, "cost": 0.1}, PRICED, Decimal("0.1"), False),
+        ({"usage": USAGE, "cost": 0}, PRICED, Decimal(0), False),
+        ({"usage": USAGE}, PRICED, Decimal("0.7"), True),
+        ({"usage": USAGE}, UNPRICED, None, False),
+        ({"usage": USAGE}, ModelInfo("other/one"), None, False),
+        ({}, PRICED, None, False),
+    ],
+)
+def test_a_cost_that_was_not_said(  # noqa: PLR0913, PLR0917 -- fixtures
+    sim: Simulator,
+    gateway: Make,
+    ask: Ask,
+    facts: dict[str, Any],
+    listed: ModelInfo,
+    cost: Decimal | None,
+    *,
+    estimated: bool,
+) -> None:
+    """It is estimated from the catalogue, where that knows the price, and marked so."""
+    ledger = Ledger()
+    sim.script(Script(json=completion(model="served/model", **facts)))
+    ask(gateway(ledger=ledger, prices=Catalog([listed])), HELLO)
+    (booked,) = ledger.entries
+    assert (booked.cost, booked.estimated) == (cost, estimated)
+
+
+def test_a_retry_is_not_sent_over_budget(sim: Simulator, gateway: Make, ask: Ask) -> None:
+    """What is asked again is asked within the budget, too."""
+    ledger = Ledger(0.15)
+    sim.script(Script(status=500, body="oops"))
+
+    def spent_elsewhere(_: Any) -> None:
+        ledger.book(entry(0.2))
+
+    with pytest.raises(BudgetExceededError):
+        ask(gateway(ledger=ledger), HELLO, on_retry=spent_elsewhere)
+    assert len(sim.requests) == 1
 
 
 def test_a_budget_stops_the_next_call(sim: Simulator, gateway: Make, ask: Ask) -> None:
@@ -121,7 +197,7 @@ def test_totals() -> None:
     ledger = Ledger()
     for model, cost in (("a", 1), ("b", 2), ("a", None), ("a", 4)):
         ledger.book(entry(cost, model=model))
-    assert ledger.totals(lambda one: one.model) == {"a": 5, "b": 2}
+    assert ledger.totals(lambda one: one.model) == ledger.totals("model") == {"a": 5, "b": 2}
     assert ledger.totals(lambda one: one.provider) == {None: 7}
 
 
@@ -130,6 +206,31 @@ def test_an_entry_without_usage() -> None:
     booked = entry()
     assert (booked.input_tokens, booked.cached_tokens, booked.reasoning_tokens) == (0, 0, 0)
     assert entry(usage=Usage(input_tokens=3)).cached_tokens == 0
+
+
+def test_rows_for_other_programs(tmp_path: Path) -> None:
+    """Entries leave as JSON objects, lines of JSON, or a table; no digit of the money is lost."""
+    ledger = Ledger()
+    ledger.book(entry(0.1, model="a, b", id="1"))
+    ledger.book(entry(model="\xe9"))
+    first, second = ledger.to_rows()
+    assert (first["model"], first["cost"], second["cost"]) == ("a, b", "0.1", None)
+    assert datetime.fromisoformat(first["time"]).tzinfo is not None
+    ledger.to_jsonl(tmp_path / "lines")
+    lines = (tmp_path / "lines").read_text("utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == ledger.to_rows()
+    ledger.to_csv(tmp_path / "table")
+    with (tmp_path / "table").open(encoding="utf-8", newline="") as file:
+        read = list(csv.DictReader(file))
+    assert [(row["model"], row["cost"]) for row in read] == [("a, b", "0.1"), ("\xe9", "")]
+
+
+def test_what_a_ledger_looks_like() -> None:
+    """It says how much was spent; a notebook shows on what, and escapes what others named."""
+    ledger = Ledger(2)
+    ledger.book(entry(0.5, model="<a>"))
+    assert repr(ledger) == "<Ledger: 1 replies, 0.5 of 2 USD>"
+    assert "&lt;a&gt;</td><td>0.5</td>" in ledger._repr_html_()
 
 
 def test_copies_share_and_pickles_do_not() -> None:
@@ -143,6 +244,7 @@ def test_copies_share_and_pickles_do_not() -> None:
     other.book(entry(2))
     assert other != ledger
     ledger.merge(other)
+    assert other.spent == 1 + 2
     assert ledger.spent == 1 + 1 + 2
 
 

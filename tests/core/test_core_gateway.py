@@ -205,7 +205,7 @@ def test_a_body_that_cannot_be_decoded(sim: Simulator, gateway: Make, ask: Ask) 
         ask(gateway(max_retries=0), HELLO)
 
 
-BODY, EVENT = "onerouter_core.gateway.LARGEST_BODY", "onerouter_core.wire.events.LARGEST_EVENT"
+BODY, EVENT = "onerouter_core.call.LARGEST_BODY", "onerouter_core.wire.events.LARGEST_EVENT"
 
 
 @pytest.mark.parametrize(
