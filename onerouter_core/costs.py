@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from decimal import Decimal
-from html import escape
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
 from onerouter_core.errors import BudgetExceededError
+from onerouter_core.tables import to_html
 from onerouter_core.values import ModelInfo, Reply, Usage
 
 _NOTHING = Decimal(0)
@@ -182,12 +182,8 @@ class Ledger:
 
     def _repr_html_(self) -> str:
         """Show what each model has cost, in a notebook."""
-        lines = [
-            f"<tr><td>{escape(str(model))}</td><td>{cost}</td></tr>"
-            for model, cost in sorted(self.totals("model").items(), key=str)
-        ]
-        head = f"<caption>{escape(repr(self)[1:-1])}</caption><tr><th>model</th><th>USD</th></tr>"
-        return f"<table>{head}{''.join(lines)}</table>"
+        spent = sorted(self.totals("model").items(), key=str)
+        return to_html(repr(self)[1:-1], ("model", "USD"), spent)
 
     # --- a ledger as a value ---
 

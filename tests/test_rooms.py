@@ -24,7 +24,10 @@ MAY_IMPORT = {
         *("pydantic_core", "onerouter_core.values", "onerouter_core.schemas"),
         *("onerouter_core.errors", "onerouter_core.wire"),
     },
-    "onerouter_core.costs": {"onerouter_core.values", "onerouter_core.errors"},
+    "onerouter_core.tables": set(),
+    "onerouter_core.costs": {
+        *("onerouter_core.values", "onerouter_core.errors", "onerouter_core.tables"),
+    },
     "onerouter_core.parameters": {
         *("pydantic", "onerouter_core.values", "onerouter_core.costs"),
         "onerouter_core.errors",
@@ -52,7 +55,9 @@ MAY_IMPORT = {
     "onerouter_core.catalog": {
         *("pydantic", "typing_extensions", "onerouter_core.gateway", "onerouter_core.wire"),
         *("onerouter_core.parameters", "onerouter_core.errors", "onerouter_core.values"),
+        "onerouter_core.tables",
     },
+    "onerouter_core.__main__": {"rich", "onerouter_core"},
     "onerouter_core": {"pydantic", "typing_extensions", "onerouter_core"},
     "langchain_onerouter": {
         *("langchain_core", "pydantic", "typing_extensions", "onerouter_core"),

@@ -451,3 +451,11 @@ def test_a_model_without_a_catalog() -> None:
     """Nothing is known of it, nor of one that the catalogue does not list."""
     assert GatewayModel(model="m").listed is None
     assert GatewayModel(model="m", catalog=LISTED).listed is None
+
+
+def test_what_a_catalog_looks_like() -> None:
+    """A notebook shows the models, cheapest first, and escapes what others named."""
+    priced = {"min_prompt_price": 1, "min_completion_price": 1}
+    shown = Catalog.of([{"id": "a/<b>", **priced}, {"id": "c/d"}])._repr_html_()
+    assert "Catalog of 2 models" in shown
+    assert "<td>a/&lt;b&gt;</td><td></td><td>0.000001</td>" in shown

@@ -1,0 +1,17 @@
+"""Rows to a table in HTML, as notebooks show it; it knows nothing of what is in the cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+
+def to_html(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return the table; None is an empty cell."""
+    lines = [_line("th", head), *(_line("td", row) for row in rows)]
+    return f"<table><caption>{escape(caption)}</caption>{''.join(lines)}</table>"
+
+
+def _line(tag: str, cells: Sequence[object]) -> str:
+    said = ("" if cell is None else escape(str(cell)) for cell in cells)
+    return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in said) + "</tr>"
