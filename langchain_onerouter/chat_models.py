@@ -27,10 +27,10 @@ from langchain_onerouter.messages import PROVIDER, Replay, to_messages
 from langchain_onerouter.profiles import to_profile
 from langchain_onerouter.replies import to_chunks, to_result, total_of
 from langchain_onerouter.structured_output import Method, structured, to_format
-from langchain_onerouter.tools import check_choice, to_dicts
+from langchain_onerouter.tools import check_choice, to_dicts, to_tools
 from onerouter_core import Gateway, GatewayModel, Request, __version__
 from onerouter_core.retry import OnRetry
-from onerouter_core.wire.requests import encode, read_tool, read_tool_choice
+from onerouter_core.wire.requests import encode, read_tool_choice
 
 # What a call may be given that no trace and no cache key may show.
 _HIDDEN = {"api_key", "default_headers", "extra_headers", "http_client", "http_async_client"}
@@ -160,7 +160,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         request = Request(
             model=settings.model,
             messages=to_messages(messages, settings.model, self.replay_reasoning),
-            tools=tuple(read_tool(tool) for tool in tools),
+            tools=to_tools(tools),
             tool_choice=read_tool_choice(choice),
             parameters=settings.parameters,
         )

@@ -6,9 +6,9 @@ wire room knows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -32,6 +32,15 @@ AnyTool = dict[str, Any] | type | Callable[..., Any] | BaseTool
 def to_dicts(tools: Sequence[AnyTool], *, strict: bool | None) -> list[dict[str, Any]]:
     """Return the tools in the API's form; their names are spelled for it only when sent."""
     return [dict(spell_tool(to_tool(tool, strict=strict), Names())) for tool in tools]
+
+
+def to_tools(tools: Iterable[AnyTool]) -> tuple[Tool | Mapping[str, Any], ...]:
+    """Return the tools of one call; those that were bound are in the API's form already."""
+    return tuple(read_tool(tool) if _is_bound(tool) else to_tool(tool) for tool in tools)
+
+
+def _is_bound(tool: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(tool, Mapping) and tool.get("type") == "function"
 
 
 def to_tool(tool: AnyTool, *, strict: bool | None = None) -> Tool | Mapping[str, Any]:

@@ -111,6 +111,16 @@ def test_every_kind_of_tool(llm: ChatOneRouter, sim: Simulator, kind: Any, name:
 
 
 @pytest.mark.parametrize(("kind", "name"), KINDS.values(), ids=KINDS)
+def test_every_kind_of_tool_per_call(
+    llm: ChatOneRouter, sim: Simulator, kind: Any, name: str
+) -> None:
+    """What is given to a call is as good as what is bound."""
+    (bound_one,) = bound(llm, sim, kind)["tools"]
+    llm.invoke("Hi", tools=[kind])
+    assert sim.last.body["tools"] == [bound_one]
+
+
+@pytest.mark.parametrize(("kind", "name"), KINDS.values(), ids=KINDS)
 def test_every_kind_of_tool_made_strict(
     llm: ChatOneRouter, sim: Simulator, kind: Any, name: str
 ) -> None:
