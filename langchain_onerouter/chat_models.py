@@ -23,7 +23,7 @@ from typing_extensions import Self
 
 from langchain_onerouter.auto_method import Way
 from langchain_onerouter.errors import in_langchain_words
-from langchain_onerouter.messages import PROVIDER, Replay, to_messages
+from langchain_onerouter.messages import PROVIDER, to_messages
 from langchain_onerouter.profiles import to_profile
 from langchain_onerouter.replies import to_chunks, to_result, total_of
 from langchain_onerouter.structured_output import Method, structured, to_format
@@ -55,14 +55,10 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     )
     n: int | None = Field(None, ge=1, description="How many answers; only unstreamed.")
     streaming: bool | None = Field(None, description="Stream also where `invoke` was called.")
-
     cost_in_usage: bool = Field(
         False,
         description="Put the cost into usage_metadata, where LangSmith looks for it; LangChain "
         "itself cannot add up counts that have a cost.",
-    )
-    replay_reasoning: Replay = Field(
-        "same_model", description="Whose reasoning goes back to it in later turns."
     )
 
     _known_ways: dict[str, Way] = PrivateAttr(default_factory=dict)

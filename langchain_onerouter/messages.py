@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, cast, get_args
 
 from langchain_core.messages import (
     AIMessage,
@@ -22,7 +22,7 @@ from langchain_core.messages import (
 )
 
 from onerouter_core.errors import UnsupportedContentError
-from onerouter_core.model import same_model
+from onerouter_core.model import Replay, goes_back
 from onerouter_core.values import (
     Audio,
     CacheMark,
@@ -40,8 +40,6 @@ from onerouter_core.wire.parts import read_mark, read_part
 
 PROVIDER = "onerouter"
 """What messages of ours say under `model_provider`; only their reasoning is sent back."""
-
-Replay: TypeAlias = Literal["same_model", "always", "never"]
 
 # What an assistant's content may hold beside its words: calls, which stand in `tool_calls` as well,
 # and thoughts, of which ours travel apart and others' are nobody else's business.
@@ -74,9 +72,8 @@ def _message(message: BaseMessage, model: str, replay: Replay) -> Message:
 def _goes_back(message: AIMessage, model: str, replay: Replay) -> bool:
     """Tell whether a message's reasoning is sent: others cannot read it, and may refuse it."""
     facts = message.response_metadata
-    if replay == "never" or facts.get("model_provider") != PROVIDER:
-        return False
-    return replay == "always" or same_model(facts.get("model_name") or model, model)
+    ours = facts.get("model_provider") == PROVIDER
+    return ours and goes_back(replay, facts.get("model_name"), model)
 
 
 def _role(message: BaseMessage) -> Role:

@@ -6,7 +6,10 @@ neighbours know; what goes over the wire, only the core does. Sync and async dif
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -37,11 +40,15 @@ from llama_index_onerouter.replies import (
 )
 from llama_index_onerouter.structured_output import StructuredPrediction
 from llama_index_onerouter.tools import offer, to_selections, to_tool, unknown_tools_reported
-from onerouter_core import Gateway, GatewayModel, Request
+from llama_index_onerouter.tracing import SECRET, endpoint, unmasked
+from onerouter_core import Gateway, GatewayModel, Parameters, Request
+from onerouter_core.errors import ConfigurationError
+from onerouter_core.parameters import merged
 from onerouter_core.wire.requests import encode, read_tool_choice
 
 _CONTEXT_WINDOW = 128_000
-_SECRET = {"api_key", "default_headers", "extra_headers"}
+_MERGED = ("extra_body", "extra_headers")  # objects whose keys are each an argument
+_log = logging.getLogger("onerouter_core")
 
 
 class OneRouterLLM(GatewayModel, StructuredPrediction):
@@ -63,6 +70,9 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     context_window: int | None = Field(
         None, gt=0, description="Tokens in and out; None: the catalogue's, or 128,000."
     )
+    is_function_calling_model: bool | None = Field(
+        None, description="Whether agents offer it tools; None: the catalogue's word, or yes."
+    )
     additional_kwargs: dict[str, Any] = Field(
         default_factory=dict, repr=False, description="Keywords for every call; the call's win."
     )
@@ -77,14 +87,21 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     @property
     def metadata(self) -> LLMMetadata:
         """Return what prompts and memories are cut to; it asks nobody and never raises."""
-        listed = self.listed.context_window if self.listed else None
-        window = self.context_window or listed or _CONTEXT_WINDOW
+        return self._metadata(self._window() or _assumed_window(self.model))
+
+    def _window(self) -> int | None:
+        return self.context_window or (self.listed.context_window if self.listed else None)
+
+    def _metadata(self, window: int) -> LLMMetadata:
+        calls = self.is_function_calling_model
+        if calls is None:
+            calls = self.listed is None or self.listed.tools is not False
         return LLMMetadata(
             context_window=window,
             # LlamaIndex takes this off the window; what is left must have room for a prompt.
             num_output=min(self.max_tokens, window // 2) if self.max_tokens else -1,
             is_chat_model=True,
-            is_function_calling_model=True,
+            is_function_calling_model=calls,
             model_name=self.model,
         )
 
@@ -94,31 +111,31 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         facts = {name: getattr(self, name) for name in shown}
         return {
             "class_name": self.class_name(),
-            **self.metadata.model_dump(),
+            **self._metadata(self._window() or _CONTEXT_WINDOW).model_dump(),
             **{name: fact for name, fact in facts.items() if fact is not None},
         }
 
     # --- chat ---
 
-    @llm_chat_callback()
+    @endpoint(llm_chat_callback())
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Return the answer; raise OneRouterError."""
         gateway, request = self._prepare(messages, kwargs)
         return to_response(gateway.complete(request, self._retry), one_call=_one_call(request))
 
-    @llm_chat_callback()
+    @endpoint(llm_chat_callback())
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Return the answer; raise OneRouterError."""
         gateway, request = self._prepare(messages, kwargs)
         reply = await gateway.acomplete(request, self._aretry)
         return to_response(reply, one_call=_one_call(request))
 
-    @llm_chat_callback()
+    @endpoint(llm_chat_callback())
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Send now, and yield the answer as it grows."""
         return self._stream(messages, kwargs)
 
-    @llm_chat_callback()
+    @endpoint(llm_chat_callback())
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
@@ -127,13 +144,13 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
 
     # --- completion ---
 
-    @llm_completion_callback()
+    @endpoint(llm_completion_callback())
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """Return the answer to a prompt; raise OneRouterError."""
         gateway, request = self._prepare(self._asked_by(prompt, formatted=formatted), kwargs)
         return to_completion(to_response(gateway.complete(request, self._retry)))
 
-    @llm_completion_callback()
+    @endpoint(llm_completion_callback())
     async def acomplete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponse:
@@ -141,14 +158,14 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         gateway, request = self._prepare(self._asked_by(prompt, formatted=formatted), kwargs)
         return to_completion(to_response(await gateway.acomplete(request, self._aretry)))
 
-    @llm_completion_callback()
+    @endpoint(llm_completion_callback())
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseGen:
         """Send now, and yield the answer as it grows."""
         return to_completions(self._stream(self._asked_by(prompt, formatted=formatted), kwargs))
 
-    @llm_completion_callback()
+    @endpoint(llm_completion_callback())
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseAsyncGen:
@@ -161,24 +178,36 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     def preview(self, messages: Sequence[ChatMessage], **kwargs: Any) -> dict[str, Any]:
         """Return the JSON body that `chat` would send, and send nothing."""
         _, request = self._prepare(messages, kwargs)
-        return encode(request)[0]
+        return deepcopy(encode(request)[0])  # the schemas in it are kept
 
     def _prepare(
         self, messages: Sequence[ChatMessage], given: Mapping[str, Any]
     ) -> tuple[Gateway, Request]:
         """Return where to send a call and what to send; nothing is sent before all is checked."""
-        options = self.additional_kwargs | {n: v for n, v in given.items() if v is not None}
+        options = self._options(given)
         tools = options.pop("tools", ())
         choice = options.pop("tool_choice", None)
         gateway, settings = self.open(options)
         request = Request(
             model=settings.model,
-            messages=to_messages(messages),
+            messages=to_messages(messages, settings.model, self.replay_reasoning),
             tools=tuple(to_tool(tool) for tool in tools),
             tool_choice=read_tool_choice(choice),
             parameters=settings.parameters,
         )
         return gateway, request
+
+    def _options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the keywords of a call over those of every call."""
+        always = self.additional_kwargs
+        options = always | {n: v for n, v in unmasked(given).items() if v is not None}
+        for name in options:
+            if name in type(self).model_fields and name not in Parameters.model_fields:
+                raise ConfigurationError(f"{name} belongs to the model: a call cannot change it.")
+        for name in _MERGED:
+            if name in always:
+                options[name] = merged(always[name], options[name])
+        return options
 
     def _stream(self, messages: Sequence[ChatMessage], given: Mapping[str, Any]) -> ChatResponseGen:
         gateway, request = self._prepare(messages, given)
@@ -274,9 +303,21 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
 
     @field_serializer("additional_kwargs")
     def _without_secrets(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {name: option for name, option in options.items() if name not in _SECRET}
+        return {name: option for name, option in options.items() if name not in SECRET}
 
 
 def _one_call(request: Request) -> bool:
     """Tell whether one tool call was asked for: models that cannot be told still send several."""
     return request.parameters.get("parallel_tool_calls") is False
+
+
+@cache
+def _assumed_window(model: str) -> int:
+    """Return the usual window, and say once for a model that it is a guess."""
+    _log.warning(
+        "Nothing says how large the context window of %r is; %d tokens are assumed. "
+        "Give context_window=, or catalog=Catalog.fetch().",
+        model,
+        _CONTEXT_WINDOW,
+    )
+    return _CONTEXT_WINDOW

@@ -27,21 +27,30 @@ from llama_index.core.base.llms.types import (
 from llama_index_onerouter.media import to_part
 from llama_index_onerouter.tools import to_calls
 from onerouter_core.errors import UnsupportedContentError
+from onerouter_core.model import Replay, goes_back
 from onerouter_core.values import CacheMark, Message, Part, Role, Text
 
 DETAILS = "reasoning_details"
 """Where a ThinkingBlock of ours keeps what the upstream wants back; others' have no such key."""
 
+WROTE = "model"
+"""Where it keeps which model reasoned."""
+
 _ROLES: dict[str, Role] = {"chatbot": "assistant", "model": "assistant", "function": "tool"}
 _DEFAULT_TTL = "5m"
 
 
-def to_messages(messages: Iterable[ChatMessage]) -> tuple[Message, ...]:
-    """Return the conversation; raise UnsupportedContentError if the API cannot carry it."""
-    return tuple(_message(message) for message in messages)
+def to_messages(
+    messages: Iterable[ChatMessage], model: str, replay: Replay = "same_model"
+) -> tuple[Message, ...]:
+    """Return the conversation for a model; raise UnsupportedContentError if it cannot be carried.
+
+    `replay` says whose reasoning goes back: that of the model that is asked now, all, or none.
+    """
+    return tuple(_message(message, model, replay) for message in messages)
 
 
-def _message(message: ChatMessage) -> Message:
+def _message(message: ChatMessage, model: str, replay: Replay) -> Message:
     role = _ROLES.get(message.role.value, cast("Role", message.role.value))
     parts, given = tuple(_parts(message.blocks, role)), message.additional_kwargs
     if role == "assistant":
@@ -51,21 +60,25 @@ def _message(message: ChatMessage) -> Message:
             name=given.get("name"),
             tool_calls=tuple(to_calls(message)),
             refusal=given.get("refusal"),
-            **_thoughts(message.blocks),
+            **_thoughts(message.blocks, model, replay),
         )
     if role == "tool":  # where a call had no id, its name was made its id
         return Message(role, parts, tool_call_id=given.get("tool_call_id") or given.get("name"))
     return Message(role, parts, name=given.get("name"))
 
 
-def _thoughts(blocks: Sequence[Any]) -> dict[str, Any]:
-    """Return our models' reasoning; another vendor's means nothing here."""
+def _thoughts(blocks: Sequence[Any], model: str, replay: Replay) -> dict[str, Any]:
+    """Return the reasoning that goes back; that of another package means nothing here."""
+    thoughts = [block for block in blocks if isinstance(block, ThinkingBlock)]
+    facts = [(block.content or "", block.additional_information) for block in thoughts]
     ours = [
-        b for b in blocks if isinstance(b, ThinkingBlock) and DETAILS in b.additional_information
+        (text, known[DETAILS])
+        for text, known in facts
+        if DETAILS in known and goes_back(replay, known.get(WROTE), model)
     ]
     return {
-        "reasoning": "".join(block.content or "" for block in ours) or None,
-        "reasoning_details": tuple(d for b in ours for d in b.additional_information[DETAILS]),
+        "reasoning": "".join(text for text, _ in ours) or None,
+        "reasoning_details": tuple(detail for _, details in ours for detail in details),
     }
 
 

@@ -28,7 +28,7 @@ from llama_index.core.base.llms.types import (
     ThinkingBlock,
 )
 
-from llama_index_onerouter.messages import DETAILS
+from llama_index_onerouter.messages import DETAILS, WROTE
 from llama_index_onerouter.raw import Raw, to_raw
 from llama_index_onerouter.tools import to_block, to_entry
 from onerouter_core.gateway import AsyncPieces, Pieces
@@ -52,13 +52,19 @@ def to_response(
 
 
 def to_completion(response: ChatResponse) -> CompletionResponse:
-    """Return a chat response as a completion's."""
+    """Return a chat response as a completion's; reasoning is in its additional_kwargs."""
+    blocks = response.message.blocks
+    thinking = "".join(b.content or "" for b in blocks if isinstance(b, ThinkingBlock))
     return CompletionResponse(
         text=response.message.content or "",
         delta=response.delta,
         raw=response.raw,
         logprobs=response.logprobs,
-        additional_kwargs={**response.message.additional_kwargs, **response.additional_kwargs},
+        additional_kwargs={
+            **response.message.additional_kwargs,
+            **response.additional_kwargs,
+            **({"thinking": thinking} if thinking else {}),
+        },
     )
 
 
@@ -77,7 +83,10 @@ def _blocks(reply: Reply) -> Iterator[ContentBlock]:
         yield ThinkingBlock(
             content=reply.reasoning or None,
             num_tokens=reply.usage.reasoning_tokens if reply.usage else None,
-            additional_information={DETAILS: [dict(detail) for detail in reply.reasoning_details]},
+            additional_information={
+                DETAILS: [dict(detail) for detail in reply.reasoning_details],
+                **({WROTE: reply.model} if reply.model else {}),
+            },
         )
     if reply.text:
         yield TextBlock(text=reply.text)
@@ -188,7 +197,6 @@ class _GrowingAnswer:
         self._thoughts = ""
         self._images: list[ImageBlock] = []
         self._calls: dict[int, tuple[str, str, str]] = {}
-        self._raw = Raw()
 
     def add(self, piece: Piece) -> ChatResponse:
         if piece.end is not None:
@@ -198,7 +206,7 @@ class _GrowingAnswer:
         self._grow(piece)
         return ChatResponse(
             message=_message(list(self._blocks()), self._calls_so_far()),
-            raw=self._raw,
+            raw=Raw(),
             delta=piece.text,
             logprobs=_logprobs(piece.logprobs),
             additional_kwargs={"thinking_delta": piece.reasoning} if piece.reasoning else {},

@@ -29,7 +29,7 @@ from pydantic import BaseModel, Field, PrivateAttr
 
 from llama_index_onerouter.structured_llm import StructuredOneRouterLLM
 from llama_index_onerouter.wanted import Mode, Wanted
-from onerouter_core.errors import OneRouterError, says_unsupported
+from onerouter_core.errors import MalformedReplyError, OneRouterError, says_unsupported
 
 Answer = TypeVar("Answer")
 
@@ -42,6 +42,9 @@ class StructuredPrediction(FunctionCallingLLM):
 
     structured_output_mode: Literal["auto", "json_schema", "function", "json_object"] = Field(
         "auto", description="How objects are asked for; auto finds out what the model can do."
+    )
+    structured_output_retries: int = Field(
+        0, ge=0, description="How often an invalid object is asked for anew; each is billed."
     )
     _modes: dict[str, Mode] = PrivateAttr(default_factory=dict)  # what each model last took
 
@@ -117,33 +120,56 @@ class StructuredPrediction(FunctionCallingLLM):
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponse:
         """Return a response whose `raw` is the object; raise OneRouterError."""
-        wanted = Wanted(output_cls)
-        response = self._asked(self.chat, wanted, messages, kwargs)
-        return _around(wanted.read(response), response)
+        wanted, turns = Wanted(output_cls), self._extend_messages(list(messages))
+        return self._whole(wanted, turns, kwargs, self.structured_output_retries)
 
     async def astructured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponse:
         """Return a response whose `raw` is the object; raise OneRouterError."""
-        wanted = Wanted(output_cls)
-        response = await self._aasked(self.achat, wanted, messages, kwargs)
-        return _around(wanted.read(response), response)
+        wanted, turns = Wanted(output_cls), self._extend_messages(list(messages))
+        return await self._awhole(wanted, turns, kwargs, self.structured_output_retries)
 
     def stream_structured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseGen:
         """Yield responses whose `raw` is the object so far; the last one's is valid and whole."""
-        wanted = Wanted(output_cls)
-        responses = self._asked(self.stream_chat, wanted, messages, kwargs)
+        wanted, turns = Wanted(output_cls), self._extend_messages(list(messages))
+        responses = self._asked(self.stream_chat, wanted, turns, kwargs)
         return _growing(wanted, responses)
 
     async def astream_structured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
         """Yield responses whose `raw` is the object so far; the last one's is valid and whole."""
-        wanted = Wanted(output_cls)
-        responses = await self._aasked(self.astream_chat, wanted, messages, kwargs)
+        wanted, turns = Wanted(output_cls), self._extend_messages(list(messages))
+        responses = await self._aasked(self.astream_chat, wanted, turns, kwargs)
         return _agrowing(wanted, responses)
+
+    def _whole(
+        self, wanted: Wanted, messages: list[ChatMessage], given: Mapping[str, Any], left: int
+    ) -> ChatResponse:
+        """Ask, and while any retries are left ask again for what is not valid."""
+        response = self._asked(self.chat, wanted, messages, given)
+        try:
+            return _around(wanted.read(response), response)
+        except MalformedReplyError as error:
+            if not left:
+                raise
+            messages = wanted.once_more(messages, response, error)
+        return self._whole(wanted, messages, given, left - 1)
+
+    async def _awhole(
+        self, wanted: Wanted, messages: list[ChatMessage], given: Mapping[str, Any], left: int
+    ) -> ChatResponse:
+        response = await self._aasked(self.achat, wanted, messages, given)
+        try:
+            return _around(wanted.read(response), response)
+        except MalformedReplyError as error:
+            if not left:
+                raise
+            messages = wanted.once_more(messages, response, error)
+        return await self._awhole(wanted, messages, given, left - 1)
 
     # --- which way to ask ---
 
@@ -156,10 +182,10 @@ class StructuredPrediction(FunctionCallingLLM):
         self,
         chat: Callable[..., Answer],
         wanted: Wanted,
-        messages: Sequence[ChatMessage],
+        messages: list[ChatMessage],
         given: Mapping[str, Any],
     ) -> Answer:
-        messages, mode = self._extend_messages(list(messages)), self._mode(given)
+        mode = self._mode(given)
         while True:
             try:
                 answer = chat(**wanted.question(mode, messages, given))
@@ -173,10 +199,10 @@ class StructuredPrediction(FunctionCallingLLM):
         self,
         chat: Callable[..., Awaitable[Answer]],
         wanted: Wanted,
-        messages: Sequence[ChatMessage],
+        messages: list[ChatMessage],
         given: Mapping[str, Any],
     ) -> Answer:
-        messages, mode = self._extend_messages(list(messages)), self._mode(given)
+        mode = self._mode(given)
         while True:
             try:
                 answer = await chat(**wanted.question(mode, messages, given))

@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools import BaseTool
 
 from llama_index_onerouter.raw import Raw, read
+from llama_index_onerouter.shapes import parameters_of
 from onerouter_core.errors import ConfigurationError, MalformedReplyError
-from onerouter_core.schemas import rooted, strict
+from onerouter_core.schemas import strict
 from onerouter_core.values import Json, Tool, ToolCall
 from onerouter_core.wire.replies import arguments_text, read_call
 from onerouter_core.wire.requests import read_tool
@@ -53,7 +53,7 @@ def to_tool(tool: Any, *, keep_strictly: bool = False) -> Tool | Json:
             return tool
         case BaseTool():
             about = tool.metadata
-            parameters = _parameters(tool)
+            parameters = parameters_of(about)
             parameters = strict(parameters) if keep_strictly else parameters
             return Tool(
                 about.get_name(), about.description or "", parameters, keep_strictly or None
@@ -61,22 +61,7 @@ def to_tool(tool: Any, *, keep_strictly: bool = False) -> Tool | Json:
         case Mapping():
             return read_tool(tool)
         case _:
-            raise ConfigurationError(f"That is no tool: {tool!r}.")
-
-
-# An agent offers the same tools on every turn, and pydantic takes long to make a schema.
-_known: WeakKeyDictionary[BaseTool, tuple[Any, Json]] = WeakKeyDictionary()
-
-
-def _parameters(tool: BaseTool) -> Json:
-    source = tool.metadata.fn_schema
-    known_source, parameters = _known.get(tool, (None, {}))
-    if not parameters or known_source is not source:
-        parameters = tool.metadata.get_parameters_dict()
-        if source is not None and "properties" not in parameters:  # it leaves out a root reference
-            parameters = rooted(source.model_json_schema())
-        _known[tool] = source, parameters
-    return parameters
+            raise ConfigurationError(f"That is no tool: {tool!r}. FunctionTool makes one of it.")
 
 
 # --- in ---
@@ -96,7 +81,7 @@ def to_block(call: ToolCall) -> ToolCallBlock:
 
 def to_calls(message: ChatMessage) -> Iterator[ToolCall]:
     """Yield the calls of an answer in a history: those in blocks, else those beside them."""
-    for call in _calls(message):
+    for call in calls_in(message):
         if call.arguments or call.parsed is None:
             yield call
         else:
@@ -116,11 +101,12 @@ def to_selections(message: ChatMessage) -> list[ToolSelection]:
             tool_name=call.name if call.error is None else f"{call.name} (not run: {call.error})",
             tool_kwargs=dict(call.parsed or {}),
         )
-        for call in _calls(message)
+        for call in calls_in(message)
     ]
 
 
-def _calls(message: ChatMessage) -> list[ToolCall]:
+def calls_in(message: ChatMessage) -> list[ToolCall]:
+    """Return the calls of an answer, parsed; those that came parsed have no arguments' text."""
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     entries = message.additional_kwargs.get("tool_calls") or ()
     if not blocks:

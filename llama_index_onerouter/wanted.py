@@ -8,32 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
-from llama_index.core.program.utils import create_flexible_model
 from pydantic import BaseModel
 
 from llama_index_onerouter.raw import to_raw
-from llama_index_onerouter.tools import to_calls
+from llama_index_onerouter.shapes import shape_of
+from llama_index_onerouter.tools import calls_in
 from onerouter_core.errors import (
-    ConfigurationError,
     ContentFilterError,
     LengthLimitError,
     MalformedReplyError,
     RefusalError,
     findings,
 )
-from onerouter_core.schemas import (
-    instruction,
-    read_growing_json,
-    read_json,
-    rooted,
-    schema_name,
-    strict,
-)
-from onerouter_core.values import JsonSchema, NamedTool, Tool
+from onerouter_core.schemas import instruction, read_growing_json, read_json
+from onerouter_core.values import NamedTool, Tool, ToolCall
 
 Mode: TypeAlias = Literal["json_schema", "function", "json_object"]
 
@@ -47,41 +38,27 @@ class Wanted:
 
     def __init__(self, output_cls: type[BaseModel]) -> None:
         self._class = output_cls
-        self._schema = rooted(output_cls.model_json_schema())
-        self._title = str(self._schema.get("title") or output_cls.__name__)
-        fields = output_cls.model_fields.items()
-        self._names = {field.alias: name for name, field in fields if field.alias}
+        self._shape = shape_of(output_cls)
         self._seen: Any = None
-
-    @cached_property
-    def _flexible(self) -> type[BaseModel]:
-        return create_flexible_model(self._class)
 
     def question(
         self, mode: Mode, messages: list[ChatMessage], given: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return the keywords for `chat`."""
         kept = {name: value for name, value in given.items() if name not in _DECIDED}
+        shape = self._shape
         match mode:
             case "json_schema":
-                how: dict[str, Any] = {"response_format": self._format()}
+                how: dict[str, Any] = {"response_format": shape.format}
             case "function":
-                tool = Tool(self._title, self._schema.get("description") or "", self._schema)
-                choice = NamedTool(self._title)
+                tool = Tool(shape.title, shape.schema.get("description") or "", shape.schema)
+                choice = NamedTool(shape.title)
                 how = {"tools": [tool], "tool_choice": choice, "parallel_tool_calls": False}
             case "json_object":
                 how = {"response_format": "json_object"}
-                asked = ChatMessage(instruction(self._schema), role=MessageRole.SYSTEM)
+                asked = ChatMessage(instruction(shape.schema), role=MessageRole.SYSTEM)
                 messages = [asked, *messages]
         return {**kept, **how, "messages": messages}
-
-    def _format(self) -> JsonSchema:
-        """Return the response format, strict if the class can be held to that."""
-        about = self._schema.get("description")
-        try:
-            return JsonSchema(schema_name(self._title), strict(self._schema), True, about)
-        except ConfigurationError:
-            return JsonSchema(schema_name(self._title), self._schema, None, about)
 
     def read(self, response: ChatResponse) -> BaseModel:
         """Return the object in a whole response; raise what kept the model from it."""
@@ -97,8 +74,22 @@ class Wanted:
         try:
             return self._class.model_validate_json(json.dumps(_value_in(response.message)))
         except ValueError as error:  # no JSON, or pydantic's ValidationError
-            message = f"The answer is no {self._title}: {findings(error)}"
+            message = f"The answer is no {self._shape.title}: {findings(error)}"
             raise MalformedReplyError(message, **where) from error
+
+    @staticmethod
+    def once_more(
+        messages: list[ChatMessage], response: ChatResponse, error: MalformedReplyError
+    ) -> list[ChatMessage]:
+        """Return the messages that ask again: what was answered, and what was wrong with it."""
+        words = response.message.content or ""
+        answered = next(map(_spelled, calls_in(response.message)), words)
+        asked = f"{error.message} Answer again, with the whole object."
+        return [
+            *messages,
+            ChatMessage(answered, role=MessageRole.ASSISTANT),
+            ChatMessage(asked, role=MessageRole.USER),
+        ]
 
     def read_growing(self, response: ChatResponse) -> BaseModel | None:
         """Return the object so far, None if this response adds nothing to it.
@@ -109,14 +100,19 @@ class Wanted:
         if not isinstance(value, dict) or value == self._seen:
             return None
         self._seen = value
-        return self._flexible.model_validate(
-            {self._names.get(key, key): to_raw(item) for key, item in value.items()}
+        names = self._shape.names
+        return self._shape.flexible.model_validate(
+            {names.get(key, key): to_raw(item) for key, item in value.items()}
         )
+
+
+def _spelled(call: ToolCall) -> str:
+    return call.arguments or json.dumps(call.parsed, ensure_ascii=False)
 
 
 def _value_in(message: ChatMessage) -> Any:
     """Return the first call's arguments, else the JSON in the text; raise ValueError."""
-    for call in to_calls(message):
+    for call in calls_in(message):
         if call.error is not None:
             raise ValueError(call.error)
         return call.parsed
@@ -124,6 +120,6 @@ def _value_in(message: ChatMessage) -> Any:
 
 
 def _growing_value_in(message: ChatMessage) -> Any:
-    for call in to_calls(message):
+    for call in calls_in(message):
         return call.parsed
     return read_growing_json(message.content or "")

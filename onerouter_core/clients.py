@@ -30,8 +30,8 @@ class _Shared:
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        self.at_the_end: Any = None  # closes a client for threads when this is let go
         self.guard: Any = None  # closes a client of an event loop
+        self.at_the_end: Any = None  # closes any client when this is let go
 
 
 _lock = threading.Lock()
@@ -149,6 +149,8 @@ async def _shared_on(loop: asyncio.AbstractEventLoop, sdk: Any) -> _Shared:
         client = _make(sdk.AsyncOpenAI, _async_http_client(sdk))
         shared = here[where] = _Shared(client)
         shared.guard = guard = _closed_with_the_loop(client, ref(shared))
+        shared.at_the_end = finalize(shared, _close_soon, loop, client, guard)
+        shared.at_the_end.atexit = False
     await anext(guard)
     return shared
 
@@ -164,8 +166,27 @@ async def _closed_with_the_loop(
         yield
     finally:
         if (ended := shared()) is not None:
+            ended.at_the_end.detach()
             ended.client = ended.guard = None
+        _unheld.pop(client, None)
         await client.close()
+
+
+_unheld: dict[Any, Any] = {}
+"""Clients that nobody holds, with their guards: a loop may end before it comes to close them."""
+
+
+def _close_soon(loop: asyncio.AbstractEventLoop, client: Any, guard: Any) -> None:
+    """Have the loop close a client that nobody holds; the collector calls from any thread."""
+    if not loop.is_closed():
+        _unheld[client] = guard
+        loop.call_soon_threadsafe(lambda: loop.create_task(_close(client, guard)))
+
+
+async def _close(client: Any, guard: Any) -> None:
+    await client.close()
+    if not guard.ag_running:  # else the loop ends, or who let go closes, at this moment
+        await guard.aclose()
 
 
 _parents: list[object] = []

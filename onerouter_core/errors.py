@@ -202,6 +202,9 @@ _TABLE = (
     _Row(frozenset({403, 429, _UNKNOWN}), _PAY, InsufficientCreditsError),
     _Row(frozenset({403}), "moderat|flagged|content.?(policy|filter)", ContentFilterError),
     _Row(frozenset({403}), "", PermissionDeniedError),
+    _Row(
+        frozenset({400, 422}), "invalid model name|model_not_found", ModelNotFoundError
+    ),  # LiteLLM
     _Row(frozenset({404}), "", ModelNotFoundError),
     _Row(frozenset({503}), "no available providers? for model", ModelNotFoundError),
     _Row(frozenset({408}), "", APITimeoutError),

@@ -296,8 +296,8 @@ class Parameters(BaseModel):
 
         parameters = {n: v for n in _ON_THE_WIRE if (v := value(n)) is not None}
         if overrides:
-            body = {**(self.extra_body or {}), **known.get("extra_body", {}), **unknown}
-            parameters["extra_body"] = body
+            body = merged(self.extra_body, known.get("extra_body"))
+            parameters["extra_body"] = {**(body or {}), **unknown}
         return Settings(
             model=value("model"),
             connection=Connection(
@@ -306,6 +306,14 @@ class Parameters(BaseModel):
             ),
             parameters=parameters,
         )
+
+
+def merged(one: Any, other: Any) -> Any:
+    """Return both objects in one, the other's keys first; of what is no object, the other."""
+    if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+        return one if other is None else other
+    both = {name: merged(one[name], other[name]) for name in one.keys() & other.keys()}
+    return {**one, **other, **both}
 
 
 def _is_loopback(host: str) -> bool:

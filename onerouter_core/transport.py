@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -54,10 +55,11 @@ def send(clients: Clients, connection: Connection, outgoing: Outgoing) -> Respon
     sdk = load_sdk()
     client = clients.for_threads(sdk, connection.http_client)
     wait_until(None if outgoing.timeout is None else monotonic() + outgoing.timeout)
+    handled = sys.exc_info()[1]
     try:
         return Response(_post(client, sdk.Stream[object], outgoing).response)
     except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-        failure = _refused(error) or _failed(error)
+        failure = _told(list(_behind(error, handled)))
     raise failure  # not from there: the SDK's error quotes the body, and so perhaps the key
 
 
@@ -69,11 +71,12 @@ async def asend(
     client = await clients.for_loop(sdk, connection.http_async_client)
     for _ in range(2):  # let a loop that was busy hear which kept connections have ended
         await asyncio.sleep(0)
+    handled = sys.exc_info()[1]
     try:
         stream = await alarm.wait(_post(client, sdk.AsyncStream[object], outgoing))
         return Response(stream.response)
     except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-        failure = _refused(error) or _failed(error)
+        failure = _told(list(_behind(error, handled)))
     raise failure  # not from there: the SDK's error quotes the body, and so perhaps the key
 
 
@@ -86,20 +89,21 @@ def _post(client: Any, stream_cls: Any, outgoing: Outgoing) -> Any:
     return client.post(outgoing.url, body=outgoing.body, **how)
 
 
-def _refused(error: BaseException | None) -> BadStatus | None:
-    """Return the refusal that an error is, or that lies behind it if its body broke off."""
-    while error is not None:
-        response = getattr(error, "response", None)
-        if response is not None:
+def _behind(error: BaseException | None, handled: BaseException | None) -> Iterator[Exception]:
+    """Go down to where it began, but not to what the caller was handling: that is another story."""
+    while isinstance(error, Exception) and error is not handled:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _told(causes: list[Exception]) -> BadStatus | OneRouterError:
+    """Return the refusal among the causes, also of one whose body broke off, or else our error."""
+    for cause in causes:
+        if (response := getattr(cause, "response", None)) is not None:
             headers = {key.lower(): value for key, value in response.headers.items()}
             return BadStatus(response.status_code, headers, _text(response))
-        error = error.__context__
-    return None
-
-
-def _failed(error: Exception) -> OneRouterError:
-    ours = in_our_words(error)
-    ours.__cause__ = error
+    ours = _named(causes)
+    ours.__cause__ = causes[0]
     return ours
 
 
@@ -173,10 +177,12 @@ async def akey_of(connection: Connection) -> str | None:
 
 
 def in_our_words(error: Exception) -> OneRouterError:
-    """Return the error of ours that a failure to send or to read is."""
-    if isinstance(error, OneRouterError):
-        return error
-    causes = list(_causes(error))
+    """Return the error of ours that a failure to read is."""
+    return error if isinstance(error, OneRouterError) else _named(list(_causes(error)))
+
+
+def _named(causes: list[Exception]) -> OneRouterError:
+    """Name a failure by where it began: over aiohttp the SDK calls a dead server a slow one."""
     first, names = causes[-1], " ".join(type(cause).__name__ for cause in causes)
     name = type(first).__name__
     what = " ".join(f"{name}: {first}".split()).removesuffix(":")
@@ -193,7 +199,6 @@ def in_our_words(error: Exception) -> OneRouterError:
 
 
 def _causes(error: BaseException | None) -> Iterator[Exception]:
-    """Go down the chain: over aiohttp the SDK calls a dead server a slow one, at its top."""
     while isinstance(error, Exception):
         yield error
         error = error.__cause__

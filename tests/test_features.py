@@ -110,9 +110,12 @@ def test_a_table_is_read(document: Path) -> None:
     assert len(rows(text)) == len(numbered) > 0
 
 
-def test_there_is_a_table_for_langchain() -> None:
+def test_there_is_a_table_for_each_framework() -> None:
     """No table would be no fault to find."""
-    assert "langchain-features" in {document.stem for document in DOCUMENTS}
+    assert {document.stem for document in DOCUMENTS} == {
+        "langchain-features",
+        "llama-index-features",
+    }
 
 
 HERE = "`tests/test_features.py::test_a_table_holds`"

@@ -144,10 +144,11 @@ class Answer:
 def _cuts(text: str) -> st.SearchStrategy[list[str]]:
     """Cut a text into fragments that add up to it."""
     places = st.lists(st.integers(0, len(text)), max_size=3).map(sorted)
-    return places.map(lambda found: _cut(text, found))
+    return places.map(lambda found: cut(text, found))
 
 
-def _cut(whole: Any, places: Sequence[int]) -> list[Any]:
+def cut(whole: Any, places: Sequence[int]) -> list[Any]:
+    """Return the pieces of a text, or of bytes, between these places."""
     edges = [0, *places, len(whole)]
     return [whole[edges[n] : edges[n + 1]] for n in range(len(edges) - 1)]
 
@@ -250,7 +251,7 @@ def streams(draw: st.DrawFn, answer: Answer) -> list[bytes]:
     ]
     stream = b"".join(events) + b"data: [DONE]" + draw(st.sampled_from([b"", end]))
     places = draw(st.lists(st.integers(0, len(stream)), max_size=12))
-    return _cut(stream, sorted(places))
+    return cut(stream, sorted(places))
 
 
 def _tell_usage(draw: st.DrawFn, usage: Json, chunks: list[Json]) -> None:

@@ -148,6 +148,28 @@ def test_who_is_forgotten_lets_go(sim: Simulator, gateway: Make, apart: None) ->
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("cyclic", [False, True], ids=["by count", "by the collector"])
+def test_who_is_forgotten_as_a_loop_ends(
+    sim: Simulator, gateway: Make, apart: None, caplog: pytest.LogCaptureFixture, *, cyclic: bool
+) -> None:
+    """A gateway of one coroutine ends with it, before its loop or with it, without a complaint."""
+    sim.script(*[HI] * 10)
+
+    async def run() -> None:
+        one = gateway(clients=Clients())
+        await one.acomplete(HELLO)
+        if cyclic:
+            knot: dict[str, object] = {"one": one}
+            knot["knot"] = knot
+            del one, knot
+            gc.collect()
+
+    for _ in range(10):
+        asyncio.run(run())
+        gc.collect()  # what was not closed would warn here
+    assert caplog.records == []
+
+
 def test_a_loop_that_ended_is_let_go(sim: Simulator, gateway: Make) -> None:
     """One gateway on many loops keeps none of them, nor their clients, alive."""
     sim.script(HI, HI, HI)

@@ -111,6 +111,14 @@ def test_something_that_is_no_arguments() -> None:
         Parameters.model_validate(5)
 
 
+def test_bodies_are_merged_all_the_way_down() -> None:
+    """What a call adds to an object in the body takes nothing else out of it."""
+    made = Parameters(model="m", extra_body={"plugins": {"a": 1, "b": {"c": 1}}, "x": [1]})
+    body = made.resolve({"extra_body": {"plugins": {"b": {"d": 2}}, "x": [2]}})
+    assert body.parameters["extra_body"] == {"plugins": {"a": 1, "b": {"c": 1, "d": 2}}, "x": [2]}
+    assert made.extra_body == {"plugins": {"a": 1, "b": {"c": 1}}, "x": [1]}
+
+
 def test_an_unknown_name_per_call() -> None:
     """An unknown keyword per call goes into the body as it is, beside extra_body."""
     made = Parameters(model="m", extra_body={"a": 1, "b": 1, "c": 1})

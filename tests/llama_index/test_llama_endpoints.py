@@ -120,6 +120,10 @@ def test_items_are_independent(colour: Colour, llm: OneRouterLLM, sim: Simulator
     items[0].message.blocks[0].image_mimetype = "image/gif"
     items[0].message.blocks.clear()
     items[0].additional_kwargs["x"] = 1
+    items[0].raw["x"] = 1
+    items[1].message.blocks[1].tool_kwargs["x"] = 1
+    items[1].message.additional_kwargs["tool_calls"][0].function.name = "x"
+    before[0] = items[1]
     assert items[1:] == before
 
 
@@ -214,9 +218,8 @@ def test_reasoning_is_a_block_and_a_delta(
     assert items[0].delta == ""
     assert items[0].message.blocks == [ThinkingBlock(content="Hm")]
     thinking, text = items[-1].message.blocks
-    assert thinking == ThinkingBlock(
-        content="Hmm.", num_tokens=9, additional_information={"reasoning_details": [detail]}
-    )
+    known = {"reasoning_details": [detail], "model": "simulated/echo"}
+    assert thinking == ThinkingBlock(content="Hmm.", num_tokens=9, additional_information=known)
     assert text == TextBlock(text="Yes")
 
 
@@ -283,6 +286,18 @@ def test_log_probabilities_are_typed(colour: Colour, llm: OneRouterLLM, sim: Sim
         assert [(one.token, one.logprob) for one in item.logprobs[0]] == [("A", -0.1), ("B", -2.5)]
         assert item.logprobs[0][0].bytes == [65]
     assert items[1].logprobs is None
+
+
+def test_log_probabilities_of_a_completion(
+    colour: Colour, llm: OneRouterLLM, sim: Simulator
+) -> None:
+    """A completion has them, too."""
+    body = completion("A")
+    body["choices"][0]["logprobs"] = {"content": [{"token": "A", "logprob": -0.1}]}
+    sim.script(Script(json=body))
+    response = colour.complete(llm, "x", logprobs=True)
+    assert response.logprobs is not None
+    assert (response.logprobs[0][0].token, response.logprobs[0][0].logprob) == ("A", -0.1)
 
 
 def test_a_refusal_is_told(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> None:

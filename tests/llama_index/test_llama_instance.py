@@ -9,15 +9,18 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 from typing import Any
 
 import pytest
 from llama_index.core.base.llms.types import MessageRole
 from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
+from llama_index.core.llms.function_calling import FunctionCallingLLM
 from pydantic import ValidationError
 
 import llama_index_onerouter
 from llama_index_onerouter import OneRouterLLM
+from onerouter_core.errors import ConfigurationError
 from onerouter_simulator import Simulator
 from tests.llama_index.conftest import Make, say
 
@@ -29,6 +32,11 @@ def test_the_door_is_sorted() -> None:
     assert llama_index_onerouter.__all__ == sorted(llama_index_onerouter.__all__)
     for name in llama_index_onerouter.__all__:
         assert hasattr(llama_index_onerouter, name)
+
+
+def test_the_package_is_typed() -> None:
+    """Type checkers read the annotations."""
+    assert files(llama_index_onerouter).joinpath("py.typed").is_file()
 
 
 def test_without_llama_index_the_door_says_what_to_install() -> None:
@@ -50,6 +58,11 @@ def test_importing_and_constructing_does_nothing() -> None:
 
 
 # --- what LlamaIndex asks about the model ---
+
+
+def test_it_is_a_llama_index_model() -> None:
+    """Everything that takes an LLM takes this one."""
+    assert issubclass(OneRouterLLM, FunctionCallingLLM)
 
 
 def test_metadata() -> None:
@@ -158,6 +171,26 @@ def test_a_model_is_equal_to_its_like() -> None:
     assert OneRouterLLM(model="m") != "m"
     with pytest.raises(TypeError):
         hash(OneRouterLLM(model="m"))
+
+
+def test_a_dump_is_loaded_with_the_environments_key(
+    monkeypatch: pytest.MonkeyPatch, make: Make, sim: Simulator
+) -> None:
+    """A model that was written down without its key takes the one of where it is read."""
+    written = make(temperature=0.0, replay_reasoning="never").to_json()
+    assert sim.api_key not in written
+    monkeypatch.setenv("ONEROUTER_API_KEY", sim.api_key)
+    with OneRouterLLM.from_json(written) as llm:
+        assert llm.complete("x").text == "You said: x"
+    assert (llm.temperature, llm.replay_reasoning) == (0.0, "never")
+
+
+def test_what_cannot_be_pickled_is_named() -> None:
+    """A copy without your HTTP client would go another way without a word."""
+    llm = OneRouterLLM(model="m", http_client=object())
+    with pytest.raises(ConfigurationError, match="http_client cannot be pickled"):
+        pickle.dumps(llm)
+    assert llm.http_client is not None
 
 
 class Locked(LlamaDebugHandler):

@@ -360,6 +360,77 @@ def test_broken_arguments_are_no_object(colour: Colour, make: Make, sim: Simulat
         colour.call(make(structured_output_mode="function"), "structured_predict", Song, ABOUT)
 
 
+# --- asking again ---
+
+INVALID = '{"title": "Moon", "year": "soon"}'
+
+
+def test_an_invalid_object_is_final(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> None:
+    """Nobody pays for a second answer who did not ask for it."""
+    sim.script(text(INVALID))
+    with pytest.raises(MalformedReplyError):
+        colour.call(llm, "structured_predict", Song, ABOUT, topic="x")
+    assert len(sim.requests) == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_invalid_object_is_asked_for_again(
+    colour: Colour, make: Make, sim: Simulator, mode: str
+) -> None:
+    """The model is shown its answer and what is wrong with it; the system prompt leads once."""
+    llm = make(structured_output_mode=mode, structured_output_retries=2, system_prompt="Sing.")
+    call = {"tool_calls": [tool_call("Song", INVALID)]}
+    wrong = completion(None, message=call) if mode == "function" else completion(INVALID)
+    sim.script(Script(json=wrong), Script(json=wrong), text(SONG))
+    song = colour.call(llm, "structured_predict", Song, ABOUT, topic="x")
+    assert song == Song(title="Moon", year=1999)
+    assert len(sim.requests) == 3
+    said = [(m["role"], m["content"]) for m in sim.last.body["messages"]]
+    assert [words for _, words in said].count("Sing.") == 1
+    (_, answered), (_, asked) = said[-2:]
+    assert json.loads(answered) == json.loads(INVALID)
+    assert "no Song: year: Input should be a valid integer" in asked
+    assert [role for role, _ in said[-4:]] == ["assistant", "user", "assistant", "user"]
+
+
+def test_asking_again_has_an_end(colour: Colour, make: Make, sim: Simulator) -> None:
+    """So many retries, so many requests and one; then the error says what was wrong."""
+    sim.script(*[text("No song.")] * 3)
+    llm = make(structured_output_retries=2)
+    with pytest.raises(MalformedReplyError, match="no Song"):
+        colour.call(llm, "structured_predict", Song, ABOUT, topic="x")
+    assert len(sim.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (completion("No.", message={"content": None, "refusal": "No."}), RefusalError),
+        (completion(SONG[:9], finish_reason="length"), LengthLimitError),
+    ],
+)
+def test_what_asking_again_does_not_mend(
+    colour: Colour, make: Make, sim: Simulator, body: Any, kind: type[OneRouterError]
+) -> None:
+    """A refusal and a cut answer are final."""
+    sim.script(Script(json=body))
+    with pytest.raises(kind):
+        colour.call(make(structured_output_retries=2), "structured_predict", Song, ABOUT)
+    assert len(sim.requests) == 1
+
+
+def test_a_stream_is_not_asked_for_again(colour: Colour, make: Make, sim: Simulator) -> None:
+    """Its objects have been handed out."""
+    sim.script(texts(INVALID))
+    llm = make(structured_output_retries=2)
+    with pytest.raises(MalformedReplyError):
+        colour.collect(llm, "stream_structured_predict", Song, ABOUT, topic="x")
+    assert len(sim.requests) == 1
+
+
+# --- leaving ---
+
+
 def test_leaving_hangs_up(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> None:
     """Who has seen enough of an object stops paying for it."""
     sim.script(Script(events=[chunk('{"title": "M'), chunk("oon"), 30.0]))
@@ -385,6 +456,12 @@ def test_a_structured_model_reports_usage(
     assert response.additional_kwargs["cost"] > 0
 
 
+def test_a_structured_models_payload(llm: OneRouterLLM) -> None:
+    """Traces name the model inside, as they do when it is asked for words."""
+    payload = llm.as_structured_llm(Song).to_payload()
+    assert (payload["class_name"], payload["model"]) == ("structured_llm", "simulated/echo")
+
+
 def test_a_structured_model_streams(colour: Colour, llm: OneRouterLLM) -> None:
     """Items grow, and the last one has object and facts."""
     items = colour.stream_chat(llm.as_structured_llm(Song), say("1999"))
@@ -395,8 +472,15 @@ def test_a_structured_model_streams(colour: Colour, llm: OneRouterLLM) -> None:
 
 def test_a_structured_model_completes(colour: Colour, llm: OneRouterLLM) -> None:
     """A prompt does as well as messages."""
-    response = colour.complete(llm.as_structured_llm(Song), "1999")
-    assert Song.model_validate_json(response.text).year == 1999
+    wrapped = llm.as_structured_llm(Song)
+    response = colour.complete(wrapped, "1999")
+    assert Song.model_validate_json(response.text) == response.raw
+    assert response.additional_kwargs["total_tokens"] > 0
+    *growing, last = colour.stream_complete(wrapped, "1999")
+    assert growing
+    assert all(isinstance(item.delta, str) for item in growing)
+    assert Song.model_validate_json(last.text) == last.raw == response.raw
+    assert last.additional_kwargs["finish_reason"] == "stop"
 
 
 def test_braces_survive(colour: Colour, make: Make, sim: Simulator) -> None:
