@@ -36,6 +36,7 @@ from onerouter_core.values import (
     ToolCall,
     Video,
 )
+from onerouter_core.wire.lenient import as_items, as_mapping, as_text
 from onerouter_core.wire.parts import read_mark, read_part
 
 PROVIDER = "onerouter"
@@ -73,7 +74,7 @@ def _goes_back(message: AIMessage, model: str, replay: Replay) -> bool:
     """Tell whether a message's reasoning is sent: others cannot read it, and may refuse it."""
     facts = message.response_metadata
     ours = facts.get("model_provider") == PROVIDER
-    return ours and goes_back(replay, facts.get("model_name"), model)
+    return ours and goes_back(replay, as_text(facts.get("model_name")), model)
 
 
 def _role(message: BaseMessage) -> Role:
@@ -99,7 +100,7 @@ def _from_assistant(message: AIMessage, *, reasons: bool) -> Message:
         name=message.name,
         tool_calls=tuple(_tool_calls(message)),
         reasoning=extras.get("reasoning_content") if reasons else None,
-        reasoning_details=tuple(extras.get("reasoning_details", ()) if reasons else ()),
+        reasoning_details=tuple(as_items(extras.get("reasoning_details")) if reasons else ()),
         refusal=extras.get("refusal") or _refusal(message),
     )
 
@@ -141,7 +142,7 @@ def _parts(message: BaseMessage, role: Role) -> Iterator[Part]:
 def _is_beside_the_words(block: Json) -> bool:
     """Tell whether a block says what the message says elsewhere, or what is not to be sent."""
     kind = block.get("type")
-    return kind in _NOT_WORDS or kind == "refusal"
+    return isinstance(kind, str) and kind in {*_NOT_WORDS, "refusal"}
 
 
 def _part(block: Json, role: Role) -> Part:
@@ -162,9 +163,9 @@ def _named(block: Json) -> str:
 def _standard(block: Json) -> Part | None:
     """Read LangChain's own blocks, of both generations."""
     where = {
-        "url": block.get("url"),
-        "data": block.get("base64") or block.get("data"),
-        "media_type": block.get("mime_type"),
+        "url": as_text(block.get("url")),
+        "data": as_text(block.get("base64")) or as_text(block.get("data")),
+        "media_type": as_text(block.get("mime_type")),
     }
     cache = read_mark(block)
     part: Part | None = None
@@ -190,8 +191,8 @@ _FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "mp
 
 def _flat(block: Json) -> Json:
     """Lift what a block says beyond the standard: v1 has `extras` for it, v0 `metadata`."""
-    extras = block.get("extras") or {}
-    metadata = block.get("metadata") or extras.get("metadata") or {}  # core moves v0's into extras
+    extras = as_mapping(block.get("extras"))
+    metadata = as_mapping(block.get("metadata") or extras.get("metadata"))  # core moves v0's
     return {**metadata, **extras, **block}
 
 
@@ -224,11 +225,11 @@ def _anthropic(block: Json) -> Part | None:
         return None
     cache = read_mark(block)
     where = {
-        "url": source.get("url"),
-        "data": source.get("data"),
-        "media_type": source.get("media_type"),
+        "url": as_text(source.get("url")),
+        "data": as_text(source.get("data")),
+        "media_type": as_text(source.get("media_type")),
     }
-    match block["type"], source.get("type"):
+    match block.get("type"), source.get("type"):
         case "image", "base64" | "url":
             return Image(**where, cache=cache)
         case "document", "base64" | "url":

@@ -29,6 +29,7 @@ from llama_index_onerouter.tools import to_calls
 from onerouter_core.errors import UnsupportedContentError
 from onerouter_core.model import Replay, goes_back
 from onerouter_core.values import CacheMark, Message, Part, Role, Text
+from onerouter_core.wire.lenient import as_items, as_text
 
 DETAILS = "reasoning_details"
 """Where a ThinkingBlock of ours keeps what the upstream wants back; others' have no such key."""
@@ -72,9 +73,9 @@ def _thoughts(blocks: Sequence[Any], model: str, replay: Replay) -> dict[str, An
     thoughts = [block for block in blocks if isinstance(block, ThinkingBlock)]
     facts = [(block.content or "", block.additional_information) for block in thoughts]
     ours = [
-        (text, known[DETAILS])
+        (text, as_items(known[DETAILS]))
         for text, known in facts
-        if DETAILS in known and goes_back(replay, known.get(WROTE), model)
+        if DETAILS in known and goes_back(replay, as_text(known.get(WROTE)), model)
     ]
     return {
         "reasoning": "".join(text for text, _ in ours) or None,

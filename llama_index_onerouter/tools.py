@@ -21,6 +21,7 @@ from llama_index_onerouter.shapes import parameters_of
 from onerouter_core.errors import ConfigurationError, MalformedReplyError
 from onerouter_core.schemas import strict
 from onerouter_core.values import Json, Tool, ToolCall
+from onerouter_core.wire.lenient import as_text
 from onerouter_core.wire.replies import arguments_text, read_call
 from onerouter_core.wire.requests import read_tool
 
@@ -108,11 +109,12 @@ def to_selections(message: ChatMessage) -> list[ToolSelection]:
 def calls_in(message: ChatMessage) -> list[ToolCall]:
     """Return the calls of an answer, parsed; those that came parsed have no arguments' text."""
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
-    entries = message.additional_kwargs.get("tool_calls") or ()
+    entries = message.additional_kwargs.get("tool_calls")
+    entries = entries if isinstance(entries, list | tuple) else ()
     if not blocks:
         return [_from_entry(entry) for entry in entries]
-    errors = {read(entry, "id"): read(entry, "error") for entry in entries}
-    return [_from_block(block, errors.get(block.tool_call_id)) for block in blocks]
+    errors = {str(read(entry, "id")): as_text(read(entry, "error")) for entry in entries}
+    return [_from_block(block, errors.get(str(block.tool_call_id))) for block in blocks]
 
 
 def _from_block(block: ToolCallBlock, error: str | None) -> ToolCall:
@@ -129,7 +131,7 @@ def _from_block(block: ToolCallBlock, error: str | None) -> ToolCall:
 def _from_entry(entry: Any) -> ToolCall:
     function = read(entry, "function")
     name = str(read(function, "name") or "")
-    call_id, error = read(entry, "id") or name, read(entry, "error")
+    call_id, error = as_text(read(entry, "id")) or name, as_text(read(entry, "error"))
     arguments = arguments_text(read(function, "arguments"))
     if error is not None:
         return ToolCall(call_id, name, arguments, error=error)

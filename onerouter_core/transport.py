@@ -59,7 +59,7 @@ def send(clients: Clients, connection: Connection, outgoing: Outgoing) -> Respon
     try:
         return Response(_post(client, sdk.Stream[object], outgoing).response)
     except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-        failure = _told(list(_behind(error, handled)))
+        failure = _told(error, handled)
     raise failure  # not from there: the SDK's error quotes the body, and so perhaps the key
 
 
@@ -76,7 +76,7 @@ async def asend(
         stream = await alarm.wait(_post(client, sdk.AsyncStream[object], outgoing))
         return Response(stream.response)
     except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-        failure = _told(list(_behind(error, handled)))
+        failure = _told(error, handled)
     raise failure  # not from there: the SDK's error quotes the body, and so perhaps the key
 
 
@@ -89,22 +89,31 @@ def _post(client: Any, stream_cls: Any, outgoing: Outgoing) -> Any:
     return client.post(outgoing.url, body=outgoing.body, **how)
 
 
-def _behind(error: BaseException | None, handled: BaseException | None) -> Iterator[Exception]:
-    """Go down to where it began, but not to what the caller was handling: that is another story."""
-    while isinstance(error, Exception) and error is not handled:
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+def _told(error: Exception, handled: BaseException | None) -> BadStatus | OneRouterError:
+    """Return the refusal that an error is, also one whose body broke off, or else our error.
 
-
-def _told(causes: list[Exception]) -> BadStatus | OneRouterError:
-    """Return the refusal among the causes, also of one whose body broke off, or else our error."""
+    What the caller was handling as it called (`handled`) is another story.
+    """
+    causes = list(_behind(error, handled))
     for cause in causes:
         if (response := getattr(cause, "response", None)) is not None:
             headers = {key.lower(): value for key, value in response.headers.items()}
             return BadStatus(response.status_code, headers, _text(response))
-    ours = _named(causes)
-    ours.__cause__ = causes[0]
+    ours = _named(error, unverified=any(isinstance(c, _UNVERIFIED) for c in causes))
+    ours.__cause__ = error
     return ours
+
+
+_UNVERIFIED = ssl.SSLCertVerificationError
+
+
+def _behind(error: BaseException | None, handled: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and all that led to it, said to be its cause or not."""
+    if error is not None and error is not handled:
+        yield error
+        yield from _behind(error.__cause__, handled)
+        if error.__context__ is not error.__cause__:
+            yield from _behind(error.__context__, handled)
 
 
 def _text(response: Any) -> str:
@@ -178,11 +187,12 @@ async def akey_of(connection: Connection) -> str | None:
 
 def in_our_words(error: Exception) -> OneRouterError:
     """Return the error of ours that a failure to read is."""
-    return error if isinstance(error, OneRouterError) else _named(list(_causes(error)))
+    return error if isinstance(error, OneRouterError) else _named(error)
 
 
-def _named(causes: list[Exception]) -> OneRouterError:
-    """Name a failure by where it began: over aiohttp the SDK calls a dead server a slow one."""
+def _named(error: Exception, *, unverified: bool = False) -> OneRouterError:
+    """Name a failure by its first cause: over aiohttp the SDK calls a dead server a slow one."""
+    causes = list(_causes(error))
     first, names = causes[-1], " ".join(type(cause).__name__ for cause in causes)
     name = type(first).__name__
     what = " ".join(f"{name}: {first}".split()).removesuffix(":")
@@ -192,9 +202,8 @@ def _named(causes: list[Exception]) -> OneRouterError:
         return APITimeoutError("The gateway did not answer in time.")
     if "Decod" in names or "ContentEncoding" in names:
         return MalformedReplyError(f"The reply cannot be decoded: {what}")
-    refused = isinstance(first, ssl.SSLCertVerificationError)
     return APIConnectionError(
-        f"The connection to the gateway failed: {what}", transient=not refused
+        f"The connection to the gateway failed: {what}", transient=not unverified
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
-import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
@@ -26,7 +25,6 @@ from onerouter_core.errors import (
     MalformedReplyError,
     UpstreamError,
 )
-from onerouter_core.transport import in_our_words
 from onerouter_simulator import Script, Simulator
 from tests.core.bodies import HELLO, added_up, chunk, completion, end_of, sse
 from tests.core.conftest import Colour
@@ -515,17 +513,3 @@ async def test_warm_up() -> None:
     warm_up()
     await awarm_up()
     warm_up()
-
-
-def test_a_certificate_that_is_wrong() -> None:
-    """A certificate is not asked again; other trouble with TLS may pass."""
-    try:
-        try:
-            raise ssl.SSLCertVerificationError("self-signed")
-        except ssl.SSLError as error:
-            raise openai.OpenAIError("Connection error.") from error
-    except openai.OpenAIError as error:
-        refused = in_our_words(error)
-    assert (type(refused), refused.transient) == (APIConnectionError, False)
-    assert in_our_words(ssl.SSLError("handshake")).transient
-    assert in_our_words(refused) is refused
