@@ -23,7 +23,8 @@ from onerouter_core.errors import (
     redact,
 )
 from onerouter_core.parameters import Connection
-from onerouter_core.transport import BadStatus, Outgoing
+from onerouter_core.refusals import BadStatus
+from onerouter_core.transport import Outgoing
 from onerouter_core.values import Json, Reply, Request
 from onerouter_core.waits import SHORTEST
 from onerouter_core.wire.failures import error_in

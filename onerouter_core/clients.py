@@ -19,6 +19,7 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakValueDictionary, final
 from typing_extensions import Self
 
 from onerouter_core.errors import ConfigurationError
+from onerouter_core.refusals import arefuse, refuse
 from onerouter_core.version import __version__
 from onerouter_core.waits import awatch, watch
 
@@ -133,7 +134,8 @@ def _shared_by_threads(sdk: Any) -> _Shared:
     with _lock:
         shared = _for_threads.get(where)
         if shared is None:
-            client = _make(sdk.OpenAI, sdk.DefaultHttpxClient(event_hooks={"request": [watch]}))
+            hooks = {"request": [watch], "response": [refuse]}
+            client = _make(sdk.OpenAI, sdk.DefaultHttpxClient(event_hooks=hooks))
             shared = _for_threads[where] = _Shared(client)
             shared.at_the_end = finalize(shared, client.close)
         return shared
@@ -241,10 +243,11 @@ def _async_http_client(sdk: Any) -> Any:
 
     It has no way to be told of new connections, so it sends no keep-alive probes.
     """
+    hooks = {"request": [awatch], "response": [arefuse]}
     try:
-        return sdk.DefaultAioHttpClient()
+        return sdk.DefaultAioHttpClient(event_hooks=hooks)
     except RuntimeError:  # aiohttp is not installed: the SDK's default will do
-        return sdk.DefaultAsyncHttpxClient(event_hooks={"request": [awatch]})
+        return sdk.DefaultAsyncHttpxClient(event_hooks=hooks)
 
 
 # --- loading ---

@@ -27,6 +27,7 @@ from onerouter_core.errors import (
     OneRouterError,
 )
 from onerouter_core.parameters import Connection
+from onerouter_core.refusals import BadStatus, refusal_of
 from onerouter_core.waits import Alarm, Until, wait_until
 
 
@@ -38,16 +39,6 @@ class Outgoing:
     headers: Mapping[str, str]
     timeout: float | None
     body: Mapping[str, Any] | None = None
-
-
-class BadStatus(Exception):  # noqa: N818 -- not an error yet: the gateway reads what it says
-    """An answer with a status of 300 or above, read to its end."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: str) -> None:
-        super().__init__(status)
-        self.status = status
-        self.headers = headers
-        self.body = body
 
 
 def send(clients: Clients, connection: Connection, outgoing: Outgoing) -> Response:
@@ -90,15 +81,14 @@ def _post(client: Any, stream_cls: Any, outgoing: Outgoing) -> Any:
 
 
 def _told(error: Exception, handled: BaseException | None) -> BadStatus | OneRouterError:
-    """Return the refusal that an error is, also one whose body broke off, or else our error.
+    """Return the refusal that an error is, or has behind it, or else our error.
 
     What the caller was handling as it called (`handled`) is another story.
     """
     causes = list(_behind(error, handled))
     for cause in causes:
-        if (response := getattr(cause, "response", None)) is not None:
-            headers = {key.lower(): value for key, value in response.headers.items()}
-            return BadStatus(response.status_code, headers, _text(response))
+        if (refused := refusal_of(cause)) is not None:
+            return refused
     ours = _named(error, unverified=any(isinstance(c, _UNVERIFIED) for c in causes))
     ours.__cause__ = error
     return ours
@@ -114,13 +104,6 @@ def _behind(error: BaseException | None, handled: BaseException | None) -> Itera
         yield from _behind(error.__cause__, handled)
         if error.__context__ is not error.__cause__:
             yield from _behind(error.__context__, handled)
-
-
-def _text(response: Any) -> str:
-    try:
-        return str(response.text)
-    except Exception:  # noqa: BLE001 -- whatever an HTTP library raises for a body that broke off
-        return ""
 
 
 class Response:

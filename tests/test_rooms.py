@@ -33,17 +33,19 @@ MAY_IMPORT = {
         "onerouter_core.errors",
     },
     "onerouter_core.waits": set(),
+    "onerouter_core.refusals": set(),
     "onerouter_core.clients": {
         *("openai", "typing_extensions"),
         *("onerouter_core.waits", "onerouter_core.errors", "onerouter_core.version"),
+        "onerouter_core.refusals",
     },
     "onerouter_core.transport": {
         *("pydantic", "onerouter_core.clients", "onerouter_core.waits"),
-        *("onerouter_core.parameters", "onerouter_core.errors"),
+        *("onerouter_core.parameters", "onerouter_core.errors", "onerouter_core.refusals"),
     },
     "onerouter_core.call": {
         *("onerouter_core.parameters", "onerouter_core.transport", "onerouter_core.waits"),
-        *("onerouter_core.wire", "onerouter_core.errors"),
+        *("onerouter_core.wire", "onerouter_core.errors", "onerouter_core.refusals"),
         *("onerouter_core.values", "onerouter_core.costs"),
     },
     "onerouter_core.gateway": {

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from time import monotonic
+from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
@@ -240,13 +241,14 @@ def test_connections_are_kept_alive(sim: Simulator, gateway: Make, apart: None) 
     sim.script(HI)
     with closing(gateway(clients=Clients())) as one:
         one.complete(HELLO)
-        port = f":{sim.last.port:04X} "
-        (line,) = (
-            line
-            for line in Path("/proc/net/tcp").read_text("ascii").splitlines()
-            if port in line[:20]
-        )
-        assert line.split()[5].startswith("02:")
+        ends = (sim.last.port, urlsplit(sim.base_url).port)
+        sockets = map(str.split, Path("/proc/net/tcp").read_text("ascii").splitlines()[1:])
+        timers = [
+            timer
+            for _, *addresses, _, _, timer in (line[:6] for line in sockets)
+            if tuple(int(address[-4:], 16) for address in addresses) == ends
+        ]
+        assert [timer[:3] for timer in timers] == ["02:"]
 
 
 # --- time ---

@@ -492,7 +492,7 @@ async def test_async_without_aiohttp(
 ) -> None:
     """Without aiohttp async calls go over the SDK's own transport, streams and closing too."""
 
-    def missing() -> None:
+    def missing(**_: Any) -> None:
         raise RuntimeError("To use the aiohttp client you must have installed the package")
 
     monkeypatch.setattr(openai, "DefaultAioHttpClient", missing)
