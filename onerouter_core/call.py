@@ -48,7 +48,7 @@ class Call:
         self.names = Names()
         if request is not None:
             self.body, self.names = encode(request, stream=stream)
-        self.key: str | None = None
+        self.secrets: tuple[str | None, ...] = ()  # what no error may show: servers echo it
         self.attempts = 0
         self.ends = monotonic() + connection.deadline if connection.deadline else None
         self.begun = 0.0  # when the last request went out
@@ -59,13 +59,14 @@ class Call:
 
     def outgoing(self, key: str | None) -> Outgoing:
         """Return the next request, begun now."""
-        self.key = key = key and key.strip()  # a key read from a file ends in a newline
+        key = key and key.strip()  # a key read from a file ends in a newline
         if self.body is not None and not key:
             raise ConfigurationError("There is no API key: give api_key or set ONEROUTER_API_KEY.")
         if key and not (key.isascii() and key.isprintable()):  # an HTTP library would quote it
             raise ConfigurationError("The API key holds a character that no header can carry.")
         if self.body is not None and self.connection.ledger is not None:
             self.connection.ledger.check()
+        self.secrets = (key, *self.connection.headers.values())
         self.attempts += 1
         self.is_booked = False
         self.begun = self.quiet_since = monotonic()
@@ -115,7 +116,7 @@ class Call:
 
     @contextmanager
     def in_our_words(self, decoder: StreamDecoder | None = None) -> Iterator[None]:
-        """Give every error what is known of the call, and take the key out of it."""
+        """Give every error what is known of the call, and take what is secret out of it."""
         try:
             yield
         except BadStatus as answer:
@@ -138,10 +139,10 @@ class Call:
             self.booked(decoder.partial(), partial=True)
 
     def _redacted(self, error: OneRouterError) -> OneRouterError:
-        """Take the key out of an error, wherever a server has echoed it."""
+        """Take key and headers out of an error, wherever a server has echoed it."""
         for name, fact in vars(error).items():
             if isinstance(fact, str):
-                setattr(error, name, redact(fact, self.key))
+                setattr(error, name, redact(fact, *self.secrets))
         error.args = (error.message,)
         return error
 

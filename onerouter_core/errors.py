@@ -252,9 +252,12 @@ def _seconds(value: str) -> float:
     return max(0.0, parsedate_to_datetime(value).timestamp() - time())
 
 
-def redact(text: str, secret: str | None) -> str:
-    """Return the text without the key, which some servers echo."""
-    return text.replace(secret, "***") if secret and len(secret) >= MIN_SECRET else text
+def redact(text: str, *secrets: str | None) -> str:
+    """Return the text without the key and the user's headers, which some servers echo."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):  # one may hold another
+        if len(secret) >= MIN_SECRET:
+            text = text.replace(secret, "***")
+    return text
 
 
 MIN_SECRET = 6

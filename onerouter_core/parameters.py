@@ -266,7 +266,9 @@ class Parameters(BaseModel):
     def _have_a_scheme(cls, url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.netloc:
-            raise ConfigurationError(f"base_url must start with https:// or http://, not {url!r}.")
+            raise ConfigurationError("base_url must start with https:// or http://.")
+        if parts.username is not None or parts.password is not None:  # repr and traces show it
+            raise ConfigurationError("base_url must hold no password: give it in default_headers.")
         if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
             warnings.warn(f"The key goes to {url} unencrypted: use https.", stacklevel=2)
         return url.rstrip("/")

@@ -11,7 +11,7 @@ import asyncio
 import ssl
 import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import isawaitable
 from time import monotonic
 from typing import Any
@@ -36,7 +36,7 @@ class Outgoing:
     """One HTTP request; without a body it is a GET. `timeout` is in seconds."""
 
     url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     timeout: float | None
     body: Mapping[str, Any] | None = None
 
@@ -71,9 +71,19 @@ async def asend(
     raise failure  # not from there: the SDK's error quotes the body, and so perhaps the key
 
 
+class _Hidden(str):
+    """A header's value that shows nothing: the SDK's second major version logs it at DEBUG."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
 def _post(client: Any, stream_cls: Any, outgoing: Outgoing) -> Any:
     """Have the SDK return before the body is read, also that of a reply that is no stream."""
-    options = {"headers": dict(outgoing.headers), "timeout": outgoing.timeout}
+    headers = {name: _Hidden(value) for name, value in outgoing.headers.items()}
+    options = {"headers": headers, "timeout": outgoing.timeout}
     how = {"cast_to": object, "options": options, "stream": True, "stream_cls": stream_cls}
     if outgoing.body is None:
         return client.get(outgoing.url, **how)
@@ -90,7 +100,7 @@ def _told(error: Exception, handled: BaseException | None) -> BadStatus | OneRou
         if (refused := refusal_of(cause)) is not None:
             return refused
     ours = _named(error, unverified=any(isinstance(c, _UNVERIFIED) for c in causes))
-    ours.__cause__ = error
+    *_, ours.__cause__ = _causes(error)  # the first: aiohttp's next shows the request, key and all
     return ours
 
 

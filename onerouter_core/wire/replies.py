@@ -63,8 +63,12 @@ def decode(completion: Any, names: Names, headers: Mapping[str, str]) -> Reply:
 
 def partial_reply(completion: Json, names: Names, headers: Mapping[str, str]) -> Reply:
     """Return what there is of an answer, however little, and never raise."""
-    choice = next(iter(as_items(completion.get("choices"))), {})
-    return _reply(completion, choice, names, headers, cut=True)
+    choice = without(next(iter(as_items(completion.get("choices"))), {}), _OF_AN_ERROR)
+    said = {**without(completion, _OF_AN_ERROR), "choices": [choice]}
+    return _reply(said, choice, names, headers, cut=True)
+
+
+_OF_AN_ERROR = ("error", "code")  # it says so itself, without the secrets that some servers echo
 
 
 def _reply(
