@@ -112,7 +112,7 @@ def _report(state: RetryCallState) -> None:
     """Log a retry without a word of content."""
     error: Any = state.outcome.exception() if state.outcome else None
     _log.info(
-        "retry attempt=%d wait=%.2f status=%s error=%s request_id=%s",
+        "retry attempt=%d wait=%.2f status=%s error=%s request_id=%r",
         state.attempt_number,
         state.next_action.sleep if state.next_action else 0,
         error.status,

@@ -44,4 +44,5 @@ def _spell(name: str, taken: set[str]) -> str:
     plain = _BARRED.sub("_", name)
     if _LEGAL.fullmatch(plain) and plain not in taken:
         return plain
-    return f"{plain[:_KEPT]}_{blake2s(name.encode(), digest_size=4).hexdigest()}"
+    digest = blake2s(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{plain[:_KEPT]}_{digest}"

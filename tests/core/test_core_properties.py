@@ -187,7 +187,7 @@ def test_a_history_goes_out_in_order(history: tuple[Message, ...]) -> None:
 
 
 @often
-@given(names=st.lists(st.text(max_size=70) | st.text("a._-", max_size=3), max_size=6))
+@given(names=st.lists(st.text(max_size=70) | st.text("a._-\ud800", max_size=3), max_size=6))
 def test_names_go_out_and_come_back(names: list[str]) -> None:
     """Whatever tools are called, the API takes the names, tells them apart, and we know them."""
     known = Names(names)

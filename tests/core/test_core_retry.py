@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -266,16 +269,55 @@ def test_nothing_is_asked_again_after_a_piece(
 
 
 def test_a_retry_is_logged_without_content(
+    sim: Simulator, gateway: Make, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each retry is one line: attempt, wait, status, request id; no word of what was said."""
+    limits = {"retry_after_ms": "20", "x_infron_request_id": "req-1"}
+    down = Script(status=502, json={"error": {"message": "secret words"}})
+    sim.script(throttle("secret words", **limits), down, down)
+    caplog.set_level(logging.INFO, "onerouter_core")
+    with waiting(None), pytest.raises(UpstreamError):
+        ask(gateway(), HELLO)
+    first, second = [record for record in caplog.records if record.name == "onerouter_core"]
+    assert first.getMessage() == (
+        "retry attempt=1 wait=0.02 status=429 error=RateLimitError request_id='req-1'"
+    )
+    assert re.fullmatch(
+        r"retry attempt=2 wait=\d\.\d\d status=502 error=UpstreamError request_id='\w+'",
+        second.getMessage(),
+    )
+    assert {first.levelno, second.levelno} == {logging.INFO}
+    assert "secret" not in repr([vars(record) for record in (first, second)])
+
+
+def test_a_server_writes_no_line_of_its_own(
     sim: Simulator, gateway: Make, colour: Colour, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log says that there was a retry and why, but no word of what was said."""
-    sim.script(Script(status=502, json={"error": {"message": "secret words"}}), HI)
+    """A request id comes from outside: what it says stays within its quotes."""
+    body = {"error": {"message": "no"}, "request_id": "1\nretry attempt=9"}
+    sim.script(Script(status=502, json=body, headers={"x-infron-request-id": ""}), HI)
     with caplog.at_level(logging.INFO, "onerouter_core"):
         colour.complete(gateway(), HELLO)
     (line,) = [record.getMessage() for record in caplog.records if record.name == "onerouter_core"]
-    assert "attempt=1" in line
-    assert "status=502 error=UpstreamError" in line
-    assert "secret" not in line
+    assert "\n" not in line
+    assert line.count("attempt=") == 2
+
+
+def test_nothing_is_logged_unasked() -> None:
+    """A program that has set up no logging reads nothing of ours."""
+    code = (
+        "import onerouter_core as o, onerouter_simulator as s\n"
+        "from onerouter_core.retry import waiting\n"
+        "with s.Simulator() as sim, waiting(0):\n"
+        "    sim.script(s.Script(status=502, body='down'), s.Script(json=s.completion('Hi')))\n"
+        "    there = o.Connection(api_key=lambda: sim.api_key, base_url=sim.base_url)\n"
+        "    hello = o.Request('vendor/model', (o.Message('user', (o.Text('Hi'),)),))\n"
+        "    print(o.Gateway(there).complete(hello).attempts)\n"
+    )
+    done = subprocess.run(  # noqa: S603 -- our own interpreter, our own words
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout.strip(), done.stderr) == ("2", "")
 
 
 def test_errors_of_others_are_not_mended() -> None:
