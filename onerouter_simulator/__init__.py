@@ -32,7 +32,8 @@ citations, a pixel, silence, and numbers. Models named `simulated/dead...` fail 
 `fallback_models`; `unknown/...` has no provider; any other id is served.
 
 It is strict: what the API page does not allow is rejected with the gateway's own error bodies.
-A `Script` replaces the rules for one chat completion, and fails in every way a wire can.
+A `Script` replaces the rules for one chat completion, and fails in every way a wire can;
+`failing=0.02` lets every 50th request fail with status 500.
 """
 
 from onerouter_simulator.bodies import chunk, completion, tool_call

@@ -23,8 +23,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     parser.add_argument("--api-key", default="sk-simulated")
+    parser.add_argument("--failing", type=float, default=0.0, help="share that fails, as 0.02")
     options = parser.parse_args(arguments)
-    with Simulator(host=options.host, port=options.port, api_key=options.api_key) as sim:
+    with Simulator(**vars(options)) as sim:
         sys.stdout.write(
             f"Simulated OneRouter gateway (answers by rules, no model).\n"
             f"ONEROUTER_BASE_URL={sim.base_url}\nONEROUTER_API_KEY={sim.api_key}\n"

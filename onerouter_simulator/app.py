@@ -7,6 +7,7 @@ the bytes of an answer live elsewhere.
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timezone
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
@@ -29,11 +30,14 @@ CLIENT_LEFT = Script(499)
 class Gateway:
     """Answers requests by scripts: those a test has queued, else those the rules make."""
 
-    def __init__(self, journal: Journal, api_key: str, chunk_size: int, delay: float) -> None:
+    def __init__(
+        self, journal: Journal, api_key: str, chunk_size: int, delay: float, failing: Fraction
+    ) -> None:
         self.journal = journal
         self.api_key = api_key
         self.chunk_size = chunk_size
         self.delay = delay
+        self.failing = failing
         self.leaving = False
         lost: dict[Any, Any] = dict.fromkeys((404, 405), self.endpoint(no_such_path))
         self.app = Starlette(
@@ -82,6 +86,8 @@ class Gateway:
             return script
         self.require_key(received)
         request = check(received.body)
+        if is_due(self.journal.count(), self.failing):
+            raise RejectedError(500, "Internal server error")
         return reply(request, self.chunk_size, self.delay)
 
     def models(self, _: Received) -> Script:
@@ -100,6 +106,11 @@ class Gateway:
             raise RejectedError(401, "No token provided")
         if key != self.api_key:
             raise RejectedError(401, "The token status is not available")
+
+
+def is_due(number: int, share: Fraction) -> bool:
+    """Whether the request of this number, from 1, makes the share of those before it whole."""
+    return int(number * share) > int((number - 1) * share)
 
 
 def no_such_path(received: Received) -> Script:

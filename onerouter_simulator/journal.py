@@ -54,6 +54,7 @@ class Journal:
         self._lock = threading.Lock()
         self._requests: list[Received] = []
         self._scripts: deque[Script] = deque()
+        self._answered = 0
 
     @property
     def requests(self) -> list[Received]:
@@ -76,8 +77,15 @@ class Journal:
         with self._lock:
             return self._scripts.popleft() if self._scripts else None
 
-    def clear(self) -> None:
-        """Forget requests and scripts."""
+    def count(self) -> int:
+        """Count a request that the rules answer, and return its number, from 1."""
         with self._lock:
+            self._answered += 1
+            return self._answered
+
+    def clear(self) -> None:
+        """Forget requests and scripts, and count anew."""
+        with self._lock:
+            self._answered = 0
             self._requests.clear()
             self._scripts.clear()

@@ -6,6 +6,7 @@ Knows sockets, threads and uvicorn's protocol. Knows no path and no rule: those 
 import asyncio
 import socket
 import threading
+from fractions import Fraction
 from types import TracebackType
 from typing import final
 
@@ -23,22 +24,26 @@ class Simulator:
     """A simulated OneRouter gateway: `with Simulator() as sim: ... sim.base_url, sim.api_key`.
 
     Streams come in pieces of `chunk_size` characters. `delay` seconds pass before every answer and
-    between the pieces of a streamed one.
+    between the pieces of a streamed one. `failing` is the share of requests that fail with status
+    500: at 0.02 every 50th does.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- each by its name, and none needed
         self,
         *,
         chunk_size: int = 12,
         delay: float = 0.0,
+        failing: float = 0.0,
         api_key: str = "sk-simulated",
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        if not 0 <= failing <= 1:
+            raise ValueError(f"no such share of requests can fail: {failing!r}")
         self.api_key = api_key
         self._address = (host, port)
         self._journal = Journal()
-        self._gateway = Gateway(self._journal, api_key, chunk_size, delay)
+        self._gateway = Gateway(self._journal, api_key, chunk_size, delay, Fraction(str(failing)))
         self._running: Running | None = None
 
     def start(self) -> "Simulator":
@@ -87,7 +92,7 @@ class Simulator:
         self._journal.queue(scripts)
 
     def clear(self) -> None:
-        """Forget the requests so far and the scripts that wait."""
+        """Forget the requests so far and the scripts that wait; `failing` counts anew."""
         self._journal.clear()
 
 

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from onerouter_simulator import Simulator
+from tests.pages import ROOT, run
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    """Return the code blocks of a language, in order."""
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the frameworks' own
@@ -25,10 +19,7 @@ def test_the_python_blocks_run_one_after_the_other(
     """A reader who types README in, from top to bottom, sees it work."""
     monkeypatch.setenv("ONEROUTER_API_KEY", sim.api_key)
     monkeypatch.setenv("ONEROUTER_BASE_URL", sim.base_url)
-    scope: dict[str, object] = {"__name__": "readme"}
-    for number, block in enumerate(blocks("python")):
-        exec(compile(block, f"README.md, block {number}", "exec"), scope)  # noqa: S102 -- our own
-    printed = capsys.readouterr().out
+    printed = run("README.md", capsys)
     assert "Why is the sky blue?" in printed
     assert "84" in printed
     assert "Ada Lovelace" in printed

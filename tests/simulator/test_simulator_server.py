@@ -35,6 +35,35 @@ def test_the_door() -> None:
     assert "max_tokens" in (onerouter_simulator.__doc__ or "")
 
 
+@pytest.mark.parametrize(("share", "failed"), [(0.3, [4, 7, 10]), (0, []), (1, list(range(1, 11)))])
+def test_a_share_of_requests_fails(share: float, failed: list[int]) -> None:
+    """The same requests of every ten; what is invalid or scripted does not count."""
+    with Simulator(failing=share) as sim, httpx.Client(headers=key_of(sim)) as client:
+        url = f"{sim.base_url}/chat/completions"
+        body = {"model": "simulated/echo", "messages": [{"role": "user", "content": "Hello"}]}
+        for _ in range(2):
+            sim.clear()
+            sim.script(Script(json={}))
+            assert client.post(url, json={}).status_code == 200
+            assert client.post(url, json={}).status_code == 400
+            replies = [client.post(url, json=body) for _ in range(10)]
+            assert [n for n, reply in enumerate(replies, 1) if reply.is_error] == failed
+            errors = [reply.json()["error"]["type"] for reply in replies if reply.is_error]
+            assert errors == ["infron_ai_error"] * len(failed)
+
+
+def key_of(sim: Simulator) -> dict[str, str]:
+    """Return the header that lets in."""
+    return {"authorization": f"Bearer {sim.api_key}"}
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_no_such_share(share: float) -> None:
+    """Fewer than none and more than all are refused at once."""
+    with pytest.raises(ValueError, match="share"):
+        Simulator(failing=share)
+
+
 def test_it_starts_and_stops_fast() -> None:
     """Both are done in a fraction of a second, and no thread is left."""
     before = threads()
