@@ -137,31 +137,31 @@ class Gateway(HoldsClients):
                         call.check()
 
     async def _apieces(self, call: Call) -> AsyncPieces:
-        alarm = Alarm(call.until)
-        with call.in_our_words():
-            outgoing = call.outgoing(await akey_of(self.connection))
-            response = await asend(self._clients, self.connection, outgoing, alarm)
-        decoder = StreamDecoder(call.names, response.headers)
-        with closing(alarm), call.in_our_words(decoder):
-            async with aclosing(response), aclosing(response.achunks(alarm)) as chunks:
-                with _unless_whole(decoder):
-                    async for chunk in chunks:
-                        events = decoder.events
-                        for piece in decoder.feed(chunk):
-                            yield piece
-                        if decoder.done:
-                            break
-                        if decoder.events > events:
-                            call.heard(decoder)
-                        call.check()
-                for piece in _ended(decoder, call):
-                    yield piece
-                if decoder.done:
-                    call.hurry()
-                    alarm.close()  # it is set for later
-                    with suppress(OneRouterError):
-                        async for _ in chunks:
+        with closing(Alarm(call.until)) as alarm:
+            with call.in_our_words():
+                outgoing = call.outgoing(await akey_of(self.connection))
+                response = await asend(self._clients, self.connection, outgoing, alarm)
+            decoder = StreamDecoder(call.names, response.headers)
+            with call.in_our_words(decoder):
+                async with aclosing(response), aclosing(response.achunks(alarm)) as chunks:
+                    with _unless_whole(decoder):
+                        async for chunk in chunks:
+                            events = decoder.events
+                            for piece in decoder.feed(chunk):
+                                yield piece
+                            if decoder.done:
+                                break
+                            if decoder.events > events:
+                                call.heard(decoder)
                             call.check()
+                    for piece in _ended(decoder, call):
+                        yield piece
+                    if decoder.done:
+                        call.hurry()
+                        alarm.close()  # it is set for later
+                        with suppress(OneRouterError):
+                            async for _ in chunks:
+                                call.check()
 
     def models(self) -> tuple[Json, ...]:
         """Return the gateway's model list as it sends it; no key is needed."""
