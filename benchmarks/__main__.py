@@ -1,0 +1,62 @@
+"""Measure all works, and write down what was measured: `make bench`, or `python -m benchmarks`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+from benchmarks import apart, report, works
+from benchmarks.figures import Works
+from benchmarks.server import serving
+from benchmarks.works import FULL, QUICK, Bench, Scale
+
+WORKS: dict[str, Callable[[Bench], Works]] = {
+    "text": works.text,
+    "text-async": works.text_async,
+    "paced": works.one_at_a_time,
+    "reasoning": works.reasoning,
+    "tool": works.tool,
+    "first-token": works.first_token,
+    "short-call": works.short_call,
+    "history": works.history,
+    "tools": works.tools,
+    "import": apart.imports,
+    "instances": apart.instances,
+    "together": apart.together,
+}
+
+
+def measure(names: list[str], scale: Scale) -> Works:
+    """Do these works, and say how long each took."""
+    measured: Works = {}
+    with serving() as root:
+        bench = Bench(root, scale)
+        for name in names:
+            begun = time.monotonic()
+            measured |= WORKS[name](bench)
+            print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
+        bench.close()
+    return measured
+
+
+def main() -> None:
+    """Measure, print, and unless it was quick or in part, keep."""
+    options = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    options.add_argument("--quick", action="store_true", help="small, and nothing is kept")
+    options.add_argument("--only", nargs="+", choices=WORKS, help="some works; nothing is kept")
+    options.add_argument("--report", action="store_true", help="write the report anew")
+    asked = options.parse_args()
+    if asked.report:
+        report.write()
+        return
+    scale = QUICK if asked.quick else FULL
+    run = report.Run.now(scale, measure(asked.only or list(WORKS), scale))
+    if not (asked.quick or asked.only):
+        run.keep()
+        report.write()
+    print(report.printed(run))
+
+
+if __name__ == "__main__":
+    main()
