@@ -12,6 +12,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Hashable
+from functools import cache
 from typing import Any
 from urllib.request import getproxies
 from weakref import ReferenceType, WeakKeyDictionary, WeakValueDictionary, finalize, ref
@@ -229,9 +230,14 @@ _OURS: dict[str, Any] = {
 }
 
 
-def _make(kind: Callable[..., Any], http_client: Any) -> Any:
+@cache
+def _ours(kind: Any) -> Callable[..., Any]:
+    return type("Client", (kind,), dict(_OURS))
+
+
+def _make(kind: Any, http_client: Any) -> Any:
     try:
-        return type("Client", (kind,), dict(_OURS))(  # type: ignore[arg-type]
+        return _ours(kind)(
             api_key="-", base_url="http://-/", max_retries=0, http_client=http_client
         )
     except (AttributeError, TypeError) as error:

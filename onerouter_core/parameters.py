@@ -168,8 +168,8 @@ def _base_url_from_env() -> str:
     return _first_set("ONEROUTER_BASE_URL") or BASE_URL
 
 
-_Unit = Annotated[float, Field(ge=0, le=1)]
-_Penalty = Annotated[float, Field(ge=-2, le=2)]
+Unit = Annotated[float, Field(ge=0, le=1)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
 
 
 class Parameters(BaseModel):
@@ -213,10 +213,10 @@ class Parameters(BaseModel):
     )
 
     temperature: float | None = Field(None, ge=0, le=2, description="0 to 2; None: the model's.")
-    top_p: _Unit | None = Field(None, description="0 to 1.")
+    top_p: Unit | None = Field(None, description="0 to 1.")
     max_tokens: int | None = Field(None, gt=0, description="Most tokens to generate.")
-    frequency_penalty: _Penalty | None = Field(None, description="-2 to 2.")
-    presence_penalty: _Penalty | None = Field(None, description="-2 to 2.")
+    frequency_penalty: Penalty | None = Field(None, description="-2 to 2.")
+    presence_penalty: Penalty | None = Field(None, description="-2 to 2.")
     stop: list[str] | str | None = Field(None, description="Where to stop generating.")
     seed: int | None = Field(None, description="For answers that repeat.")
     logprobs: bool | None = Field(None, description="Report log probabilities.")
