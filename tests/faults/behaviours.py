@@ -66,7 +66,7 @@ class Row:
     mended: Want | None = None
     modes: tuple[str, ...] = ("whole", "stream")
     options: Mapping[str, Any] = field(default_factory=dict)
-    seconds: float = 3.0
+    seconds: float = 10.0
 
     def said_to(self, mode: str) -> list[Play]:
         """Return the plays for who asked in this mode."""

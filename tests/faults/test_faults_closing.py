@@ -36,7 +36,7 @@ from tests.faults.plays import chunked
 from tests.faults.server import End, Ever, Server
 
 PROMPTLY = 0.1
-TRIES = 3  # a machine that is busy with something else may try again
+TRIES = 5  # a machine that is busy with something else may try again
 
 PIECES = sse(chunk("Hel"), chunk("lo"), done=False)
 PLAYS = {

@@ -14,7 +14,7 @@ from tests.faults.rows import GROUPS
 from tests.faults.server import Line, Server
 
 TIMED = [row for rows in GROUPS.values() for row in rows if row.options]
-TRIES = 3
+TRIES = 5
 
 
 def cases() -> Iterator[Any]:

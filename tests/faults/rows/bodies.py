@@ -84,16 +84,16 @@ def _empty() -> Iterator[Row]:
 
 def _content() -> Iterator[Row]:
     parts = [{"type": "text", "text": "H"}, {"type": "text", "text": "i"}]
-    yield Row("content in parts", http(completion({"content": parts})), answer("Hi"))
+    yield whole("content in parts", http(completion({"content": parts})), answer("Hi"))
     odd = [None, 4, {"type": "text"}, *parts]
-    yield Row("content in odd parts", http(completion({"content": odd})), answer("Hi"))
+    yield whole("content in odd parts", http(completion({"content": odd})), answer("Hi"))
     for name, usage in (("null", None), ("text", "many"), ("absurd", {"prompt_tokens": 1e400})):
-        yield Row(f"usage that is {name}", http(completion("Hi", usage=usage)), answer("Hi"))
+        yield whole(f"usage that is {name}", http(completion("Hi", usage=usage)), answer("Hi"))
     nan = compact(GOOD)[:-1] + b',"cost":NaN,"usage":{"prompt_tokens":-Infinity}}'
-    yield Row("numbers that are none", http(nan), answer("Hi"))
+    yield whole("numbers that are none", http(nan), answer("Hi"))
     types = {"id": 7, "model": [], "provider": {"name": "x"}, "created": "now", "object": None}
-    yield Row("facts of other types", http(completion("Hi", **types)), answer("Hi"))
-    yield Row("unknown keys", http({**GOOD, "success": True, "data": [1]}), answer("Hi"))
+    yield whole("facts of other types", http(completion("Hi", **types)), answer("Hi"))
+    yield whole("unknown keys", http({**GOOD, "success": True, "data": [1]}), answer("Hi"))
     for name, call, wanted in (
         ("arguments in an object", _call({"a": 1}), {"a": 1}),
         ("arguments of nothing", _call(""), {}),
@@ -101,7 +101,7 @@ def _content() -> Iterator[Row]:
         ("a call without a type", _call('{"a":1}', type=None), {"a": 1}),
     ):
         body = http(completion({"content": None, "tool_calls": [call]}, "tool_calls"))
-        yield Row(name, body, answer("", ("f", wanted)))
+        yield whole(name, body, answer("", ("f", wanted)))
     for name, finish, arguments in (
         ("arguments that are cut", "tool_calls", '{"a": 1'),
         ("arguments cut by the limit", "length", '{"a": [1, 2'),
@@ -109,7 +109,7 @@ def _content() -> Iterator[Row]:
         ("arguments that are a list", "tool_calls", "[1]"),
     ):
         body = http(completion({"content": "", "tool_calls": [_call(arguments)]}, finish))
-        yield Row(name, body, answer(""))
+        yield whole(name, body, answer(""))
 
 
 def _letters() -> Iterator[Row]:
