@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure as Sheet
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from benchmarks.figures import Work, Works
 
@@ -17,13 +19,13 @@ _SHOWN = {
     "text chunk, paced, async": "the same, one packet a chunk",
     "reasoning chunk": "one more reasoning chunk",
     "tool-call piece": "one more piece of tool arguments",
-    "first token": "first byte to first words (wall clock)",
+    "first token": "first byte to first words (wall)",
     "short call": "a short call",
     "call with 200 messages": "a call with 200 messages",
     "call with 20 tools": "a call with 20 tools",
-    "many at once": "an answer of 50 chunks among 500 at once",
-    "many at once: memory": "memory that 500 at once take",
-    "import": "import, after the framework's own",
+    "many at once": "50 chunks among 500 streams",
+    "many at once: memory": "memory of 500 streams",
+    "import": "import after the framework",
 }
 _COLUMNS = 3
 _OURS, _PEERS, _OTHERS = "#1a7f5a", "#b9504a", "#a9b2bb"
@@ -40,9 +42,9 @@ def draw(works: Works) -> None:
         _bars(place, words, works[title])
     for place in list(places)[len(shown) :]:
         place.set_axis_off()
-    sheet.suptitle(
-        "CPU time of the client, log scale; less is better. Dotted: what the framework itself takes"
-    )
+    sheet.suptitle("CPU time of the client, log scale: less is better")
+    lines = [Line2D([], [], color=colour, linestyle=":") for colour in _LINES.values()]
+    sheet.legend(lines, list(_LINES), loc="outside lower center", ncols=len(lines), fontsize=9)
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     sheet.savefig(PICTURE, dpi=100)
 
@@ -58,11 +60,11 @@ def _bars(place: Any, words: str, work: Work) -> None:
         )
     for floor, colour in _LINES.items():
         if floor in work.figures:
-            place.axvline(work.figures[floor].median, color=colour, linestyle=":", label=floor)
-            place.legend(fontsize=7, loc="lower right")
+            place.axvline(work.figures[floor].median, color=colour, linestyle=":")
     place.set_xscale("log")
     place.set_xlim(min(bars.values()) / 2, max(bars.values()) * 4)
-    place.set_title(f"{words} ({work.unit})", fontsize=10)
+    place.xaxis.set_minor_formatter(NullFormatter())
+    place.set_title(f"{words} ({work.unit})", fontsize=10, loc="left")
     place.tick_params(labelsize=8)
     place.spines[["top", "right"]].set_visible(False)
 

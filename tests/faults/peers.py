@@ -21,7 +21,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
-import openai
 
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
@@ -35,30 +34,28 @@ from tests.faults.server import End, Ever, Play, Server, Step
 MODEL = "vendor/model"
 PATIENCE = 2.0  # seconds after which the server hangs up on who would wait for ever
 WAYS = [Way("whole"), Way("stream"), Way("whole", "default"), Way("stream", "default")]
-
-_sync_client = openai.DefaultHttpxClient()
-_async_client = openai.DefaultAsyncHttpxClient()
+LONGEST = 5.0  # seconds: the timeout of rows that have none
 
 
 # --- the classes ---
 
 
-def chat_one_router(url: str, retries: int, timeout: float | None) -> Any:
+def chat_one_router(url: str, retries: int, timeout: float) -> Any:
     """Make one of ours."""
     return ChatOneRouter(**_ours(url, retries, timeout))
 
 
-def one_router_llm(url: str, retries: int, timeout: float | None) -> Any:
+def one_router_llm(url: str, retries: int, timeout: float) -> Any:
     """Make the other one of ours."""
     return OneRouterLLM(**_ours(url, retries, timeout))
 
 
-def _ours(url: str, retries: int, timeout: float | None) -> dict[str, Any]:
+def _ours(url: str, retries: int, timeout: float) -> dict[str, Any]:
     reach = {"model": MODEL, "api_key": KEY, "base_url": url, "max_retries": retries}
-    return {**reach, "timeout": timeout, "http_async_client": _async_client}
+    return {**reach, "timeout": timeout}
 
 
-def chat_openai(url: str, retries: int, timeout: float | None) -> Any:
+def chat_openai(url: str, retries: int, timeout: float) -> Any:
     """Make a ChatOpenAI."""
     from langchain_openai import ChatOpenAI  # noqa: PLC0415 -- not installed where ours are tested
 
@@ -68,12 +65,10 @@ def chat_openai(url: str, retries: int, timeout: float | None) -> Any:
         base_url=url,
         max_retries=retries,
         timeout=timeout,
-        http_client=_sync_client,
-        http_async_client=_async_client,
     )
 
 
-def chat_open_router(url: str, retries: int, timeout: float | None) -> Any:
+def chat_open_router(url: str, retries: int, timeout: float) -> Any:
     """Make a ChatOpenRouter."""
     from langchain_openrouter import ChatOpenRouter  # noqa: PLC0415 -- as above
 
@@ -82,11 +77,11 @@ def chat_open_router(url: str, retries: int, timeout: float | None) -> Any:
         api_key=KEY,
         base_url=url,
         max_retries=retries,
-        timeout=None if timeout is None else int(timeout * 1000),
+        timeout=int(timeout * 1000),
     )
 
 
-def openai_like(url: str, retries: int, timeout: float | None) -> Any:
+def openai_like(url: str, retries: int, timeout: float) -> Any:
     """Make an OpenAILike."""
     from llama_index.llms.openai_like import OpenAILike  # noqa: PLC0415 -- as above
 
@@ -97,9 +92,7 @@ def openai_like(url: str, retries: int, timeout: float | None) -> Any:
         is_chat_model=True,
         is_function_calling_model=True,
         max_retries=retries,
-        timeout=timeout or 600.0,
-        http_client=_sync_client,
-        async_http_client=_async_client,
+        timeout=timeout,
     )
 
 
@@ -175,7 +168,7 @@ def passes(server: Server, loop: Any, name: str, case: tuple[Row, Way, int]) -> 
     line = server.line(*map(with_patience, row.said_to(way.mode)))
     begun = time.monotonic()
     try:
-        model = make(line.base_url, retries, row.options.get("timeout"))
+        model = make(line.base_url, retries, row.options.get("timeout", LONGEST))
         if way.backend is None:
             got = ask(face, model, way.mode)
         else:
