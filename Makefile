@@ -17,7 +17,7 @@ PINS := --quiet --upgrade --universal --python-version 3.10 --all-extras --group
 .PHONY: help demo test lint test-lowest integration live compat bench conformance-peers notebooks docs pins faults-peers audit fuzz soak clean
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.made ## Show both frameworks at work, on the simulator or with ONEROUTER_API_KEY live
 	@$(BIN)/python examples/demo.py
