@@ -67,7 +67,7 @@ def together(bench: Bench) -> Works:
     few, many, most = bench.scale.together
     arguments = {
         name: (*_where(bench, name), few, many, *(() if name in _FEW_AND_MANY else (most,)))
-        for name in bench.names("aiohttp", "httpx")
+        for name in bench.names(*(("aiohttp", "httpx") if bench.scale.thorough else ()))
     }
     said = _run("together", arguments, bench.scale.processes)
     return {
