@@ -29,7 +29,7 @@ _FEW_AND_MANY = (
     "ChatOpenAI",
     "OpenAILike",
 )
-_INSTANCES = ("ChatOneRouter", "ChatOpenAI", "OneRouterLLM", "OpenAILike")
+_CLASSES = ("ChatOneRouter", "ChatOpenAI", "OneRouterLLM", "OpenAILike")
 
 
 def imports(bench: Bench) -> Works:
@@ -49,7 +49,7 @@ def imports(bench: Bench) -> Works:
 def instances(bench: Bench) -> Works:
     """Make one more instance, and use it once."""
     sizes = bench.scale.instances
-    there = {name: (*_where(bench, name), *sizes) for name in _INSTANCES if name in bench.targets}
+    there = {name: (*_where(bench, name), *sizes) for name in _CLASSES if name in bench.targets}
     said = _run("instances", there, bench.scale.processes)
     return {
         "one more instance": _work("ms", "ms", said),
@@ -65,9 +65,11 @@ def instances(bench: Bench) -> Works:
 def together(bench: Bench) -> Works:
     """Read many answers at once; the most of all only where they do not take minutes."""
     few, many, most = bench.scale.together
+    names = bench.names("aiohttp", "httpx")
     arguments = {
         name: (*_where(bench, name), few, many, *(() if name in _FEW_AND_MANY else (most,)))
-        for name in bench.names(*(("aiohttp", "httpx") if bench.scale.thorough else ()))
+        for name in names
+        if bench.scale.thorough or name in _CLASSES
     }
     said = _run("together", arguments, bench.scale.processes)
     return {

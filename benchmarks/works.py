@@ -40,10 +40,11 @@ class Scale:
 FULL = Scale()
 QUICK = Scale(
     rounds=2,
-    chunks=(100, 300, 900),
+    chunks=(50, 150, 450),
     pieces=(200, 400, 800),
     paced=100,
     calls=3,
+    history=(50, 200, 400),
     first=3,
     together=(25, 50, 100),
     instances=(20, 40, 80),
