@@ -88,15 +88,16 @@ def _parts(blocks: Sequence[Any], role: Role) -> list[Part]:
     for block in blocks:
         if isinstance(block, CachePoint):
             parts[-1:] = [_marked(parts, block, role)]
-        elif block != TextBlock(text="") or len(blocks) == 1:  # upstreams refuse an empty part
+        elif isinstance(block, TextBlock):
+            if block.text or len(blocks) == 1:  # upstreams refuse an empty part
+                parts.append(Text(block.text))
+        else:
             parts += _content(block, role)
     return parts
 
 
 def _content(block: Any, role: Role) -> Iterator[Part]:
     match block:
-        case TextBlock():
-            yield Text(block.text)
         case ImageBlock() | AudioBlock() | VideoBlock() | DocumentBlock():
             yield to_part(block)
         case CitableBlock():

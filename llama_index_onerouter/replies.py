@@ -74,7 +74,8 @@ def _message(
     kept: dict[str, Any] = {"tool_calls": [to_entry(call) for call in calls]} if calls else {}
     if refusal is not None:
         kept["refusal"] = refusal
-    blocks += (to_block(call) for call in calls)
+    if calls:
+        blocks += (to_block(call) for call in calls)
     return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kept)
 
 
@@ -205,17 +206,18 @@ class _GrowingAnswer:
             )
         self._grow(piece)
         return ChatResponse(
-            message=_message(list(self._blocks()), self._calls_so_far()),
+            message=_message(self._blocks(), self._calls_so_far() if self._calls else ()),
             raw=Raw(),
             delta=piece.text,
-            logprobs=_logprobs(piece.logprobs),
+            logprobs=_logprobs(piece.logprobs) if piece.logprobs else None,
             additional_kwargs={"thinking_delta": piece.reasoning} if piece.reasoning else {},
         )
 
     def _grow(self, piece: Piece) -> None:
         self._text += piece.text
         self._thoughts += piece.reasoning
-        self._images += map(_image, piece.images)
+        if piece.images:
+            self._images += map(_image, piece.images)
         for call in piece.tool_calls:
             call_id, name, arguments = self._calls.get(call.index, ("", "", ""))
             self._calls[call.index] = (
@@ -224,12 +226,15 @@ class _GrowingAnswer:
                 arguments + call.arguments,
             )
 
-    def _blocks(self) -> Iterator[ContentBlock]:
+    def _blocks(self) -> list[ContentBlock]:
+        blocks: list[ContentBlock] = []
         if self._thoughts:
-            yield ThinkingBlock(content=self._thoughts)
+            blocks.append(ThinkingBlock(content=self._thoughts))
         if self._text:
-            yield TextBlock(text=self._text)
-        yield from (image.model_copy() for image in self._images)
+            blocks.append(TextBlock(text=self._text))
+        if self._images:
+            blocks += (image.model_copy() for image in self._images)
+        return blocks
 
     def _calls_so_far(self) -> tuple[ToolCall, ...]:
         """Return the calls as far as they came: shown to the user, run by nobody."""

@@ -293,18 +293,16 @@ class Parameters(BaseModel):
         """
         known, unknown = _checked(overrides) if overrides else ({}, {})
 
-        def value(name: str) -> Any:
-            return known.get(name) if name in known else getattr(self, name)
-
-        parameters = {n: v for n in _ON_THE_WIRE if (v := value(n)) is not None}
+        value = {**self.__dict__, **known}
+        parameters = {n: v for n in _ON_THE_WIRE if (v := value[n]) is not None}
         if overrides:
             body = merged(self.extra_body, known.get("extra_body"))
             parameters["extra_body"] = {**(body or {}), **unknown}
         return Settings(
-            model=value("model"),
+            model=value["model"],
             connection=Connection(
-                headers={**(value("default_headers") or {}), **known.get("extra_headers", {})},
-                **{name: value(name) for name in _TO_CONNECT},
+                headers={**(value["default_headers"] or {}), **known.get("extra_headers", {})},
+                **{name: value[name] for name in _TO_CONNECT},
             ),
             parameters=parameters,
         )

@@ -35,15 +35,15 @@ COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>"}
 
 # How many calls of ours one more chunk takes.
 MOST = {
-    ("core", "text"): 30,
-    ("core", "reasoning"): 29,
-    ("core", "tool"): 44,
-    ("ChatOneRouter", "text"): 36,
-    ("ChatOneRouter", "reasoning"): 35,
-    ("ChatOneRouter", "tool"): 50,
-    ("OneRouterLLM", "text"): 53,
-    ("OneRouterLLM", "reasoning"): 53,
-    ("OneRouterLLM", "tool"): 67,
+    ("core", "text"): 14,
+    ("core", "reasoning"): 19,
+    ("core", "tool"): 31,
+    ("ChatOneRouter", "text"): 18,
+    ("ChatOneRouter", "reasoning"): 23,
+    ("ChatOneRouter", "tool"): 37,
+    ("OneRouterLLM", "text"): 30,
+    ("OneRouterLLM", "reasoning"): 35,
+    ("OneRouterLLM", "tool"): 47,
 }
 ROOM = 0.5  # the bytes may come in a few more or fewer reads; one call more per chunk is 1
 

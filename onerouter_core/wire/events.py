@@ -7,8 +7,6 @@ never ends it refuses before it fills the memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from onerouter_core.errors import MalformedReplyError
 
 LARGEST_EVENT = 64 * 2**20
@@ -27,8 +25,8 @@ class EventReader:
         self._after_cr = False  # the last byte was CR: an LF next is the same line end
         self._head: bytes | None = b""  # the first bytes, until they are known not to be a BOM
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield the data of each event that this chunk completes."""
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Return the data of each event that this chunk completes."""
         if self._head is not None:
             chunk = self._without_bom(chunk)
         if self._after_cr and chunk:
@@ -43,21 +41,27 @@ class EventReader:
         first, *rest = chunk.split(b"\n")
         self._line.append(first)
         if not rest:
-            return  # kept in pieces: joining here would cost the square of a long line
+            return []  # kept in pieces: joining here would cost the square of a long line
         *lines, last = (b"".join(self._line), *rest)
         self._line = [last]
+        return self._take(lines)
+
+    def finish(self) -> list[bytes]:
+        """Return the data of an event that the end of the stream cut off its last newline."""
+        head, self._head = self._head or b"", None
+        return [*self.feed(head), *self._take([b"".join(self._line), b""])]
+
+    def _take(self, lines: list[bytes]) -> list[bytes]:
+        """Return the data of the events that end in these lines."""
+        events = []
         for line in lines:
-            yield from self._end_of(line)
+            if line.startswith(b"data: "):
+                self._data.append(line[6:])
+            elif (data := self._end_of(line)) is not None:
+                events.append(data)
+        return events
 
-    def finish(self) -> Iterator[bytes]:
-        """Yield the data of an event that the end of the stream cut off its last newline."""
-        if self._head:
-            head, self._head = self._head, None
-            yield from self.feed(head)
-        yield from self._end_of(b"".join(self._line))
-        yield from self._end_of(b"")
-
-    def _end_of(self, line: bytes) -> Iterator[bytes]:
+    def _end_of(self, line: bytes) -> bytes | None:
         """Take one whole line; an empty one ends an event."""
         if line.startswith(b"data:"):
             self._data.append(line[6:] if line[5:6] == b" " else line[5:])
@@ -66,10 +70,11 @@ class EventReader:
         elif not line and self._data:
             data, self._data = self._data, []
             self._size = 0
-            yield data[0] if len(data) == 1 else b"\n".join(data)
+            return data[0] if len(data) == 1 else b"\n".join(data)
         elif line.startswith(b":"):
             self._size = 0
         # Anything else is a comment, or a field (event, id, retry) that this API gives no meaning.
+        return None
 
     def _without_bom(self, chunk: bytes) -> bytes:
         """Hold the first bytes back until they are a BOM, which goes, or are not."""

@@ -39,7 +39,7 @@ def arranged(messages: Iterable[Message]) -> Iterator[Message]:
             others += _told(message)
         else:
             parts, apart = _carried(message)
-            yield replace(message, parts=parts)
+            yield replace(message, parts=parts) if apart else message
             others += apart
 
 
@@ -65,11 +65,11 @@ def _told(result: Message) -> tuple[Part, ...]:
 
 def _carried(message: Message) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
     """Part what a message can carry from what must follow it."""
+    others = tuple([part for part in message.parts if not isinstance(part, Text)])
+    if not others or message.role == "user":
+        return message.parts, ()
     words = tuple(part for part in message.parts if isinstance(part, Text))
-    others = tuple(part for part in message.parts if not isinstance(part, Text))
     match message.role:
-        case _ if not others or message.role == "user":
-            return message.parts, ()
         case "tool":
             return words, _told(replace(message, parts=others))
         case "assistant":

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import from_json
@@ -33,13 +32,13 @@ def parse(data: bytes) -> Any:
 
 
 def as_mapping(value: Any) -> Json:
-    """Return a mapping, or an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    """Return an object, or an empty one."""
+    return value if isinstance(value, dict) else {}
 
 
 def as_items(value: Any) -> list[Json]:
-    """Return the mappings in a list."""
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    """Return the objects in a list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def as_text(value: Any) -> str | None:
@@ -65,6 +64,8 @@ def as_number(value: Any) -> float | None:
 
 def as_count(value: Any) -> int | None:
     """Return a whole number."""
+    if type(value) is int and abs(value) < _ABSURD:
+        return value
     number = as_number(value)
     return None if number is None else int(number)
 

@@ -186,9 +186,12 @@ def _images(parts: list[Json]) -> Iterator[Image]:
 def read_reasoning(message: Json) -> str:
     """Return the reasoning text; a gateway says it under one of three keys, or under several."""
     for key in ("reasoning", "reasoning_content"):
-        if text := as_text(message.get(key)):
+        text = message.get(key)
+        if text and isinstance(text, str):
             return text
     details = as_items(message.get("reasoning_details"))
+    if not details:
+        return ""
     texts = (as_text(item.get("text")) or as_text(item.get("summary")) for item in details)
     return "".join(text for text in texts if text)
 
