@@ -24,7 +24,7 @@ CELLS = ROOT / ".venv-compat"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 SHOWN = ("openai", "httpx", "httpx2", "pydantic", "langchain-core", "llama-index-core")
 # A notebook needs a kernel; servers, tracers and stores are what `make integration` installs.
-TESTS = ("tests", "--ignore=tests/test_notebooks.py", "--ignore=tests/integration")
+TESTS = ("tests", "-n4", "--ignore=tests/test_notebooks.py", "--ignore=tests/integration")
 SUMMARY = re.compile(r"^(\d+ (?:passed|failed|skipped|error).*?) in [\d.]+s", re.MULTILINE)
 VERSIONS = f"""
 from importlib.metadata import distributions
