@@ -492,10 +492,11 @@ async def test_async_without_aiohttp(
 ) -> None:
     """Without aiohttp async calls go over the SDK's own transport, streams and closing too."""
 
-    def missing(**_: Any) -> None:
-        raise RuntimeError("To use the aiohttp client you must have installed the package")
+    class Missing:
+        def __init__(self, **_: Any) -> None:
+            raise RuntimeError("To use the aiohttp client you must have installed the package")
 
-    monkeypatch.setattr(openai, "DefaultAioHttpClient", missing)
+    monkeypatch.setattr(openai, "DefaultAioHttpClient", Missing)
     begun = [chunk("Hel")]
     sim.script(HI, Script(events=begun, end="hang"), Script(events=begun, end="cut"))
     async with gateway(max_retries=0) as one:

@@ -76,10 +76,11 @@ def _a_loop() -> Iterator[Loop]:
 def without_aiohttp(patch: pytest.MonkeyPatch) -> None:
     """Let clients be made as if aiohttp were not installed."""
 
-    def missing(**_: Any) -> None:
-        raise RuntimeError("not installed")
+    class Missing:
+        def __init__(self, **_: Any) -> None:
+            raise RuntimeError("not installed")
 
-    patch.setattr(openai, "DefaultAioHttpClient", missing)
+    patch.setattr(openai, "DefaultAioHttpClient", Missing)
 
 
 Users: TypeAlias = Callable[[str, Way], User]

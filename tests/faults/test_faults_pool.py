@@ -47,6 +47,22 @@ def test_a_kept_connection_that_was_given_up(server: Server, user: User, end: En
 
 @each_class
 @each_way
+def test_no_cookie_is_kept(server: Server, user: User) -> None:
+    """A connection serves whoever calls: what one key's account was given is not another's."""
+    cookie = {"set_cookie": "account=1; Path=/"}
+    given = (
+        http(completion("Hi"), **cookie)
+        if user.mode == "whole"
+        else stream(chunk("Hi", "stop"), **cookie)
+    )
+    line = server.line(given, given, host="localhost")  # no library keeps one for an address
+    for key in ("key-a", "key-b"):
+        assert user.calls(line, api_key=key, max_retries=0).text == "Hi"
+    assert [request.headers.get("cookie") for request in line.requests] == [None, None]
+
+
+@each_class
+@each_way
 @pytest.mark.parametrize("end", [End.CLOSE, End.RESET], ids=["closed", "reset"])
 @pytest.mark.parametrize("retries", [0, 2])
 def test_a_kept_connection_that_ends_when_it_is_used(
