@@ -137,7 +137,7 @@ def _shared_by_threads(sdk: Any) -> _Shared:
         shared = _for_threads.get(where)
         if shared is None:
             hooks = {"request": [watch], "response": [refuse]}
-            http_client = _forgetful(sdk.DefaultHttpxClient)(event_hooks=hooks)
+            http_client = _forgetful(sdk.DefaultHttpxClient)(**_for_all(sdk, hooks))
             client = _make(sdk.OpenAI, http_client)
             shared = _for_threads[where] = _Shared(client)
             shared.at_the_end = finalize(shared, client.close)
@@ -251,15 +251,30 @@ def _async_http_client(sdk: Any) -> Any:
 
     It has no way to be told of new connections, so it sends no keep-alive probes.
     """
-    hooks = {"request": [awatch], "response": [arefuse]}
+    how = _for_all(sdk, {"request": [awatch], "response": [arefuse]})
     try:
-        client = _forgetful(sdk.DefaultAioHttpClient)(event_hooks=hooks)
+        client = _forgetful(sdk.DefaultAioHttpClient)(**how)
     except RuntimeError:  # aiohttp is not installed: the SDK's default will do
-        return _forgetful(sdk.DefaultAsyncHttpxClient)(event_hooks=hooks)
+        return _forgetful(sdk.DefaultAsyncHttpxClient)(**how)
     for transport in (vars(client)["_transport"], *vars(client)["_mounts"].values()):
         if transport is not None:  # else it is one of NO_PROXY
             transport.get_client = _forgetting(transport.get_client)
     return client
+
+
+def _for_all(sdk: Any, hooks: dict[str, list[Any]]) -> dict[str, Any]:
+    """Return how a client is made that all instances share: a stream of one never waits for others.
+
+    The SDK's thousand connections are for one instance. How many are open is the callers' business,
+    and no number stands for that in all HTTP libraries.
+    """
+    limits = type(sdk.DEFAULT_CONNECTION_LIMITS)(
+        max_connections=_MORE_THAN_ANY, max_keepalive_connections=1_000, keepalive_expiry=5.0
+    )
+    return {"event_hooks": hooks, "limits": limits}
+
+
+_MORE_THAN_ANY = 1_000_000  # no process may have so many descriptors
 
 
 # --- no cookies: one client serves many keys, and a cookie may be the account of one ---

@@ -7,15 +7,19 @@ import multiprocessing
 import os
 import pickle
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from onerouter_core import Connection, Gateway, Message, Request, Text
+from tests.core.bodies import chunk
 from tests.faults.behaviours import Outcome
 from tests.faults.conftest import CLASSES, Make
-from tests.faults.faces import aask
-from tests.faults.server import Line, Server
+from tests.faults.faces import KEY, REACH, aask
+from tests.faults.plays import stream
+from tests.faults.server import End, Line, Server
 from tests.faults.use import Open, aasked, alone, asked, both, check
 
 each_class = pytest.mark.parametrize("name", CLASSES)
@@ -41,6 +45,36 @@ def test_a_hundred_loops(server: Server, make: Make, name: str) -> None:
         asyncio.run(run())
     assert len(line.requests) == 101
     assert descriptors.left() == 0
+
+
+MANY = 1_050  # the SDK's clients open a thousand connections, and have others wait
+
+
+@pytest.fixture
+def _may_open_many() -> Iterator[None]:
+    resource = pytest.importorskip("resource", reason="Windows counts no descriptors")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= hard < 3 * MANY:
+        pytest.skip(f"a process may open {hard} files here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 3 * MANY), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("_may_open_many", "unshared")
+def test_a_stream_waits_for_no_other(server: Server) -> None:
+    """Connections are shared by all instances: there are more of them than one SDK client's."""
+    line = server.line((*stream(chunk("Hi"), done=False, ended=False), End.HANG))
+    reach = Connection(base_url=line.base_url, api_key=KEY, max_retries=0, timeout=30)
+    asking = Request(REACH["model"], (Message("user", (Text("Hello"),)),))
+
+    async def run() -> None:
+        async with Gateway(reach) as gateway:
+            begun = await asyncio.gather(*(gateway.astream(asking) for _ in range(MANY)))
+            await asyncio.gather(*(pieces.aclose() for pieces in begun))
+
+    asyncio.run(run())
+    assert len(line.requests) == MANY
 
 
 @each_class
