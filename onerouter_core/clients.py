@@ -262,7 +262,7 @@ def _async_http_client(sdk: Any) -> Any:
     return client
 
 
-def _for_all(sdk: Any, hooks: dict[str, list[Any]]) -> dict[str, Any]:
+def _for_all(sdk: Any, hooks: dict[str, Any]) -> dict[str, Any]:
     """Return how a client is made that all instances share: a stream of one never waits for others.
 
     The SDK's thousand connections are for one instance. How many are open is the callers' business,
