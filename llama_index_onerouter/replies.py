@@ -190,7 +190,7 @@ async def ato_completions(responses: ChatResponseAsyncGen) -> CompletionResponse
 
 
 class _GrowingAnswer:
-    """An answer that streams in; each response shows all of it so far and shares no part."""
+    """An answer that streams in; each response shows all of it so far."""
 
     def __init__(self, *, one_call: bool) -> None:
         self._one_call = one_call
@@ -198,6 +198,7 @@ class _GrowingAnswer:
         self._thoughts = ""
         self._images: list[ImageBlock] = []
         self._calls: dict[int, tuple[str, str, str]] = {}
+        self._read: dict[int, tuple[int, dict[str, Any]]] = {}  # how far, and what was there
 
     def add(self, piece: Piece) -> ChatResponse:
         if piece.end is not None:
@@ -238,9 +239,17 @@ class _GrowingAnswer:
 
     def _calls_so_far(self) -> tuple[ToolCall, ...]:
         """Return the calls as far as they came: shown to the user, run by nobody."""
-        calls = list(self._calls.values())[: 1 if self._one_call else None]
+        calls = list(self._calls.items())[: 1 if self._one_call else None]
         return tuple(
-            ToolCall(call_id, name, arguments, parsed if isinstance(parsed, dict) else {})
-            for call_id, name, arguments in calls
-            for parsed in [read_growing_json(arguments)]
+            ToolCall(call_id, name, arguments, dict(self._arguments_so_far(index, arguments)))
+            for index, (call_id, name, arguments) in calls
         )
+
+    def _arguments_so_far(self, index: int, arguments: str) -> dict[str, Any]:
+        """Return them parsed, when a 32nd more has come: each time would cost their square."""
+        length, read = self._read.get(index, (0, {}))
+        if len(arguments) > length + length // 32:
+            parsed = read_growing_json(arguments)
+            read = parsed if isinstance(parsed, dict) else {}
+            self._read[index] = len(arguments), read
+        return read

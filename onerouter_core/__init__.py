@@ -6,14 +6,8 @@ from onerouter_core.costs import Entry, Ledger
 from onerouter_core.errors import OneRouterError
 from onerouter_core.gateway import Gateway, awarm_up, warm_up
 from onerouter_core.model import GatewayModel
-from onerouter_core.parameters import (
-    Connection,
-    FallbackRules,
-    Parameters,
-    ProviderRouting,
-    Reasoning,
-    WebSearchOptions,
-)
+from onerouter_core.options import FallbackRules, ProviderRouting, Reasoning, WebSearchOptions
+from onerouter_core.parameters import Connection, Parameters
 from onerouter_core.values import (
     Audio,
     CacheMark,

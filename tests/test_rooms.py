@@ -28,9 +28,10 @@ MAY_IMPORT = {
     "onerouter_core.costs": {
         *("onerouter_core.values", "onerouter_core.errors", "onerouter_core.tables"),
     },
+    "onerouter_core.options": {"pydantic"},
     "onerouter_core.parameters": {
         *("pydantic", "onerouter_core.values", "onerouter_core.costs"),
-        "onerouter_core.errors",
+        *("onerouter_core.errors", "onerouter_core.options"),
     },
     "onerouter_core.waits": set(),
     "onerouter_core.refusals": set(),
