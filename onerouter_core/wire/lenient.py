@@ -91,18 +91,29 @@ def in_whole_characters(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-class Seam:
-    """Joins the pieces of one text: half a character waits for the other half."""
+class Growing:
+    """A text that comes in pieces: half a character waits for its other half."""
 
-    __slots__ = ("_half",)
+    __slots__ = ("_half", "_pieces")
 
     def __init__(self) -> None:
         self._half = ""
+        self._pieces: list[str] = []
 
-    def join(self, text: str) -> str:
+    def __str__(self) -> str:
+        """Return all that could be said so far."""
+        return "".join(self._pieces)
+
+    def add(self, text: str) -> str:
         """Return what can be said now."""
-        if not self._half and text.isascii():
-            return text
+        if self._half or not text.isascii():
+            text = self._in_whole_characters(text)
+        self._pieces.append(text)
+        if len(self._pieces) > _FEW:
+            self._pieces = ["".join(self._pieces)]
+        return text
+
+    def _in_whole_characters(self, text: str) -> str:
         text, self._half = self._half + text, ""
         if text and _FIRST_HALVES[0] <= text[-1] <= _FIRST_HALVES[1]:
             text, self._half = text[:-1], text[-1]
@@ -110,5 +121,9 @@ class Seam:
 
     def end(self) -> str:
         """Return what is left when no more comes."""
-        half, self._half = self._half, ""
-        return in_whole_characters(half)
+        half, self._half = in_whole_characters(self._half), ""
+        self._pieces.append(half)
+        return half
+
+
+_FEW = 1000  # pieces of a text: each takes ten times the memory of its letters

@@ -15,7 +15,7 @@ from onerouter_core.errors import IncompleteStreamError, MalformedReplyError
 from onerouter_core.values import Image, Json, Piece, Reply, ToolCallPiece
 from onerouter_core.wire.events import EventReader
 from onerouter_core.wire.failures import error_in, states_error
-from onerouter_core.wire.lenient import Seam, as_items, as_mapping, as_text, parse
+from onerouter_core.wire.lenient import Growing, as_items, as_mapping, as_text, parse
 from onerouter_core.wire.names import Names
 from onerouter_core.wire.replies import (
     MESSAGE_KEYS,
@@ -62,10 +62,8 @@ class StreamDecoder:
         self._choice: dict[str, Any] = {}
         self._last_choice: Json = {}
         self._message: dict[str, Any] = {}
-        self._texts: list[str] = []
-        self._text_seam = Seam()
-        self._reasoning: list[str] = []
-        self._reasoning_seam = Seam()
+        self._text = Growing()
+        self._reasoning = Growing()
         self._details: list[dict[str, Any]] = []
         self._images: list[Json] = []
         self._calls = ToolCalls(names)
@@ -92,13 +90,8 @@ class StreamDecoder:
             return
         if not (self.done or self.finished):
             raise IncompleteStreamError("The stream ended before the answer did.", **self._facts())
-        last = Piece(
-            self._text_seam.end(),
-            self._reasoning_seam.end(),
-            self._calls.finish(self._root.get("id")),
-        )
-        self._texts.append(last.text)
-        self._reasoning.append(last.reasoning)
+        calls = self._calls.finish(self._root.get("id"))
+        last = Piece(self._text.end(), self._reasoning.end(), calls)
         yield last._replace(end=decode(self._completion(), self._names, self._headers))
 
     @property
@@ -170,24 +163,18 @@ class StreamDecoder:
     def _add_delta(self, delta: Json, logprobs: Json | None) -> Piece:
         content = delta.get("content")
         if delta.keys() <= _WORDS and isinstance(content, str):  # saves 2 of 4 us for most deltas
-            return Piece(self._add_text(content), "", (), (), logprobs)
+            return Piece(self._text.add(content), "", (), (), logprobs)
         text, images = read_content(content)
         if text:
-            text = self._add_text(text)
+            text = self._text.add(text)
         reasoning = read_reasoning(delta)
         if reasoning:
-            reasoning = self._reasoning_seam.join(reasoning)
-            self._reasoning.append(reasoning)
+            reasoning = self._reasoning.add(reasoning)
         calls: tuple[ToolCallPiece, ...] = ()
         if "tool_calls" in delta:
             calls = self._calls.feed(delta["tool_calls"])
         images += self._add_rarities(delta, images)
         return Piece(text, reasoning, calls, images, logprobs)
-
-    def _add_text(self, text: str) -> str:
-        text = self._text_seam.join(text)
-        self._texts.append(text)
-        return text
 
     def _add_rarities(self, delta: Json, in_content: tuple[Image, ...]) -> tuple[Image, ...]:
         """Take what most deltas do not have; return the images that stand beside the content."""
@@ -220,8 +207,8 @@ class StreamDecoder:
         """Return the completion that the chunks add up to."""
         message = {
             "role": "assistant",
-            "content": "".join(self._texts) or None,
-            "reasoning": "".join(self._reasoning) or None,
+            "content": str(self._text) or None,
+            "reasoning": str(self._reasoning) or None,
             "reasoning_details": self._details or None,
             "tool_calls": self._calls.to_message() or None,
             "images": self._images or None,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from onerouter_core.values import Json, ToolCallPiece
-from onerouter_core.wire.lenient import Seam, as_count, as_items, as_mapping, as_text
+from onerouter_core.wire.lenient import Growing, as_count, as_items, as_mapping, as_text
 from onerouter_core.wire.names import Names
 from onerouter_core.wire.replies import arguments_text, invent_id
 
@@ -20,18 +20,17 @@ from onerouter_core.wire.replies import arguments_text, invent_id
 class _Call:
     """One call so far."""
 
-    __slots__ = ("arguments", "id", "index", "name", "seam")
+    __slots__ = ("arguments", "id", "index", "name")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.id: str | None = None
         self.name: str | None = None
-        self.arguments: list[str] = []
-        self.seam = Seam()
+        self.arguments = Growing()
 
     def is_whole(self) -> bool:
         try:
-            json.loads("".join(self.arguments))
+            json.loads(str(self.arguments))
         except (ValueError, RecursionError):
             return False
         return True
@@ -60,7 +59,7 @@ class ToolCalls:
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": "".join(call.arguments)},
+                "function": {"name": call.name, "arguments": str(call.arguments)},
             }
             for call in self._calls
         ]
@@ -69,9 +68,7 @@ class ToolCalls:
         function = as_mapping(delta.get("function"))
         call_id, name = as_text(delta.get("id")), as_text(function.get("name"))
         call = self._find(as_count(delta.get("index")), call_id, name)
-        arguments = call.seam.join(arguments_text(function.get("arguments")))
-        if arguments:
-            call.arguments.append(arguments)
+        arguments = call.arguments.add(arguments_text(function.get("arguments")))
         new_id = call_id if call.id is None else None
         new_name = name if call.name is None else None
         call.id, call.name = call.id or call_id, call.name or name

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from onerouter_core import Message, OneRouterError, Piece, Reply, Request, Text
 from onerouter_core.wire.events import EventReader
-from onerouter_core.wire.lenient import Seam, in_whole_characters
+from onerouter_core.wire.lenient import Growing, in_whole_characters
 from onerouter_core.wire.names import Names
 from onerouter_core.wire.replies import decode_models
 from onerouter_core.wire.requests import encode
@@ -166,9 +166,9 @@ def test_a_stream_may_be_cut_anywhere(received: list[bytes], data: st.DataObject
 @given(text=st.text(st.sampled_from("a\xe9\U0001f600\ud83d\ude00"), max_size=8), data=st.data())
 def test_characters_may_be_cut_anywhere(text: str, data: st.DataObject) -> None:
     """Halves of characters are joined, or replaced, as they would be in one text."""
-    seam, places = Seam(), data.draw(st.lists(st.integers(0, len(text)), max_size=4))
-    joined = "".join(seam.join(piece) for piece in cut(text, sorted(places))) + seam.end()
-    assert joined == in_whole_characters(text)
+    growing, places = Growing(), data.draw(st.lists(st.integers(0, len(text)), max_size=4))
+    joined = "".join(growing.add(piece) for piece in cut(text, sorted(places))) + growing.end()
+    assert joined == str(growing) == in_whole_characters(text)
     assert joined.encode().decode() == joined
 
 
