@@ -62,7 +62,7 @@ class Bench:
         for module in (plain, on_langchain, on_llama_index):
             self.targets |= module.targets(root)
         self._loop = asyncio.new_event_loop()
-        self._run = self._loop.run_until_complete
+        self.wait = self._loop.run_until_complete
 
     def names(self, *variants: str, slowest: bool = False) -> list[str]:
         """Return the targets, and of their variants those asked for."""
@@ -77,7 +77,7 @@ class Bench:
     def astream(self, name: str, ask: Ask) -> Callable[[], Any]:
         """Return what does the same on the event loop."""
         target = self.targets[name]
-        return lambda: self._run(adrain(target, ask))
+        return lambda: self.wait(adrain(target, ask))
 
     def call(self, name: str, ask: Ask) -> Callable[[], Any]:
         """Return what calls, several times."""
@@ -92,14 +92,14 @@ class Bench:
             for _ in range(self.scale.calls):
                 await target.acall(ask)
 
-        return lambda: self._run(several())
+        return lambda: self.wait(several())
 
     def close(self) -> None:
         """Close what was opened on the event loop, and the loop's generators."""
         for target in self.targets.values():
             if hasattr(target, "aclose"):
-                self._run(target.aclose())
-        self._run(self._loop.shutdown_asyncgens())
+                self.wait(target.aclose())
+        self.wait(self._loop.shutdown_asyncgens())
         self._loop.close()
 
 
