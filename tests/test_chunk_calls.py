@@ -37,13 +37,13 @@ COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>"}
 MOST = {
     ("core", "text"): 13,
     ("core", "reasoning"): 19,
-    ("core", "tool"): 31,
+    ("core", "tool"): 29,
     ("ChatOneRouter", "text"): 17,
     ("ChatOneRouter", "reasoning"): 23,
-    ("ChatOneRouter", "tool"): 37,
+    ("ChatOneRouter", "tool"): 35,
     ("OneRouterLLM", "text"): 26,
     ("OneRouterLLM", "reasoning"): 32,
-    ("OneRouterLLM", "tool"): 45,
+    ("OneRouterLLM", "tool"): 43,
 }
 ROOM = 0.5  # the bytes may come in a few more or fewer reads; one call more per chunk is 1
 

@@ -47,7 +47,7 @@ class ToolCalls:
 
     def feed(self, deltas: Any) -> tuple[ToolCallPiece, ...]:
         """Return what the deltas of one event add."""
-        return tuple(self._piece(delta) for delta in as_items(deltas))
+        return tuple([self._piece(delta) for delta in as_items(deltas)])
 
     def finish(self, reply_id: Any) -> tuple[ToolCallPiece, ...]:
         """Return the ids invented for calls that never had one."""
