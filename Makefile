@@ -6,6 +6,7 @@ LOWEST := .venv-lowest
 PEERS := .venv-peers
 INTEGRATION := .venv-integration
 DOCS := .venv-docs
+RELEASE := .venv-release
 AUDIT := .venv-audit
 FUZZ := .venv-fuzz
 FUZZ_SECONDS ?= 60
@@ -16,7 +17,7 @@ PINS := --quiet --upgrade --universal --python-version 3.10 --all-extras --group
   --no-header --no-annotate --no-emit-package onerouter-integrations
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-lowest integration live compat bench conformance-peers notebooks docs pins faults-peers audit fuzz soak clean
+.PHONY: help demo test lint test-lowest integration live compat bench conformance-peers notebooks docs build pins faults-peers audit fuzz soak clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +32,7 @@ lint: $(VENV)/.made ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy examples/typed.py
 
 test-lowest: $(LOWEST)/.made ## Test on the oldest versions that pyproject.toml allows
 	$(LOWEST)/bin/pytest $(SIDE_BY_SIDE) -p no:cacheprovider --ignore=tests/test_notebooks.py
@@ -61,6 +63,12 @@ notebooks: $(VENV)/.made ## Run the notebooks and keep their outputs
 docs: $(DOCS)/.made ## Build the site into build/site and check its links
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
 	$(DOCS)/bin/python docs/site/check.py build/site
+
+build: $(RELEASE)/.made $(VENV)/.made ## Build sdist and wheel into dist/, install each extra, check types
+	rm -rf dist
+	$(RELEASE)/bin/python -m build --quiet --installer uv --outdir dist .
+	$(RELEASE)/bin/twine check --strict dist/*
+	$(RELEASE)/bin/python tests/release.py dist $(BIN)/python
 
 pins: $(VENV)/.made ## Resolve both constraints files anew, for every Python we support
 	$(BIN)/pip install --quiet uv
@@ -97,7 +105,7 @@ fuzz: $(FUZZ)/.made ## Fuzz the readers and the mappers, each for FUZZ_SECONDS
 	fi
 
 clean: ## Remove what was made
-	rm -rf $(VENV) .venv-compat $(LOWEST) $(PEERS) $(INTEGRATION) $(DOCS) $(AUDIT) $(FUZZ) .coverage* .mypy_cache .pytest_cache .ruff_cache dist build
+	rm -rf $(VENV) .venv-compat $(LOWEST) $(PEERS) $(INTEGRATION) $(DOCS) $(RELEASE) $(AUDIT) $(FUZZ) .coverage* .mypy_cache .pytest_cache .ruff_cache dist build
 
 # Made anew when missing or older than what it is made of.
 $(VENV)/.made: pyproject.toml constraints.txt
@@ -131,6 +139,12 @@ $(DOCS)/.made: pyproject.toml constraints-docs.txt
 	$(PYTHON) -m venv --clear $(DOCS)
 	$(DOCS)/bin/pip install --quiet --upgrade pip
 	$(DOCS)/bin/pip install --quiet --constraint constraints-docs.txt --group docs
+	@touch $@
+
+$(RELEASE)/.made: pyproject.toml
+	$(PYTHON) -m venv --clear $(RELEASE)
+	$(RELEASE)/bin/pip install --quiet --upgrade pip
+	$(RELEASE)/bin/pip install --quiet --group release
 	@touch $@
 
 $(AUDIT)/.made:

@@ -19,8 +19,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,7 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
-from onerouter_core import Entry, Ledger, OneRouterError
+from onerouter_core import Ledger, OneRouterError
 from onerouter_simulator import Simulator
 
 MODEL = os.environ.get("ONEROUTER_MODEL", "deepseek/deepseek-v4-flash")
@@ -103,12 +101,7 @@ def read(folder: Path) -> Iterator[dict[str, Any]]:
 
 def ledger_of(folder: Path) -> Ledger:
     """Return one ledger of what all actors spent, in this run and in those before."""
-    ledger = Ledger()
-    for row in read(folder / "costs"):
-        cost = None if row["cost"] is None else Decimal(row["cost"])
-        row |= {"time": datetime.fromisoformat(row["time"]), "cost": cost}
-        ledger.book(Entry(**row))
-    return ledger
+    return Ledger.from_rows(read(folder / "costs"))
 
 
 # --- the job ---

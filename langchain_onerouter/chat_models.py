@@ -51,12 +51,14 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     )
 
     stop: list[str] | str | None = Field(
-        None, alias="stop_sequences", description="Where to stop generating."
+        default=None, alias="stop_sequences", description="Where to stop generating."
     )
-    n: int | None = Field(None, ge=1, description="How many answers; only unstreamed.")
-    streaming: bool | None = Field(None, description="Stream also where `invoke` was called.")
+    n: int | None = Field(default=None, ge=1, description="How many answers; only unstreamed.")
+    streaming: bool | None = Field(
+        default=None, description="Stream also where `invoke` was called."
+    )
     cost_in_usage: bool = Field(
-        False,
+        default=False,
         description="Put the cost into usage_metadata, where LangSmith looks for it; LangChain "
         "itself cannot add up counts that have a cost.",
     )
@@ -183,7 +185,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> ChatResult:
         with in_langchain_words():
             gateway, request = self._prepare(messages, stop, kwargs)
-            reply = gateway.complete(request, _heard_by(run_manager))
+            reply = gateway.complete(request, self._retry(run_manager))
             return to_result(reply, cost_in_usage=self.cost_in_usage)
 
     async def _agenerate(
@@ -195,7 +197,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> ChatResult:
         with in_langchain_words():
             gateway, request = self._prepare(messages, stop, kwargs)
-            reply = await gateway.acomplete(request, _heard_by(run_manager))
+            reply = await gateway.acomplete(request, self._aretry(run_manager))
             return to_result(reply, cost_in_usage=self.cost_in_usage)
 
     def _stream(
@@ -207,7 +209,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         with in_langchain_words():
             gateway, request = self._prepare(messages, stop, kwargs)
-            with closing(gateway.stream(request, _heard_by(run_manager))) as pieces:
+            with closing(gateway.stream(request, self._retry(run_manager))) as pieces:
                 for piece in pieces:
                     yield from to_chunks(piece, cost_in_usage=self.cost_in_usage)
 
@@ -220,11 +222,31 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         with in_langchain_words():
             gateway, request = self._prepare(messages, stop, kwargs)
-            stream = await gateway.astream(request, _heard_by(run_manager))
+            stream = await gateway.astream(request, self._aretry(run_manager))
             async with aclosing(stream) as pieces:
                 async for piece in pieces:
                     for chunk in to_chunks(piece, cost_in_usage=self.cost_in_usage):
                         yield chunk
+
+    def _retry(self, run_manager: CallbackManagerForLLMRun | None) -> OnRetry:
+        """Let callbacks hear of a retry, and ask the rate limiter: LangChain does once per call."""
+
+        def on_retry(state: Any) -> None:
+            if run_manager is not None:
+                run_manager.on_retry(state)
+            if self.rate_limiter is not None:
+                self.rate_limiter.acquire()
+
+        return on_retry
+
+    def _aretry(self, run_manager: AsyncCallbackManagerForLLMRun | None) -> OnRetry:
+        async def on_retry(state: Any) -> None:
+            if run_manager is not None:
+                await run_manager.on_retry(state)
+            if self.rate_limiter is not None:
+                await self.rate_limiter.aacquire()
+
+        return on_retry
 
     # --- tools and structured output ---
 
@@ -269,8 +291,3 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
             return structured(
                 self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs
             )
-
-
-def _heard_by(run_manager: Any) -> OnRetry | None:
-    """Let LangChain's callbacks hear of retries."""
-    return None if run_manager is None else run_manager.on_retry

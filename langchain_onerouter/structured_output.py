@@ -110,9 +110,9 @@ def _bound(
     strict: bool | None,
     **kwargs: Any,
 ) -> Runnable[LanguageModelInput, AIMessage]:
+    """Return the model asked for the schema in one way; `tools` may be called besides."""
     if method not in get_args(Method):
         raise ConfigurationError(f"method must be one of {get_args(Method)}, not {method!r}.")
-    """Return the model asked for the schema in one way; `tools` may be called besides."""
     if schema is not None:
         about = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
         kwargs = {"ls_structured_output_format": about, **kwargs}

@@ -69,10 +69,11 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     bystanders: ClassVar[frozenset[str]] = frozenset({"callback_manager"})
 
     context_window: int | None = Field(
-        None, gt=0, description="Tokens in and out; None: the catalogue's, or 128,000."
+        default=None, gt=0, description="Tokens in and out; None: the catalogue's, or 128,000."
     )
     is_function_calling_model: bool | None = Field(
-        None, description="Whether agents offer it tools; None: the catalogue's word, or yes."
+        default=None,
+        description="Whether agents offer it tools; None: the catalogue's word, or yes.",
     )
     additional_kwargs: dict[str, Any] = Field(
         default_factory=dict, repr=False, description="Keywords for every call; the call's win."
@@ -222,6 +223,10 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         return ato_responses(pieces, one_call=_one_call(request))
 
     def _asked_by(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
+        if not isinstance(prompt, str):  # LlamaIndex would make an empty message of it
+            raise ConfigurationError(
+                f"A prompt is a string, not {type(prompt).__name__}: use chat."
+            )
         if not formatted and self.completion_to_prompt is not None:
             prompt = self.completion_to_prompt(prompt)
         return [ChatMessage(prompt, role=MessageRole.USER)]

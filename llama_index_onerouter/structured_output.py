@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -24,7 +24,7 @@ from llama_index.core.instrumentation.events.llm import (
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import dispatcher
 from llama_index.core.prompts import PromptTemplate
-from llama_index.core.types import PydanticProgramMode
+from llama_index.core.types import Model, PydanticProgramMode
 from pydantic import BaseModel, Field, PrivateAttr
 
 from llama_index_onerouter.structured_llm import StructuredOneRouterLLM
@@ -41,10 +41,13 @@ class StructuredPrediction(FunctionCallingLLM):
     """A chat model that answers with objects."""
 
     structured_output_mode: Literal["auto", "json_schema", "function", "json_object"] = Field(
-        "auto", description="How objects are asked for; auto finds out what the model can do."
+        default="auto",
+        description="How objects are asked for; auto finds out what the model can do.",
     )
     structured_output_retries: int = Field(
-        0, ge=0, description="How often an invalid object is asked for anew; each is billed."
+        default=0,
+        ge=0,
+        description="How often an invalid object is asked for anew; each is billed.",
     )
     _modes: dict[str, Mode] = PrivateAttr(default_factory=dict)  # what each model last took
 
@@ -52,35 +55,37 @@ class StructuredPrediction(FunctionCallingLLM):
 
     def structured_predict(
         self,
-        output_cls: type[BaseModel],
+        output_cls: type[Model],
         prompt: PromptTemplate,
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
-    ) -> Any:
+    ) -> Model:
         """Return an object of the class; raise OneRouterError."""
         if self._asks_by_program():
-            return super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+            program = super().structured_predict
+            return cast("Model", program(output_cls, prompt, llm_kwargs, **prompt_args))
         dispatcher.event(_started(output_cls, prompt, prompt_args))
         messages = prompt.format_messages(llm=self, **prompt_args)
         found = self.structured_chat(output_cls, messages, **(llm_kwargs or {})).raw
         dispatcher.event(LLMStructuredPredictEndEvent(output=found))
-        return found
+        return cast("Model", found)
 
     async def astructured_predict(
         self,
-        output_cls: type[BaseModel],
+        output_cls: type[Model],
         prompt: PromptTemplate,
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
-    ) -> Any:
+    ) -> Model:
         """Return an object of the class; raise OneRouterError."""
         if self._asks_by_program():
-            return await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+            program = super().astructured_predict
+            return cast("Model", await program(output_cls, prompt, llm_kwargs, **prompt_args))
         dispatcher.event(_started(output_cls, prompt, prompt_args))
         messages = prompt.format_messages(llm=self, **prompt_args)
         found = (await self.astructured_chat(output_cls, messages, **(llm_kwargs or {}))).raw
         dispatcher.event(LLMStructuredPredictEndEvent(output=found))
-        return found
+        return cast("Model", found)
 
     def _structured_stream_call(
         self,

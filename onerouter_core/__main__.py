@@ -15,6 +15,7 @@ from typing import Any
 
 from onerouter_core.catalog import Catalog
 from onerouter_core.errors import OneRouterError
+from onerouter_core.tables import per_million
 from onerouter_core.values import ModelInfo
 
 _HEAD = ("model", "context", "in $/M", "out $/M", "takes", "can")
@@ -66,15 +67,11 @@ def _row(model: ModelInfo) -> tuple[str, ...]:
     return (
         model.id,
         f"{model.context_window:,}" if model.context_window else "",
-        _per_million(model.input_price),
-        _per_million(model.output_price),
+        per_million(model.input_price),
+        per_million(model.output_price),
         " ".join(model.input_modalities),
         " ".join(name for name, able in can.items() if able),
     )
-
-
-def _per_million(price: Decimal | None) -> str:
-    return "" if price is None else f"{price.scaleb(6).normalize():f}"
 
 
 def _show(rows: Sequence[tuple[str, ...]]) -> None:

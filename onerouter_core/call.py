@@ -128,8 +128,11 @@ class Call:
             raise
         else:
             return
-        if error.partial is not None:
-            self.booked(error.partial, partial=True)
+        if (came := error.partial) is not None:
+            self.booked(came, partial=True)
+            error.add(request_id=error.request_id or came.request_id)
+            error.add(provider=error.provider or came.provider)
+            error.add(generation_id=error.generation_id or came.id)
         error.add(attempts=self.attempts, model=error.model or self.model)
         raise self._redacted(error) from error.__cause__
 
@@ -156,6 +159,8 @@ class Call:
             error = _as(APITimeoutError, error, words)
         elif type(error) is APIConnectionError and decoder is not None and decoder.events:
             error = _as(IncompleteStreamError, error, f"The stream broke off. {error.message}")
+        elif type(error) is APIConnectionError:
+            error.message = f"{error.message} ({self.connection.base_url})"
         if decoder is not None and error.partial is None and decoder.events:
             error.partial = decoder.partial()
         return error

@@ -19,7 +19,7 @@ from typing_extensions import Self
 from onerouter_core.errors import ConfigurationError, ModelNotFoundError, findings
 from onerouter_core.gateway import Gateway
 from onerouter_core.parameters import Connection, Parameters
-from onerouter_core.tables import to_html
+from onerouter_core.tables import per_million, to_html
 from onerouter_core.values import Json, ModelInfo
 from onerouter_core.wire.models import is_chat_model, read_model
 
@@ -160,9 +160,13 @@ class Catalog:
 
     def _repr_html_(self) -> str:
         """Show what can be chosen from, cheapest first, in a notebook."""
-        head = ("model", "context", "USD per token in", "out", "takes")
+        head = ("model", "context", "in, USD per million tokens", "out", "takes")
         rows = (
-            (m.id, m.context_window, m.input_price, m.output_price, ", ".join(m.input_modalities))
+            (
+                *(m.id, m.context_window),
+                *(per_million(price) for price in (m.input_price, m.output_price)),
+                ", ".join(m.input_modalities),
+            )
             for m in self.find()
         )
         return to_html(repr(self)[1:-1], head, rows)

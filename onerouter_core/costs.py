@@ -12,12 +12,16 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-from onerouter_core.errors import BudgetExceededError
+from pydantic import ConfigDict, TypeAdapter
+from typing_extensions import Self
+
+from onerouter_core.errors import BudgetExceededError, ConfigurationError, findings
 from onerouter_core.tables import to_html
 from onerouter_core.values import ModelInfo, Reply, Usage
 
@@ -38,6 +42,9 @@ class Entry:
     `cost` is None if neither the gateway nor a catalogue knows; `estimated` if only the latter.
     `partial` is of a reply that broke off, or that nobody read to its end: what was known then.
     """
+
+    # For rows that come back.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     time: datetime
     model: str | None
@@ -113,7 +120,7 @@ class Ledger:
 
     def __init__(self, budget_usd: Decimal | float | str | None = None) -> None:
         """Begin empty; with a budget in USD, no request is sent once it is spent."""
-        self.budget_usd = None if budget_usd is None else Decimal(str(budget_usd))
+        self.budget_usd = None if budget_usd is None else _usd(budget_usd)
         self._entries: list[Entry] = []
         self._spent = _NOTHING
         self._lock = threading.Lock()
@@ -141,7 +148,7 @@ class Ledger:
         """Raise BudgetExceededError if nothing is left."""
         if self.budget_usd is not None and self.spent >= self.budget_usd:
             raise BudgetExceededError(
-                f"The budget of {self.budget_usd} USD is spent ({self.spent} USD)."
+                f"The budget of {self.budget_usd:f} USD is spent ({self.spent:f} USD)."
             )
 
     def book(self, entry: Entry) -> None:
@@ -159,6 +166,24 @@ class Ledger:
                 self._spent += entry.cost or _NOTHING
 
     # --- for other programs, and for the eye ---
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Any]) -> Self:
+        """Return a ledger of what `to_rows` gave; raise ConfigurationError for anything else."""
+        ledger = cls()
+        try:
+            for row in rows:
+                ledger.book(_entry().validate_python(row))
+        except ValueError as error:  # pydantic's, or one of a reader of rows
+            number = len(ledger.entries) + 1
+            raise ConfigurationError(f"Row {number} is no entry: {findings(error)}") from None
+        return ledger
+
+    @classmethod
+    def from_jsonl(cls, path: str | Path) -> Self:
+        """Read what `to_jsonl` wrote; raise ConfigurationError if it is something else."""
+        with Path(path).open(encoding="utf-8") as lines:
+            return cls.from_rows(map(json.loads, lines))
 
     def to_rows(self) -> list[dict[str, Any]]:
         """Return a JSON object for each entry."""
@@ -199,6 +224,21 @@ class Ledger:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.budget_usd, self.entries)
+
+
+def _usd(said: Decimal | float | str) -> Decimal:
+    try:
+        usd = Decimal(str(said))
+    except InvalidOperation:
+        raise ConfigurationError(f"budget_usd must be a number of USD, not {said!r}.") from None
+    if not usd.is_finite():
+        raise ConfigurationError(f"budget_usd must be a number of USD, not {said!r}.")
+    return usd
+
+
+@cache
+def _entry() -> TypeAdapter[Entry]:
+    return TypeAdapter(Entry)
 
 
 def _restored(budget_usd: Decimal | None, entries: Iterable[Entry]) -> Ledger:

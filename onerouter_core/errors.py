@@ -84,11 +84,14 @@ class UnsupportedContentError(ConfigurationError):
 class BudgetExceededError(OneRouterError):
     """The budget is spent; nothing was sent."""
 
+    hint = "Raise budget_usd, or stop."
+
 
 class APIConnectionError(OneRouterError):
     """The gateway could not be reached, or hung up before it answered."""
 
     transient = True
+    hint = "Check base_url, proxy and certificates."
 
 
 class APITimeoutError(APIConnectionError):
@@ -113,6 +116,8 @@ class AuthenticationError(OneRouterError):
 class PermissionDeniedError(OneRouterError):
     """The account may not do this (403)."""
 
+    hint = "Ask whoever owns the account."
+
 
 class InsufficientCreditsError(OneRouterError):
     """The account's credits or balance do not suffice (402, 403, 429)."""
@@ -122,6 +127,8 @@ class InsufficientCreditsError(OneRouterError):
 
 class InvalidRequestError(OneRouterError):
     """The gateway or the upstream refuses the request (400, 413, 422)."""
+
+    hint = "`preview` shows what is sent."
 
 
 class ContextOverflowError(InvalidRequestError):
@@ -140,30 +147,39 @@ class RateLimitError(OneRouterError):
     """Too many requests or tokens a minute (429)."""
 
     transient = True
+    hint = "Wait, or use a rate limiter."
 
 
 class UpstreamError(OneRouterError):
     """The gateway or the model's provider failed (5xx, or an error inside a reply)."""
 
     transient = True
+    hint = "Ask again later, or give fallback_models."
 
 
 class MalformedReplyError(OneRouterError):
     """A reply that holds no answer."""
+
+    hint = "Ask in another way, or another model."
 
 
 class IncompleteStreamError(OneRouterError):
     """A stream that ended before the answer did; `partial` holds what came."""
 
     transient = True
+    hint = "`partial` has what came."
 
 
 class RefusalError(OneRouterError):
     """The model declined where its answer was needed."""
 
+    hint = "Ask differently."
+
 
 class ContentFilterError(OneRouterError):
     """Moderation stopped the request or the answer."""
+
+    hint = "Ask differently."
 
 
 class LengthLimitError(OneRouterError):

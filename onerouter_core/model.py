@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from inspect import cleandoc
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, PrivateAttr
@@ -30,17 +31,26 @@ class GatewayModel(HoldsClients, Parameters):
     """Fields that are no part of what an instance is: equality looks past them."""
 
     catalog: Catalog | None = Field(
-        None,
+        default=None,
         exclude=True,
         repr=False,
         description="Where the model's limits and prices are looked up.",
     )
 
     replay_reasoning: Replay = Field(
-        "same_model", description="Whose reasoning goes back to it in later turns."
+        default="same_model", description="Whose reasoning goes back to it in later turns."
     )
 
     _clients: Clients = PrivateAttr(default_factory=Clients)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """List the fields in a class's docstring, for `help`: they are described where declared."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if cls.__doc__:
+            told = {n: f.description for n, f in cls.model_fields.items() if f.description}
+            listed = "\n".join(f"    {name}: {words}" for name, words in told.items())
+            cls.__doc__ = f"{cleandoc(cls.__doc__)}\n\nFields:\n{listed}\n"
 
     def open(self, overrides: Mapping[str, Any]) -> tuple[Gateway, Settings]:
         """Return the gateway for a call, and what to ask of it; raise ConfigurationError."""

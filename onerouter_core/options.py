@@ -35,28 +35,38 @@ class Percentiles(_Open):
 class ProviderRouting(_Open):
     """Which upstream providers may serve a call, and in what order (gateway docs: routing)."""
 
-    order: list[str] | None = Field(None, description='Slugs to try first, as "alibaba/cn".')
-    only: list[str] | None = Field(None, description="Slugs to choose from.")
-    ignore: list[str] | None = Field(None, description="Slugs to leave out.")
-    allow_fallbacks: bool | None = Field(None, description="Others may serve (default true).")
-    require_parameters: bool | None = Field(None, description="Only who supports them (true).")
-    data_collection: Literal["allow", "deny"] | None = None
-    zdr: bool | None = Field(None, description="Zero data retention only.")
-    enforce_distillable_text: bool | None = None
-    quantizations: list[str] | None = Field(None, description='"int4", "int8", "fp8", "fp16".')
-    sort: str | dict[str, Any] | None = Field(
-        None, description='"price", "throughput", "latency", "ttft".'
+    order: list[str] | None = Field(
+        default=None, description='Slugs to try first, as "alibaba/cn".'
     )
-    preferred_min_throughput: float | Percentiles | None = Field(None, description="Tokens/s.")
-    preferred_max_latency: float | Percentiles | None = Field(None, description="Seconds.")
-    service_tier: str | None = Field(None, description='"standard", "flex", "priority".')
+    only: list[str] | None = Field(default=None, description="Slugs to choose from.")
+    ignore: list[str] | None = Field(default=None, description="Slugs to leave out.")
+    allow_fallbacks: bool | None = Field(
+        default=None, description="Others may serve (default true)."
+    )
+    require_parameters: bool | None = Field(
+        default=None, description="Only who supports them (true)."
+    )
+    data_collection: Literal["allow", "deny"] | None = None
+    zdr: bool | None = Field(default=None, description="Zero data retention only.")
+    enforce_distillable_text: bool | None = None
+    quantizations: list[str] | None = Field(
+        default=None, description='"int4", "int8", "fp8", "fp16".'
+    )
+    sort: str | dict[str, Any] | None = Field(
+        default=None, description='"price", "throughput", "latency", "ttft".'
+    )
+    preferred_min_throughput: float | Percentiles | None = Field(
+        default=None, description="Tokens/s."
+    )
+    preferred_max_latency: float | Percentiles | None = Field(default=None, description="Seconds.")
+    service_tier: str | None = Field(default=None, description='"standard", "flex", "priority".')
 
 
 class Reasoning(_Open):
     """How much the model may think: an effort, or tokens."""
 
-    effort: str | None = Field(None, description='"none", "minimal", "low" ... "xhigh".')
-    max_tokens: int | None = Field(None, gt=0)
+    effort: str | None = Field(default=None, description='"none", "minimal", "low" ... "xhigh".')
+    max_tokens: int | None = Field(default=None, gt=0)
     enabled: bool | None = None
     exclude: bool | None = None
 
@@ -66,9 +76,9 @@ class UserLocation(_Open):
 
     type: str = "approximate"
     city: str | None = None
-    country: str | None = Field(None, description="Two letters, ISO 3166.")
+    country: str | None = Field(default=None, description="Two letters, ISO 3166.")
     region: str | None = None
-    timezone: str | None = Field(None, description="IANA name.")
+    timezone: str | None = Field(default=None, description="IANA name.")
 
 
 class WebSearchOptions(_Open):
@@ -90,7 +100,7 @@ class FallbackRules(_Open):
     """When a call goes to the next of `fallback_models`."""
 
     error_code: FallbackRule | None = None
-    latency: FallbackRule | None = Field(None, alias="Latency")
-    ttft: FallbackRule | None = Field(None, alias="TTFT")
-    tpm: FallbackRule | None = Field(None, alias="TPM")
-    rpm: FallbackRule | None = Field(None, alias="RPM")
+    latency: FallbackRule | None = Field(default=None, alias="Latency")
+    ttft: FallbackRule | None = Field(default=None, alias="TTFT")
+    tpm: FallbackRule | None = Field(default=None, alias="TPM")
+    rpm: FallbackRule | None = Field(default=None, alias="RPM")

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -86,6 +86,18 @@ def _base_url_from_env() -> str:
     return _first_set("ONEROUTER_BASE_URL") or BASE_URL
 
 
+# pydantic makes an object of a dict, and a secret of a string; type checkers are told so here.
+if TYPE_CHECKING:
+    ApiKeyOrStr: TypeAlias = ApiKey | str
+    ReasoningOrDict: TypeAlias = Reasoning | Mapping[str, Any]
+    ProviderRoutingOrDict: TypeAlias = ProviderRouting | Mapping[str, Any]
+    FallbackRulesOrDict: TypeAlias = FallbackRules | Mapping[str, Any]
+    WebSearchOrDict: TypeAlias = WebSearchOptions | Mapping[str, Any]
+else:
+    ApiKeyOrStr, ReasoningOrDict = ApiKey, Reasoning
+    ProviderRoutingOrDict, FallbackRulesOrDict = ProviderRouting, FallbackRules
+    WebSearchOrDict = WebSearchOptions
+
 Unit = Annotated[float, Field(ge=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 
@@ -101,7 +113,7 @@ class Parameters(BaseModel):
     )
 
     model: str = Field(min_length=1, description='Model id, such as "deepseek/deepseek-v4-flash".')
-    api_key: ApiKey | None = Field(
+    api_key: ApiKeyOrStr | None = Field(
         default_factory=_api_key_from_env,
         exclude=True,
         description="Key, or a callable (sync or async) asked per request. "
@@ -113,56 +125,80 @@ class Parameters(BaseModel):
         description="Gateway. Env: ONEROUTER_BASE_URL.",
     )
     timeout: float | None = Field(
-        600.0, gt=0, description="Seconds to connect, to the first event, between data events."
+        default=600.0,
+        gt=0,
+        description="Seconds to connect, to the first event, between data events.",
     )
     deadline: float | None = Field(
-        None, gt=0, description="Seconds for the whole call, retries included."
+        default=None, gt=0, description="Seconds for the whole call, retries included."
     )
-    max_retries: int = Field(2, ge=0, description="Requests beyond the first.")
+    max_retries: int = Field(default=2, ge=0, description="Requests beyond the first.")
     default_headers: Headers | None = Field(
-        None, exclude=True, repr=False, description="Sent with every request."
+        default=None, exclude=True, repr=False, description="Sent with every request."
     )
     http_client: Any = Field(
-        None, exclude=True, repr=False, description="Your httpx client for sync calls."
+        default=None, exclude=True, repr=False, description="Your httpx client for sync calls."
     )
     http_async_client: Any = Field(
-        None, exclude=True, repr=False, description="Your httpx client for async calls."
+        default=None, exclude=True, repr=False, description="Your httpx client for async calls."
     )
 
     ledger: Ledger | None = Field(
-        None, exclude=True, repr=False, description="Where costs are booked, and a budget kept."
+        default=None,
+        exclude=True,
+        repr=False,
+        description="Where costs are booked, and a budget kept.",
     )
 
-    temperature: float | None = Field(None, ge=0, le=2, description="0 to 2; None: the model's.")
-    top_p: Unit | None = Field(None, description="0 to 1.")
-    max_tokens: int | None = Field(None, gt=0, description="Most tokens to generate.")
-    frequency_penalty: Penalty | None = Field(None, description="-2 to 2.")
-    presence_penalty: Penalty | None = Field(None, description="-2 to 2.")
-    stop: list[str] | str | None = Field(None, description="Where to stop generating.")
-    seed: int | None = Field(None, description="For answers that repeat.")
-    logprobs: bool | None = Field(None, description="Report log probabilities.")
-    top_logprobs: int | None = Field(None, ge=0, le=20, description="Alternatives per token.")
-    logit_bias: dict[str, float] | None = Field(None, description="Token id to -100..100.")
-    user: str | None = Field(None, description="Your end user's id.")
-    parallel_tool_calls: bool | None = Field(None, description="Several calls in one answer.")
+    temperature: float | None = Field(
+        default=None, ge=0, le=2, description="0 to 2; None: the model's."
+    )
+    top_p: Unit | None = Field(default=None, description="0 to 1.")
+    max_tokens: int | None = Field(default=None, gt=0, description="Most tokens to generate.")
+    frequency_penalty: Penalty | None = Field(default=None, description="-2 to 2.")
+    presence_penalty: Penalty | None = Field(default=None, description="-2 to 2.")
+    stop: list[str] | str | None = Field(default=None, description="Where to stop generating.")
+    seed: int | None = Field(default=None, description="For answers that repeat.")
+    logprobs: bool | None = Field(default=None, description="Report log probabilities.")
+    top_logprobs: int | None = Field(
+        default=None, ge=0, le=20, description="Alternatives per token."
+    )
+    logit_bias: dict[str, float] | None = Field(default=None, description="Token id to -100..100.")
+    user: str | None = Field(default=None, description="Your end user's id.")
+    parallel_tool_calls: bool | None = Field(
+        default=None, description="Several calls in one answer."
+    )
     response_format: dict[str, Any] | JsonSchema | str | None = Field(
-        None, description="json_schema, json (legacy), json_object or text."
+        default=None, description="json_schema, json (legacy), json_object or text."
     )
-    modalities: list[str] | None = Field(None, description='Answer in "text", "image", "audio".')
-    reasoning: Reasoning | None = Field(None, description="How much the model may think.")
-    reasoning_effort: str | None = Field(None, description='Short for reasoning={"effort": ...}.')
-    provider: ProviderRouting | None = Field(None, description="Which upstreams may serve.")
-    fallback_models: list[str] | None = Field(None, description="Models to try after `model`.")
-    fallback_rules: FallbackRules | Literal["auto", ""] | None = Field(
-        None, description="When to fall back; the gateway's default is auto."
+    modalities: list[str] | None = Field(
+        default=None, description='Answer in "text", "image", "audio".'
     )
-    web_search_options: WebSearchOptions | None = Field(None, description="Search the web first.")
+    reasoning: ReasoningOrDict | None = Field(
+        default=None, description="How much the model may think."
+    )
+    reasoning_effort: str | None = Field(
+        default=None, description='Short for reasoning={"effort": ...}.'
+    )
+    provider: ProviderRoutingOrDict | None = Field(
+        default=None, description="Which upstreams may serve."
+    )
+    fallback_models: list[str] | None = Field(
+        default=None, description="Models to try after `model`."
+    )
+    fallback_rules: FallbackRulesOrDict | Literal["auto", ""] | None = Field(
+        default=None, description="When to fall back; the gateway's default is auto."
+    )
+    web_search_options: WebSearchOrDict | None = Field(
+        default=None, description="Search the web first."
+    )
     extra_body: dict[str, Any] | None = Field(
-        None, description="Merged into the JSON body last: for what has no field here."
+        default=None, description="Merged into the JSON body last: for what has no field here."
     )
-    stream_usage: bool = Field(True, description="Ask for usage and cost.")
+    stream_usage: bool = Field(default=True, description="Ask for usage and cost.")
     file_form: Literal["data", "file_data"] = Field(
-        "data", description="How a document is spelled: the API page's \"data\", or OpenRouter's."
+        default="data",
+        description="How a document is spelled: the API page's \"data\", or OpenRouter's.",
     )
 
     @_model_validator(mode="before")
@@ -180,6 +216,9 @@ class Parameters(BaseModel):
     @classmethod
     def _ask_the_environment(cls, key: Any) -> Any:
         """Take None for not given: so do those who load a model without its key."""
+        if not (key is None or isinstance(key, str | SecretStr) or callable(key)):
+            what = type(key).__name__
+            raise ConfigurationError(f"api_key must be a string or a callable, not {what}.")
         return _api_key_from_env() if key is None else key
 
     @field_validator("base_url")
@@ -269,7 +308,7 @@ _ON_THE_WIRE = tuple(
 class _PerCall(Parameters):
     """What may be given per call: the fields, no longer required, and headers for this call."""
 
-    model: str = Field("-", min_length=1)
+    model: str = Field(default="-", min_length=1)
     base_url: str = BASE_URL
     extra_headers: Headers | None = None
 

@@ -36,6 +36,14 @@ A `Script` replaces the rules for one chat completion, and fails in every way a 
 `failing=0.02` lets every 50th request fail with status 500.
 """
 
+try:
+    import starlette as _starlette  # noqa: F401 -- asked for here, to name the extra
+    import uvicorn as _uvicorn  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        'The simulator needs a server: pip install "onerouter-integrations[simulator]"'
+    ) from error
+
 from onerouter_simulator.bodies import chunk, completion, tool_call
 from onerouter_simulator.errors import failure
 from onerouter_simulator.journal import Received

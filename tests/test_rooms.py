@@ -26,7 +26,8 @@ MAY_IMPORT = {
     },
     "onerouter_core.tables": set(),
     "onerouter_core.costs": {
-        *("onerouter_core.values", "onerouter_core.errors", "onerouter_core.tables"),
+        *("pydantic", "typing_extensions", "onerouter_core.tables"),
+        *("onerouter_core.values", "onerouter_core.errors"),
     },
     "onerouter_core.options": {"pydantic"},
     "onerouter_core.parameters": {

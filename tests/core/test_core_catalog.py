@@ -458,4 +458,4 @@ def test_what_a_catalog_looks_like() -> None:
     priced = {"min_prompt_price": 1, "min_completion_price": 1}
     shown = Catalog.of([{"id": "a/<b>", **priced}, {"id": "c/d"}])._repr_html_()
     assert "Catalog of 2 models" in shown
-    assert "<td>a/&lt;b&gt;</td><td></td><td>0.000001</td>" in shown
+    assert "<td>a/&lt;b&gt;</td><td></td><td>1</td>" in shown

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from onerouter_core import Catalog, Entry, Gateway, Ledger, ModelInfo, Parameters, Reply, Usage
 from onerouter_core.errors import (
     BudgetExceededError,
+    ConfigurationError,
     IncompleteStreamError,
     LengthLimitError,
     UpstreamError,
@@ -171,6 +174,21 @@ def test_the_model_list_is_free(sim: Simulator, gateway: Make, colour: Colour) -
     assert ledger.entries == ()
 
 
+@pytest.mark.parametrize("budget", ["ten", "", "NaN", float("inf"), object()])
+def test_a_budget_is_a_number(budget: Any) -> None:
+    """What is none is refused where it is given, not where it is spent."""
+    with pytest.raises(ConfigurationError, match="budget_usd must be a number of USD"):
+        Ledger(budget)
+
+
+def test_a_small_budget_is_readable() -> None:
+    """Without an exponent."""
+    ledger = Ledger("1e-7")
+    ledger.book(entry(cost=Decimal("2e-7")))
+    with pytest.raises(BudgetExceededError, match=r"0\.0000001 USD is spent \(0\.0000002 USD\)"):
+        ledger.check()
+
+
 @pytest.mark.parametrize("budget", [0, "0", Decimal(0)])
 def test_a_budget_of_nothing(budget: Any) -> None:
     """Zero is a budget; None is none."""
@@ -223,6 +241,79 @@ def test_rows_for_other_programs(tmp_path: Path) -> None:
     with (tmp_path / "table").open(encoding="utf-8", newline="") as file:
         read = list(csv.DictReader(file))
     assert [(row["model"], row["cost"]) for row in read] == [("a, b", "0.1"), ("\xe9", "")]
+
+
+MONEY = st.decimals(allow_nan=False, allow_infinity=False)
+ENTRIES = st.builds(
+    Entry,
+    time=st.datetimes(timezones=st.just(timezone.utc)),
+    cost=st.none() | MONEY,
+    seconds=st.floats(min_value=0, allow_infinity=False),
+    first_token=st.none() | st.floats(min_value=0, allow_infinity=False),
+)
+
+
+@given(booked=st.lists(ENTRIES, max_size=3))
+def test_rows_that_come_back(booked: list[Entry]) -> None:
+    """A ledger of its own rows, or of the JSON of them, is the same ledger, to the last digit."""
+    ledger = Ledger()
+    for one in booked:
+        ledger.book(one)
+    rows = ledger.to_rows()
+    for back in (Ledger.from_rows(rows), Ledger.from_rows(json.loads(json.dumps(rows)))):
+        assert back == ledger
+        assert back.to_rows() == rows
+        assert [str(entry.cost) for entry in back.entries] == [str(one.cost) for one in booked]
+        assert pickle.loads(pickle.dumps(back)) == ledger  # noqa: S301 -- our own bytes
+
+
+def test_lines_that_come_back(tmp_path: Path) -> None:
+    """A ledger of a file of its own is the same ledger, whatever models are called."""
+    ledger = Ledger()
+    for name in ("a\nb", "\u2028", "\xe9", None):
+        ledger.book(entry(0.1, model=name))
+    ledger.to_jsonl(tmp_path / "lines")
+    assert Ledger.from_jsonl(tmp_path / "lines") == ledger
+    ledger.merge(Ledger.from_jsonl(tmp_path / "lines"))
+    assert ledger.spent == Decimal("0.8")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"cost": "NaN"}, "cost"),
+        ({"cost": "sk-a-secret"}, "cost"),
+        ({"time": "soon"}, "time"),
+        ({"attempts": None}, "attempts"),
+        ({"partial": "perhaps"}, "partial"),
+        ({"price": 1}, "price"),
+    ],
+)
+def test_rows_that_are_no_entries(change: dict[str, Any], said: str) -> None:
+    """The first row that is none is named, and what is wrong with it, but not its values."""
+    right = entry(1).to_row()
+    with pytest.raises(ConfigurationError, match=f"^Row 2 is no entry: {said}: ") as caught:
+        Ledger.from_rows([right, right | change])
+    assert "sk-a-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("row", [{}, None, "row", ["row"], 5])
+def test_things_that_are_no_rows(row: Any) -> None:
+    """They are told apart from entries."""
+    with pytest.raises(ConfigurationError, match="Row 1 is no entry: "):
+        Ledger.from_rows([row])
+
+
+def test_lines_that_are_no_json(tmp_path: Path) -> None:
+    """A file that was cut, or is no text, is refused."""
+    ledger = Ledger()
+    ledger.book(entry(1))
+    ledger.to_jsonl(tmp_path / "lines")
+    whole = (tmp_path / "lines").read_bytes()
+    for broken in (whole + whole[:-5], whole + b"\xff\n"):
+        (tmp_path / "lines").write_bytes(broken)
+        with pytest.raises(ConfigurationError, match="is no entry: "):
+            Ledger.from_jsonl(tmp_path / "lines")
 
 
 def test_what_a_ledger_looks_like() -> None:

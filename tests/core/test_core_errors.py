@@ -307,7 +307,8 @@ def test_facts_that_are_none_are_not_facts() -> None:
 def test_errors_in_words() -> None:
     """An error says what happened, where, and what may help; nothing more."""
     assert str(OneRouterError("no")) == "no"
-    assert str(RateLimitError("Too fast.", attempts=1)) == "Too fast."
+    said = "Too fast. Wait, or use a rate limiter."
+    assert str(RateLimitError("Too fast.", attempts=1)) == said
     error = AuthenticationError("No token.", status=401, model="m", provider="p", request_id="r")
     error.add(attempts=2)
     assert str(error) == (

@@ -30,6 +30,7 @@ KEY = "sk-very-secret-0123456789"
 
 OUT_OF_RANGE = {
     "model": [""],
+    "api_key": [3, b"sk"],
     "timeout": [0, -1],
     "deadline": [0, -1],
     "max_retries": [-1, 1.5],

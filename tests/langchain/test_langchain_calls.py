@@ -16,7 +16,7 @@ from langchain_core.callbacks import (
     UsageMetadataCallbackHandler,
 )
 from langchain_core.load import dumpd, dumps
-from langchain_core.rate_limiters import InMemoryRateLimiter
+from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.runnables import ConfigurableField
 from pydantic import SecretStr, ValidationError
 
@@ -455,22 +455,32 @@ def test_langchains_own_retry(make: Make, sim: Simulator, colour: Colour) -> Non
     assert len(sim.requests) == 2
 
 
-def test_a_rate_limiter_is_asked(make: Make, ask: Ask) -> None:
-    """Once per call."""
-    asked: list[bool] = []
+class Limiter(BaseRateLimiter):
+    """Counts how often it was asked."""
 
-    class Limiter(InMemoryRateLimiter):
-        def acquire(self, *, blocking: bool = True) -> bool:
-            asked.append(blocking)
-            return True
+    def __init__(self) -> None:
+        """Begin at none."""
+        self.asked = 0
 
-        async def aacquire(self, *, blocking: bool = True) -> bool:
-            return self.acquire(blocking=blocking)
+    def acquire(self, *, blocking: bool = True) -> bool:
+        """Count."""
+        self.asked += blocking
+        return True
 
-    llm = make(rate_limiter=Limiter())
+    async def aacquire(self, *, blocking: bool = True) -> bool:
+        """Count."""
+        return self.acquire(blocking=blocking)
+
+
+def test_a_rate_limiter_is_asked_before_every_request(make: Make, sim: Simulator, ask: Ask) -> None:
+    """Retries do not slip past the limiter."""
+    limiter = Limiter()
+    llm = make(rate_limiter=limiter)
+    sim.script(failure(429, "slow down"), failure(500, "down"))
+    assert ask(llm, "Hi").content == "You said: Hi"
+    assert limiter.asked == len(sim.requests) == 3
     ask(llm, "Hi")
-    ask(llm, "Hi")
-    assert len(asked) == 2
+    assert limiter.asked == len(sim.requests) == 4
 
 
 # --- cache ---

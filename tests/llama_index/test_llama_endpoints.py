@@ -460,3 +460,10 @@ def test_a_preview_is_the_body_that_is_sent(llm: OneRouterLLM, sim: Simulator) -
     assert sim.requests == []
     llm.chat(say("x"), temperature=0.5)
     assert sim.last.body == preview
+
+
+def test_a_prompt_is_a_string(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> None:
+    """A message given for a prompt is refused: LlamaIndex would make it an empty one."""
+    with pytest.raises(ConfigurationError, match="not ChatMessage"):
+        colour.complete(llm, ChatMessage("Hello"))  # type: ignore[arg-type]
+    assert sim.requests == []
