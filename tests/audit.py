@@ -16,6 +16,7 @@ COMMAND = [
     *(sys.executable, "-m", "pip_audit", "--disable-pip", "--no-deps", "--format=json"),
     *("--progress-spinner=off", "--requirement=constraints.txt"),
 ]
+HOW = "Run `make audit` once more where PyPI itself answers: mirrors of it know no advisories."
 
 
 def weaknesses(packages: list[Mapping[str, Any]]) -> Iterator[str]:
@@ -45,7 +46,8 @@ def main() -> int:
     """Ask, and say what came of it."""
     done = subprocess.run(COMMAND, capture_output=True, text=True, check=False)  # noqa: S603 -- our own words
     said, is_well = verdict(done.stdout, done.stderr)
-    sys.stdout.write("\n".join([*said, ""]))
+    how = [HOW] if said[0].startswith("NOT AUDITED") else []
+    sys.stdout.write("\n".join([*said, *how, ""]))
     return 0 if is_well else 1
 
 
