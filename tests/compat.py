@@ -151,8 +151,9 @@ def output(python: str | Path, program: str) -> str:
 def run(command: Sequence[str | Path], log: IO[str]) -> int:
     """Run a command at the root of the project, with what it says in the log."""
     words = list(map(str, command))
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}  # one worker compiles for all
     done = subprocess.run(  # noqa: S603 -- our own commands
-        words, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False
+        words, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT, check=False
     )
     return done.returncode
 

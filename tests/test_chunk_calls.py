@@ -36,14 +36,14 @@ COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>"}
 # How many calls of ours one more chunk takes.
 MOST = {
     ("core", "text"): 13,
-    ("core", "reasoning"): 19,
-    ("core", "tool"): 29,
+    ("core", "reasoning"): 14,
+    ("core", "tool"): 24,
     ("ChatOneRouter", "text"): 17,
-    ("ChatOneRouter", "reasoning"): 23,
-    ("ChatOneRouter", "tool"): 35,
+    ("ChatOneRouter", "reasoning"): 18,
+    ("ChatOneRouter", "tool"): 30,
     ("OneRouterLLM", "text"): 26,
-    ("OneRouterLLM", "reasoning"): 32,
-    ("OneRouterLLM", "tool"): 43,
+    ("OneRouterLLM", "reasoning"): 27,
+    ("OneRouterLLM", "tool"): 38,
 }
 ROOM = 0.5  # the bytes may come in a few more or fewer reads; one call more per chunk is 1
 

@@ -180,6 +180,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Note that the client has gone, and stop playing to nobody."""
         self.eof_received()
+        self.transport.close()  # Python 3.10 warns of TLS that only the other side closed
         self._server.connections.discard(self)
         if self._playing is not None:
             self._playing.cancel()

@@ -1,4 +1,4 @@
-"""A job on a local Ray cluster: killed, started again, and once more for what failed."""
+"""A job on a local Ray cluster: killed, started again, and once more for nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import pytest
 from onerouter_simulator import Simulator
 from tests.integration.servers import tail, wait_until
 
-pytestmark = pytest.mark.timeout(600)  # three times a cluster comes up
+pytestmark = pytest.mark.timeout(600)  # twice a cluster comes up
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "ray_batch.py"
 COUNT, RATE, BATCH = 200, 40, 10
@@ -29,9 +29,9 @@ FAILING = 0.02  # every 50th request of a run
 
 
 class Run(NamedTuple):
-    """One run: what had a row before it, what it asked, for how long, and the rows at its end."""
+    """One run: the rows before it, what it asked, for how long, and the rows at its end."""
 
-    before: set[int]
+    before: list[dict[str, Any]]
     asked: list[int]
     seconds: float
     rows: list[dict[str, Any]]
@@ -39,15 +39,15 @@ class Run(NamedTuple):
     @property
     def failed(self) -> set[int]:
         """The prompts without an answer."""
-        return {row["id"] for row in self.rows if row["error"] is not None}
+        return failures(self.rows)
 
 
 class Job(NamedTuple):
-    """The run that was killed, the one that went on, and the one that asked what had failed."""
+    """The run that was killed, the one that went on with `--again`, and one too many."""
 
     killed: Run
     resumed: Run
-    again: Run
+    idle: Run
     costs: list[dict[str, str]]
 
 
@@ -60,26 +60,24 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     with Simulator(failing=FAILING) as sim:
         runs = (
             run(home, sim, "--llm", "langchain", killed=True),
-            run(home, sim, "--llm", "llama-index"),
-            run(home, sim, "--again"),
+            run(home, sim, "--llm", "llama-index", "--again"),
+            run(home, sim),
         )
     with (home / "out" / "costs.csv").open(encoding="utf-8", newline="") as file:
         return Job(*runs, list(csv.DictReader(file)))
 
 
 def run(home: Path, sim: Simulator, *options: str, killed: bool = False) -> Run:
-    """Run the example to its end, or until it has written two files and is killed."""
+    """Run the example to its end, or until it has written a failure and is killed."""
     sim.clear()
-    before = {row["id"] for row in rows_in(home / "out/rows")}
+    before = rows_in(home / "out/rows")
     with started(home, sim, *options) as process:
         if killed:
-            wait_until(
-                lambda: process.poll() is not None or len(rows_in(home / "out/rows")) > BATCH
-            )
+            wait_until(lambda: process.poll() is not None or failures(rows_in(home / "out/rows")))
             process.send_signal(signal.SIGKILL)
         assert process.wait() == (-signal.SIGKILL if killed else 0), tail(home / "log")
     prompts = [request.body["messages"][-1]["content"] for request in sim.requests]
-    times = [request.received_at for request in sim.requests]
+    times = [request.received_at for request in sim.requests] or [0]
     asked = [int(prompt.split()[2]) for prompt in prompts]
     return Run(before, asked, times[-1] - times[0], rows_in(home / "out"))
 
@@ -131,9 +129,14 @@ def rows_in(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
+def failures(rows: list[dict[str, Any]]) -> set[int]:
+    """Return the prompts whose rows have no answer."""
+    return {row["id"] for row in rows if row["error"] is not None}
+
+
 def test_all_rows_come_back_in_order(job: Job) -> None:
     """Each prompt has one row at its place, whichever run, actor and framework asked it."""
-    for run in (job.resumed, job.again):
+    for run in (job.resumed, job.idle):
         assert [row["id"] for row in run.rows] == list(range(COUNT))
         for row in run.rows:
             assert row["prompt"] == f"What is {row['id']} plus 1?"
@@ -144,28 +147,33 @@ def test_all_rows_come_back_in_order(job: Job) -> None:
 def test_what_failed_is_typed(job: Job) -> None:
     """A row without an answer has the class of its error, and whether asking again may help."""
     failed = [row for row in job.resumed.rows if row["error"] is not None]
-    assert len(failed) >= len(job.resumed.asked) // 50 >= 2
+    assert len(failed) >= len(job.resumed.asked) // 50 >= 1
     for row in failed:
         assert (row["error"], row["transient"]) == ("UpstreamError", True)
         assert "status 500" in row["message"]
 
 
-def test_what_was_written_is_not_asked_again(job: Job) -> None:
+def test_what_was_answered_is_not_asked_again(job: Job) -> None:
     """The second run asks, once, what the first one, which was killed, did not write down."""
-    assert job.killed.before == set()
-    assert len(job.resumed.before) > BATCH
-    assert sorted(job.resumed.asked) == sorted(set(range(COUNT)) - job.resumed.before)
+    answered = {row["id"] for row in job.resumed.before} - failures(job.resumed.before)
+    assert job.killed.before == []
+    assert len(answered) > BATCH
+    assert sorted(job.resumed.asked) == sorted(set(range(COUNT)) - answered)
 
 
 def test_what_failed_is_asked_again_on_request(job: Job) -> None:
-    """The third run asks nothing else, and then every prompt has its answer."""
-    assert sorted(job.again.asked) == sorted(job.resumed.failed)
-    assert job.again.failed == set()
+    """The second run was told to, and asked it; the third was not, and asked nothing."""
+    failed = failures(job.resumed.before)
+    assert failed
+    assert failed <= set(job.resumed.asked)
+    assert job.idle.asked == []
+    assert job.idle.rows == job.resumed.rows
 
 
 def test_one_ledger_holds_what_all_actors_spent(job: Job) -> None:
     """It has an entry for every answer, also for those of the run that was killed."""
-    assert COUNT <= len(job.costs) <= COUNT + len(job.killed.asked) - len(job.resumed.before)
+    answers = COUNT - len(job.idle.failed)
+    assert answers <= len(job.costs) <= answers + len(job.killed.asked) - len(job.resumed.before)
     assert all(Decimal(entry["cost"]) > 0 for entry in job.costs)
     assert len({entry["id"] for entry in job.costs}) == len(job.costs)
 
