@@ -38,7 +38,7 @@ test-lowest: $(LOWEST)/.made ## Test on the oldest versions that pyproject.toml 
 	$(LOWEST)/bin/pytest $(SIDE_BY_SIDE) -p no:cacheprovider --ignore=tests/test_notebooks.py
 
 integration: $(INTEGRATION)/.made ## Test with real servers, tracers and stores
-	$(INTEGRATION)/bin/pytest -p no:cacheprovider tests/integration
+	PYTHONDONTWRITEBYTECODE= $(INTEGRATION)/bin/pytest -p no:cacheprovider tests/integration
 
 compat: $(VENV)/.made ## Test on every Python here, openai 2 and 3, newest and lowest: prints the matrix
 	$(BIN)/pip install --quiet uv
