@@ -79,7 +79,9 @@ def _reply(
     usage = as_mapping(root.get("usage"))
     finish_reason = as_text(choice.get("finish_reason"))
     cut = cut or finish_reason == "length"
-    cost = as_number(root.get("cost"))
+    # The gateway says it at the root, others among the counts, a LiteLLM proxy in a header.
+    said = (root.get("cost"), usage.get("cost"), headers.get("x-litellm-response-cost"))
+    costs = (cost for cost in map(as_number, said) if cost is not None)
     return Reply(
         text=in_whole_characters(text),
         reasoning=in_whole_characters(read_reasoning(message)),
@@ -93,7 +95,7 @@ def _reply(
         finish_reason=finish_reason,
         native_finish_reason=as_text(choice.get("native_finish_reason")),
         usage=read_usage(usage) if usage else None,
-        cost=as_number(usage.get("cost")) if cost is None else cost,
+        cost=next(costs, None),
         cost_details=as_mapping(root.get("cost_details")) or None,
         **_identity(root, headers),
         extra=_unknown(root, choice, message),
