@@ -48,11 +48,12 @@ def to_messages(
 
     `replay` says whose reasoning goes back: that of the model that is asked now, all, or none.
     """
-    return tuple(_message(message, model, replay) for message in messages)
+    return tuple([_message(message, model, replay) for message in messages])
 
 
 def _message(message: ChatMessage, model: str, replay: Replay) -> Message:
-    role = _ROLES.get(message.role.value, cast("Role", message.role.value))
+    said = message.role.value
+    role = _ROLES.get(said, cast("Role", said))
     parts, given = tuple(_parts(message.blocks, role)), message.additional_kwargs
     if role == "assistant":
         return Message(
@@ -71,6 +72,8 @@ def _message(message: ChatMessage, model: str, replay: Replay) -> Message:
 def _thoughts(blocks: Sequence[Any], model: str, replay: Replay) -> dict[str, Any]:
     """Return the reasoning that goes back; that of another package means nothing here."""
     thoughts = [block for block in blocks if isinstance(block, ThinkingBlock)]
+    if not thoughts:
+        return {}
     facts = [(block.content or "", block.additional_information) for block in thoughts]
     ours = [
         (text, as_items(known[DETAILS]))
@@ -86,11 +89,11 @@ def _thoughts(blocks: Sequence[Any], model: str, replay: Replay) -> dict[str, An
 def _parts(blocks: Sequence[Any], role: Role) -> list[Part]:
     parts: list[Part] = []
     for block in blocks:
-        if isinstance(block, CachePoint):
-            parts[-1:] = [_marked(parts, block, role)]
-        elif isinstance(block, TextBlock):
+        if isinstance(block, TextBlock):
             if block.text or len(blocks) == 1:  # upstreams refuse an empty part
                 parts.append(Text(block.text))
+        elif isinstance(block, CachePoint):
+            parts[-1:] = [_marked(parts, block, role)]
         else:
             parts += _content(block, role)
     return parts

@@ -110,7 +110,7 @@ def calls_in(message: ChatMessage) -> list[ToolCall]:
     """Return the calls of an answer, parsed; those that came parsed have no arguments' text."""
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     entries = message.additional_kwargs.get("tool_calls")
-    entries = entries if isinstance(entries, list | tuple) else ()
+    entries = entries if isinstance(entries, (list, tuple)) else ()
     if not blocks:
         return [_from_entry(entry) for entry in entries]
     errors = {str(read(entry, "id")): as_text(read(entry, "error")) for entry in entries}
