@@ -38,7 +38,7 @@ SQUARE = (  # a red square of 8 by 8 pixels
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mP4z8CAFWEXHbQSACj/P8Fu7N9hAAAAAElF"
     "TkSuQmCC"
 )
-console = Console()
+console = Console(markup=False, emoji=False)  # what models say is no markup
 
 
 class Person(BaseModel):
