@@ -130,9 +130,11 @@ class Call:
             return
         if (came := error.partial) is not None:
             self.booked(came, partial=True)
-            error.add(request_id=error.request_id or came.request_id)
-            error.add(provider=error.provider or came.provider)
-            error.add(generation_id=error.generation_id or came.id)
+            error.add(
+                request_id=error.request_id or came.request_id,
+                provider=error.provider or came.provider,
+                generation_id=error.generation_id or came.id,
+            )
         error.add(attempts=self.attempts, model=error.model or self.model)
         raise self._redacted(error) from error.__cause__
 

@@ -10,6 +10,7 @@ import csv
 import json
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
@@ -227,13 +228,10 @@ class Ledger:
 
 
 def _usd(said: Decimal | float | str) -> Decimal:
-    try:
-        usd = Decimal(str(said))
-    except InvalidOperation:
-        raise ConfigurationError(f"budget_usd must be a number of USD, not {said!r}.") from None
-    if not usd.is_finite():
-        raise ConfigurationError(f"budget_usd must be a number of USD, not {said!r}.")
-    return usd
+    with suppress(InvalidOperation):
+        if (usd := Decimal(str(said))).is_finite():
+            return usd
+    raise ConfigurationError(f"budget_usd must be a number of USD, not {said!r}.")
 
 
 @cache
