@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from onerouter_core.clients import Clients, aload_sdk, load_sdk
+from onerouter_core.clients import Clients, aload_sdk, load_sdk, response_type
 from onerouter_core.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -48,7 +48,7 @@ def send(clients: Clients, connection: Connection, outgoing: Outgoing) -> Respon
     wait_until(None if outgoing.timeout is None else monotonic() + outgoing.timeout)
     handled = sys.exc_info()[1]
     try:
-        return Response(_post(client, sdk.Stream[object], outgoing).response)
+        return Response(_post(client, outgoing))
     except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
         failure = _told(error, handled)
     raise failure  # not from there: the SDK's error quotes the body, and so perhaps the key
@@ -64,8 +64,7 @@ async def asend(
         await asyncio.sleep(0)
     handled = sys.exc_info()[1]
     try:
-        stream = await alarm.wait(_post(client, sdk.AsyncStream[object], outgoing))
-        return Response(stream.response)
+        return Response(await alarm.wait(_post(client, outgoing)))
     except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
         failure = _told(error, handled)
     raise failure  # not from there: the SDK's error quotes the body, and so perhaps the key
@@ -80,11 +79,11 @@ class _Hidden(str):
         return "'***'"
 
 
-def _post(client: Any, stream_cls: Any, outgoing: Outgoing) -> Any:
+def _post(client: Any, outgoing: Outgoing) -> Any:
     """Have the SDK return before the body is read, also that of a reply that is no stream."""
     headers = {name: _Hidden(value) for name, value in outgoing.headers.items()}
     options = {"headers": headers, "timeout": outgoing.timeout}
-    how = {"cast_to": object, "options": options, "stream": True, "stream_cls": stream_cls}
+    how = {"cast_to": response_type(client), "options": options, "stream": True}
     if outgoing.body is None:
         return client.get(outgoing.url, **how)
     return client.post(outgoing.url, body=outgoing.body, **how)
