@@ -23,8 +23,8 @@ class Raw(dict[str, Any]):
 def to_raw(value: Any) -> Any:
     """Return a copy of JSON in which every object is a Raw."""
     match value:
-        case Mapping():
-            return Raw((key, to_raw(item)) for key, item in value.items())
+        case dict():
+            return Raw([(key, to_raw(item)) for key, item in value.items()])
         case list():
             return [to_raw(item) for item in value]
         case _:

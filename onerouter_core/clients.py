@@ -307,7 +307,10 @@ class _NoCookies(dict[str, str]):
 
 @cache
 def _forgetful(kind: Any) -> Callable[..., Any]:
-    return type("HttpClient", (kind,), {"cookies": _NoCookies()})
+    def build_request(client: Any, method: str, url: Any, **how: Any) -> Any:
+        return kind.build_request(client, method, _address(_library_of(client), str(url)), **how)
+
+    return type("HttpClient", (kind,), {"cookies": _NoCookies(), "build_request": build_request})
 
 
 def _forgetting(make_session: Callable[[], Any]) -> Callable[[], Any]:

@@ -53,7 +53,7 @@ def is_text_or_null(value: Any) -> bool:
 
 def as_number(value: Any) -> float | None:
     """Return a number, also one in a string; no bool, no NaN, nothing absurd."""
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return None
     try:
         number = float(value)
