@@ -6,7 +6,7 @@ what an error must say of the call it ended. It sends nothing and knows no JSON 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
@@ -25,7 +25,7 @@ from onerouter_core.errors import (
 from onerouter_core.parameters import Connection
 from onerouter_core.refusals import BadStatus
 from onerouter_core.transport import Outgoing
-from onerouter_core.values import Json, Reply, Request
+from onerouter_core.values import Json, Piece, Reply, Request
 from onerouter_core.waits import SHORTEST
 from onerouter_core.wire.failures import error_in
 from onerouter_core.wire.names import Names
@@ -53,6 +53,7 @@ class Call:
         self.ends = monotonic() + connection.deadline if connection.deadline else None
         self.begun = 0.0  # when the last request went out
         self.quiet_since = 0.0  # when the last data event came, or that request went out
+        self.events = 0  # of this attempt's stream, so far
         self.first_at: float | None = None  # when a stream's first piece came
         self.is_whole = False  # a streamed answer, whose counts may yet come
         self.is_booked = False
@@ -69,6 +70,7 @@ class Call:
         self.secrets = (key, *self.connection.headers.values())
         self.attempts += 1
         self.is_booked = False
+        self.events = 0
         self.begun = self.quiet_since = monotonic()
         moment = self.until()
         bound = None if moment is None else max(moment - self.begun, SHORTEST)
@@ -92,10 +94,21 @@ class Call:
         if received > LARGEST_BODY:
             raise MalformedReplyError(f"The reply is larger than {LARGEST_BODY} bytes.")
 
+    def begun_by(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        """Yield pieces, a stream's first one twice: whoever begins it waits for that one."""
+        for piece in pieces:
+            if self.first_at is None:
+                self.first_at = monotonic()
+                yield piece
+            yield piece
+
     def heard(self, decoder: StreamDecoder) -> None:
-        """Take note of an event."""
-        self.quiet_since = monotonic()
-        self.is_whole = decoder.finished
+        """Take note of events, if any came; raise if the call has taken too long."""
+        if decoder.events > self.events:
+            self.events = decoder.events
+            self.quiet_since = monotonic()
+            self.is_whole = decoder.finished
+        self.check()
 
     def hurry(self) -> None:
         """Wait no longer for a server that has said all, and may have left the line open."""

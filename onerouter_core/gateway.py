@@ -6,9 +6,8 @@ colours share is in `Call`; they differ in the await alone. It knows no framewor
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
-from contextlib import aclosing, closing, contextmanager, suppress
-from time import monotonic
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping
+from contextlib import aclosing, closing, suppress
 from typing import TypeAlias
 
 from onerouter_core.call import Call
@@ -92,26 +91,25 @@ class Gateway(HoldsClients):
         a stream that does not get there raises, with `partial`.
         """
         call = Call(self.connection, request, stream=True)
-        retrying = policy(self.connection.max_retries, call.ends, on_retry)
-        return _resumed(*retrying(self._begin, call))
+        pieces: Pieces = policy(self.connection.max_retries, call.ends, on_retry)(self._begin, call)
+        return pieces
 
     async def astream(self, request: Request, on_retry: OnRetry | None = None) -> AsyncPieces:
         """Do the same on an event loop: await it, then iterate."""
         call = Call(self.connection, request, stream=True)
         retrying = apolicy(self.connection.max_retries, call.ends, on_retry)
-        return _aresumed(*await retrying(self._abegin, call))
+        pieces: AsyncPieces = await retrying(self._abegin, call)
+        return pieces
 
-    def _begin(self, call: Call) -> tuple[Piece, Pieces]:
+    def _begin(self, call: Call) -> Pieces:
         pieces = self._pieces(call)
-        first = next(pieces)
-        call.first_at = monotonic()
-        return first, pieces
+        next(pieces)
+        return pieces
 
-    async def _abegin(self, call: Call) -> tuple[Piece, AsyncPieces]:
+    async def _abegin(self, call: Call) -> AsyncPieces:
         pieces = self._apieces(call)
-        first = await anext(pieces)
-        call.first_at = monotonic()
-        return first, pieces
+        await anext(pieces)
+        return pieces
 
     def _pieces(self, call: Call) -> Pieces:
         with call.in_our_words():
@@ -120,21 +118,18 @@ class Gateway(HoldsClients):
         decoder = StreamDecoder(call.names, response.headers)
         with closing(response), call.in_our_words(decoder):
             chunks = response.chunks(call.until)
-            with _unless_whole(decoder):
+            try:
                 for chunk in chunks:
-                    events = decoder.events
-                    yield from decoder.feed(chunk)
+                    yield from call.begun_by(decoder.feed(chunk))
                     if decoder.done:
                         break
-                    if decoder.events > events:
-                        call.heard(decoder)
-                    call.check()
-            yield from _ended(decoder, call)
+                    call.heard(decoder)
+            except APIConnectionError:
+                if not decoder.finished:  # else the answer broke off once it was whole
+                    raise
+            yield from call.begun_by(_ended(decoder, call))
             if decoder.done and self.connection.http_client is None:  # another's may wait on
-                call.hurry()
-                with suppress(OneRouterError):
-                    for _ in chunks:
-                        call.check()
+                _read_on(chunks, call)
 
     async def _apieces(self, call: Call) -> AsyncPieces:
         with closing(Alarm(call.until)) as alarm:
@@ -144,24 +139,21 @@ class Gateway(HoldsClients):
             decoder = StreamDecoder(call.names, response.headers)
             with call.in_our_words(decoder):
                 async with aclosing(response), aclosing(response.achunks(alarm)) as chunks:
-                    with _unless_whole(decoder):
+                    try:
                         async for chunk in chunks:
-                            events = decoder.events
-                            for piece in decoder.feed(chunk):
+                            for piece in call.begun_by(decoder.feed(chunk)):
                                 yield piece
                             if decoder.done:
                                 break
-                            if decoder.events > events:
-                                call.heard(decoder)
-                            call.check()
-                    for piece in _ended(decoder, call):
+                            call.heard(decoder)
+                    except APIConnectionError:
+                        if not decoder.finished:  # else the answer broke off once it was whole
+                            raise
+                    for piece in call.begun_by(_ended(decoder, call)):
                         yield piece
                     if decoder.done:
-                        call.hurry()
                         alarm.close()  # it is set for later
-                        with suppress(OneRouterError):
-                            async for _ in chunks:
-                                call.check()
+                        await _aread_on(chunks, call)
 
     def models(self) -> tuple[Json, ...]:
         """Return the gateway's model list as it sends it; no key is needed."""
@@ -189,16 +181,6 @@ class Gateway(HoldsClients):
             return decode_models(body)
 
 
-@contextmanager
-def _unless_whole(decoder: StreamDecoder) -> Iterator[None]:
-    """Let a stream break off once the answer in it is whole."""
-    try:
-        yield
-    except APIConnectionError:
-        if not decoder.finished:
-            raise
-
-
 def _ended(decoder: StreamDecoder, call: Call) -> Pieces:
     """Yield the end of a stream, and book it."""
     for piece in decoder.finish():
@@ -208,19 +190,20 @@ def _ended(decoder: StreamDecoder, call: Call) -> Pieces:
             yield piece._replace(end=call.booked(piece.end))
 
 
-def _resumed(first: Piece, rest: Pieces) -> Pieces:
-    """Yield on; whoever drops or closes this generator drops, and so closes, the inner one."""
-    with closing(rest):
-        yield first
-        yield from rest
+def _read_on(chunks: Iterable[bytes], call: Call) -> None:
+    """Let a connection come to its end, so that it can be used again."""
+    call.hurry()
+    with suppress(OneRouterError):
+        for _ in chunks:
+            call.check()
 
 
-async def _aresumed(first: Piece, rest: AsyncPieces) -> AsyncPieces:
-    """Yield on, and close the inner generator with this one."""
-    async with aclosing(rest):
-        yield first
-        async for piece in rest:
-            yield piece
+async def _aread_on(chunks: AsyncIterable[bytes], call: Call) -> None:
+    """Do the same on an event loop."""
+    call.hurry()
+    with suppress(OneRouterError):
+        async for _ in chunks:
+            call.check()
 
 
 def warm_up() -> None:
