@@ -18,7 +18,7 @@ from onerouter_core.errors import (
 )
 from onerouter_core.parameters import Connection
 from onerouter_core.retry import OnRetry, apolicy, policy
-from onerouter_core.transport import akey_of, asend, key_of, send
+from onerouter_core.transport import Response, akey_of, asend, key_of, send
 from onerouter_core.values import Json, Piece, Reply, Request
 from onerouter_core.waits import Alarm
 from onerouter_core.wire.replies import decode_models
@@ -65,8 +65,7 @@ class Gateway(HoldsClients):
             return decode_body(body, call.names, headers)
 
     def _fetch(self, call: Call) -> tuple[bytes, Mapping[str, str]]:
-        outgoing = call.outgoing(key_of(self.connection))
-        with closing(send(self._clients, self.connection, outgoing)) as response:
+        with closing(self._send(call)) as response:
             body = bytearray()
             for chunk in response.chunks(call.until):
                 body += chunk
@@ -74,15 +73,22 @@ class Gateway(HoldsClients):
         return bytes(body), response.headers
 
     async def _afetch(self, call: Call) -> tuple[bytes, Mapping[str, str]]:
-        outgoing = call.outgoing(await akey_of(self.connection))
         with closing(Alarm(call.until)) as alarm:
-            response = await asend(self._clients, self.connection, outgoing, alarm)
+            response = await self._asend(call, alarm)
             async with aclosing(response):
                 body = bytearray()
                 async for chunk in response.achunks(alarm):
                     body += chunk
                     call.check(len(body))
         return bytes(body), response.headers
+
+    def _send(self, call: Call) -> Response:
+        outgoing = call.outgoing(key_of(self.connection))
+        return send(self._clients, self.connection, outgoing)
+
+    async def _asend(self, call: Call, alarm: Alarm) -> Response:
+        outgoing = call.outgoing(await akey_of(self.connection))
+        return await asend(self._clients, self.connection, outgoing, alarm)
 
     def stream(self, request: Request, on_retry: OnRetry | None = None) -> Pieces:
         """Send now, wait for the first piece, and return a generator of all of them.
@@ -113,8 +119,7 @@ class Gateway(HoldsClients):
 
     def _pieces(self, call: Call) -> Pieces:
         with call.in_our_words():
-            outgoing = call.outgoing(key_of(self.connection))
-            response = send(self._clients, self.connection, outgoing)
+            response = self._send(call)
         decoder = StreamDecoder(call.names, response.headers)
         with closing(response), call.in_our_words(decoder):
             chunks = response.chunks(call.until)
@@ -134,8 +139,7 @@ class Gateway(HoldsClients):
     async def _apieces(self, call: Call) -> AsyncPieces:
         with closing(Alarm(call.until)) as alarm:
             with call.in_our_words():
-                outgoing = call.outgoing(await akey_of(self.connection))
-                response = await asend(self._clients, self.connection, outgoing, alarm)
+                response = await self._asend(call, alarm)
             decoder = StreamDecoder(call.names, response.headers)
             with call.in_our_words(decoder):
                 async with aclosing(response), aclosing(response.achunks(alarm)) as chunks:
