@@ -1,30 +1,22 @@
 """SDK clients: made on first use, shared by all instances, closed when the last lets go.
 
-This is the only room with the openai SDK. Its clients are stripped here of what they would read
-from OPENAI_* variables; its typed models and its own retries are not used. No HTTP library is
-named: the SDK's second major version is on one, its third on another. A client belongs to no
-gateway: key, URL, headers and time limits come with each request.
+This module knows threads, event loops and forks, and that a client belongs to no gateway: key, URL,
+headers and time limits come with each request. It does not know how a client is made.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
-from collections.abc import AsyncGenerator, Callable, Hashable
-from functools import cache, lru_cache
-from http.cookies import SimpleCookie
+from collections.abc import AsyncGenerator, Hashable
 from typing import Any
 from urllib.request import getproxies
 from weakref import ReferenceType, WeakKeyDictionary, WeakValueDictionary, finalize, ref
 
 from typing_extensions import Self
 
-from onerouter_core.errors import ConfigurationError
-from onerouter_core.refusals import arefuse, refuse
-from onerouter_core.version import __version__
-from onerouter_core.waits import awatch, watch
+from onerouter_core.sdk import new_async_client, new_client
 
 
 class _Shared:
@@ -63,7 +55,7 @@ class Clients:
     def for_threads(self, sdk: Any, own: Any) -> Any:
         """Return the SDK client for a sync call."""
         if own is not None:
-            return _make(sdk.OpenAI, own)
+            return new_client(sdk, own)
         shared = self._of_threads
         if shared is None or shared.client is None:
             self._of_threads = shared = _shared_by_threads(sdk)
@@ -72,7 +64,7 @@ class Clients:
     async def for_loop(self, sdk: Any, own: Any) -> Any:
         """Return the SDK client for a call on the running event loop."""
         if own is not None:
-            return _make(sdk.AsyncOpenAI, own)
+            return new_async_client(sdk, own)
         loop = asyncio.get_running_loop()
         shared = self._of_loops.get(loop)
         if shared is None or shared.client is None:
@@ -137,9 +129,7 @@ def _shared_by_threads(sdk: Any) -> _Shared:
     with _lock:
         shared = _for_threads.get(where)
         if shared is None:
-            hooks = {"request": [watch], "response": [refuse]}
-            http_client = _forgetful(sdk.DefaultHttpxClient)(**_for_all(sdk, hooks))
-            client = _make(sdk.OpenAI, http_client)
+            client = new_client(sdk)
             shared = _for_threads[where] = _Shared(client)
             shared.at_the_end = finalize(shared, client.close)
         return shared
@@ -152,7 +142,7 @@ async def _shared_on(loop: asyncio.AbstractEventLoop, sdk: Any) -> _Shared:
         shared = here.get(where)
         if shared is not None and shared.client is not None:
             return shared
-        client = _make(sdk.AsyncOpenAI, _async_http_client(sdk))
+        client = new_async_client(sdk)
         shared = here[where] = _Shared(client)
         shared.guard = guard = _closed_with_the_loop(client, ref(shared))
         shared.at_the_end = finalize(shared, _close_soon, loop, client, guard)
@@ -214,135 +204,3 @@ def _leave_to_the_parent() -> None:
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
     os.register_at_fork(after_in_child=_leave_to_the_parent)
-
-
-# --- making ---
-
-
-def _library_of(client: Any) -> Any:
-    """Return the HTTP library that an SDK client is on, by no name."""
-    return sys.modules[type(client.base_url).__module__]
-
-
-def response_type(client: Any) -> Any:
-    """Return the library's response: an SDK client that is asked for one leaves it as it is."""
-    return _library_of(client).Response
-
-
-@lru_cache(maxsize=256)
-def _address(library: Any, url: str) -> Any:
-    """Return an address that needs no base; to parse it anew was 4 % of a short call."""
-    return library.URL(url)
-
-
-# What an SDK client of ours has of its own. Key, organisation and headers come with each request or
-# not at all: the SDK would take them from OPENAI_* variables.
-_OURS: dict[str, Any] = {
-    "auth_headers": {},
-    "_auth_headers": lambda *_: {},  # as the third major version calls them
-    "default_headers": {
-        "accept": "application/json",
-        "content-type": "application/json",
-        "user-agent": f"onerouter-integrations/{__version__}",
-    },
-    "_validate_headers": lambda *_: None,
-    "_prepare_url": lambda client, url: _address(_library_of(client), url),
-}
-
-
-@cache
-def _ours(kind: Any) -> Callable[..., Any]:
-    return type("Client", (kind,), dict(_OURS))
-
-
-def _make(kind: Any, http_client: Any) -> Any:
-    try:
-        return _ours(kind)(
-            api_key="-", base_url="http://-/", max_retries=0, http_client=http_client
-        )
-    except (AttributeError, TypeError) as error:
-        raise ConfigurationError(f"That http client does not fit the openai SDK: {error}") from None
-
-
-def _async_http_client(sdk: Any) -> Any:
-    """Return the SDK's client on aiohttp, whose cost does not grow with open calls, if it can be.
-
-    It has no way to be told of new connections, so it sends no keep-alive probes.
-    """
-    how = _for_all(sdk, {"request": [awatch], "response": [arefuse]})
-    try:
-        client = _forgetful(sdk.DefaultAioHttpClient)(**how)
-    except RuntimeError:  # aiohttp is not installed: the SDK's default will do
-        return _forgetful(sdk.DefaultAsyncHttpxClient)(**how)
-    for transport in (vars(client)["_transport"], *vars(client)["_mounts"].values()):
-        if transport is not None:  # else it is one of NO_PROXY
-            transport.get_client = _forgetting(transport.get_client)
-    return client
-
-
-def _for_all(sdk: Any, hooks: dict[str, Any]) -> dict[str, Any]:
-    """Return how a client is made that all instances share: a stream of one never waits for others.
-
-    The SDK's thousand connections are for one instance. How many are open is the callers' business,
-    and no number stands for that in all HTTP libraries.
-    """
-    limits = type(sdk.DEFAULT_CONNECTION_LIMITS)(
-        max_connections=_MORE_THAN_ANY, max_keepalive_connections=1_000, keepalive_expiry=5.0
-    )
-    return {"event_hooks": hooks, "limits": limits}
-
-
-_MORE_THAN_ANY = 1_000_000  # no process may have so many descriptors
-
-
-# --- no cookies: one client serves many keys, and a cookie may be the account of one ---
-
-
-class _NoCookies(dict[str, str]):
-    """The cookies of an HTTP client that keeps none; to look for them took 4 % of a short call."""
-
-    def extract_cookies(self, response: Any) -> None:
-        """Leave them where they are."""
-
-
-@cache
-def _forgetful(kind: Any) -> Callable[..., Any]:
-    def build_request(client: Any, method: str, url: Any, **how: Any) -> Any:
-        return kind.build_request(client, method, _address(_library_of(client), str(url)), **how)
-
-    return type("HttpClient", (kind,), {"cookies": _NoCookies(), "build_request": build_request})
-
-
-def _forgetting(make_session: Callable[[], Any]) -> Callable[[], Any]:
-    def make() -> Any:
-        session = make_session()
-        session.cookie_jar.filter_cookies = lambda _: SimpleCookie()  # none is for any address
-        return session
-
-    return make
-
-
-# --- loading ---
-
-
-def load_sdk() -> Any:
-    """Import the SDK; the first time takes up to a second."""
-    told = os.environ.pop("OPENAI_LOG", None)  # read at import; nothing of OPENAI_* is ours
-    try:
-        import openai  # noqa: PLC0415 -- importing and constructing our classes must not
-    finally:
-        if told is not None:
-            os.environ["OPENAI_LOG"] = told
-    return openai
-
-
-async def aload_sdk() -> Any:
-    """Import the SDK in a thread: the import would block the event loop."""
-    global _loaded  # noqa: PLW0603 -- a thread for each call would cost more than the call
-    if not _loaded:
-        await asyncio.to_thread(load_sdk)
-        _loaded = True
-    return load_sdk()
-
-
-_loaded = False

@@ -11,13 +11,14 @@ from contextlib import aclosing, closing, suppress
 from typing import TypeAlias
 
 from onerouter_core.call import Call
-from onerouter_core.clients import Clients, HoldsClients, aload_sdk, load_sdk
+from onerouter_core.clients import Clients, HoldsClients
 from onerouter_core.errors import (
     APIConnectionError,
     OneRouterError,
 )
 from onerouter_core.parameters import Connection
 from onerouter_core.retry import OnRetry, apolicy, policy
+from onerouter_core.sdk import aload_sdk, load_sdk
 from onerouter_core.transport import Response, akey_of, asend, key_of, send
 from onerouter_core.values import Json, Piece, Reply, Request
 from onerouter_core.waits import Alarm

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from onerouter_core.clients import Clients, aload_sdk, load_sdk, response_type
+from onerouter_core.clients import Clients
 from onerouter_core.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -28,6 +28,7 @@ from onerouter_core.errors import (
 )
 from onerouter_core.parameters import Connection
 from onerouter_core.refusals import BadStatus, refusal_of
+from onerouter_core.sdk import aload_sdk, load_sdk, response_type
 from onerouter_core.waits import Alarm, Until, wait_until
 
 

@@ -36,13 +36,13 @@ MAY_IMPORT = {
     },
     "onerouter_core.waits": set(),
     "onerouter_core.refusals": set(),
-    "onerouter_core.clients": {
-        *("openai", "typing_extensions"),
-        *("onerouter_core.waits", "onerouter_core.errors", "onerouter_core.version"),
-        "onerouter_core.refusals",
+    "onerouter_core.sdk": {
+        *("openai", "onerouter_core.waits", "onerouter_core.refusals"),
+        *("onerouter_core.errors", "onerouter_core.version"),
     },
+    "onerouter_core.clients": {"typing_extensions", "onerouter_core.sdk"},
     "onerouter_core.transport": {
-        *("pydantic", "onerouter_core.clients", "onerouter_core.waits"),
+        *("pydantic", "onerouter_core.clients", "onerouter_core.sdk", "onerouter_core.waits"),
         *("onerouter_core.parameters", "onerouter_core.errors", "onerouter_core.refusals"),
     },
     "onerouter_core.call": {
@@ -51,7 +51,8 @@ MAY_IMPORT = {
         *("onerouter_core.values", "onerouter_core.costs"),
     },
     "onerouter_core.gateway": {
-        *("onerouter_core.call", "onerouter_core.clients", "onerouter_core.waits"),
+        *("onerouter_core.call", "onerouter_core.clients", "onerouter_core.sdk"),
+        "onerouter_core.waits",
         *("onerouter_core.parameters", "onerouter_core.transport"),
         *("onerouter_core.wire", "onerouter_core.retry", "onerouter_core.errors"),
         "onerouter_core.values",
