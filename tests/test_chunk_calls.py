@@ -9,11 +9,13 @@ The numbers below are the most there may be. Where one has become smaller, write
 
 from __future__ import annotations
 
+import asyncio
+import collections
 import json
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -33,7 +35,7 @@ OURS = tuple(
 )
 COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>"}
 
-# How many calls of ours one more chunk takes.
+# How many calls of ours one more chunk takes, in either colour.
 MOST = {
     ("core", "text"): 13,
     ("core", "reasoning"): 14,
@@ -89,7 +91,7 @@ def serving(answer: bytes) -> Iterator[str]:
         server.join()
 
 
-def count(read: Callable[[], Iterable[Any]]) -> int:
+def count(read: Callable[[], None]) -> int:
     """Return how many functions of ours are called while a stream is read."""
     calls = 0
 
@@ -102,8 +104,7 @@ def count(read: Callable[[], Iterable[Any]]) -> int:
     before = sys.getprofile()
     sys.setprofile(see)
     try:
-        for _ in read():
-            pass
+        read()
     finally:
         sys.setprofile(before)
     return calls
@@ -114,9 +115,15 @@ def count(read: Callable[[], Iterable[Any]]) -> int:
 
 def core(url: str) -> Iterable[Any]:
     """Read pieces."""
-    request = Request("a/b", (Message("user", (Text("hi"),)),))
     with Gateway(Connection(api_key=lambda: "key", base_url=url)) as gateway:
-        yield from gateway.stream(request)
+        yield from gateway.stream(HELLO)
+
+
+async def acore(url: str) -> AsyncIterable[Any]:
+    """Read pieces."""
+    async with Gateway(Connection(api_key=lambda: "key", base_url=url)) as gateway:
+        async for piece in await gateway.astream(HELLO):
+            yield piece
 
 
 def langchain(url: str) -> Iterable[Any]:
@@ -125,21 +132,53 @@ def langchain(url: str) -> Iterable[Any]:
         yield from llm.stream("hi")
 
 
+async def alangchain(url: str) -> AsyncIterable[Any]:
+    """Read chunks."""
+    async with ChatOneRouter(model="a/b", api_key="key", base_url=url) as llm:
+        async for chunk in llm.astream("hi"):
+            yield chunk
+
+
 def llama_index(url: str) -> Iterable[Any]:
     """Read responses."""
     with OneRouterLLM(model="a/b", api_key="key", base_url=url) as llm:
         yield from llm.stream_chat([ChatMessage("hi")])
 
 
-READERS = {"core": core, "ChatOneRouter": langchain, "OneRouterLLM": llama_index}
+async def allama_index(url: str) -> AsyncIterable[Any]:
+    """Read responses."""
+    async with OneRouterLLM(model="a/b", api_key="key", base_url=url) as llm:
+        async for response in await llm.astream_chat([ChatMessage("hi")]):
+            yield response
 
 
+HELLO = Request("a/b", (Message("user", (Text("hi"),)),))
+READERS = {
+    "sync": {"core": core, "ChatOneRouter": langchain, "OneRouterLLM": llama_index},
+    "async": {"core": acore, "ChatOneRouter": alangchain, "OneRouterLLM": allama_index},
+}
+
+
+def drain(stream: Any) -> None:
+    """Read a stream of either colour to its end."""
+
+    async def run() -> None:
+        async for _ in stream:
+            pass
+
+    if isinstance(stream, AsyncIterable):
+        asyncio.run(run())
+    else:
+        collections.deque(stream, maxlen=0)
+
+
+@pytest.mark.parametrize("colour", READERS)
 @pytest.mark.parametrize(("reader", "kind"), MOST)
-def test_calls_per_chunk(reader: str, kind: str) -> None:
+def test_calls_per_chunk(reader: str, kind: str, colour: str) -> None:
     """One more chunk takes no more calls than it did: what a stream takes besides drops out."""
     counted = []
     for chunks in (200, 400):
         with serving(body(kind, chunks)) as url:
-            counted.append(count(lambda url=url: READERS[reader](url)))
+            counted.append(count(lambda url=url: drain(READERS[colour][reader](url))))
     calls = (counted[1] - counted[0]) / 200
     assert calls <= MOST[reader, kind] + ROOM
