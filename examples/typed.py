@@ -21,7 +21,16 @@ from pydantic import BaseModel
 
 from langchain_onerouter import ChatOneRouter, errors
 from llama_index_onerouter import OneRouterLLM
-from onerouter_core import Catalog, Entry, Ledger, ModelInfo, OneRouterError, ProviderRouting, Reply
+from onerouter_core import (
+    Catalog,
+    Entry,
+    FallbackRules,
+    Ledger,
+    ModelInfo,
+    OneRouterError,
+    ProviderRouting,
+    Reply,
+)
 
 MODEL = "deepseek/deepseek-v4-flash"
 
@@ -48,6 +57,8 @@ def chat_model(ledger: Ledger, catalog: Catalog) -> ChatOneRouter:
         reasoning={"effort": "low"},
         provider={"order": ["deepseek"], "allow_fallbacks": True},
         fallback_models=["openai/gpt-5-mini"],
+        fallback_rules=FallbackRules(error_code={"hint_array": [503]}, ttft={"hint_threshold": 5}),
+        stop=["###"],
         deadline=30,
         max_retries=1,
         ledger=ledger,

@@ -18,7 +18,7 @@ from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
 from langchain_onerouter.auto_method import Way
@@ -28,7 +28,8 @@ from langchain_onerouter.profiles import to_profile
 from langchain_onerouter.replies import to_chunks, to_result, total_of
 from langchain_onerouter.structured_output import Method, structured, to_format
 from langchain_onerouter.tools import check_choice, to_dicts, to_tools
-from onerouter_core import Gateway, GatewayModel, Request, __version__
+from onerouter_core import Gateway, GatewayModel, Parameters, Request, __version__
+from onerouter_core.errors import ConfigurationError
 from onerouter_core.retry import OnRetry
 from onerouter_core.wire.requests import encode, read_tool_choice
 
@@ -41,9 +42,9 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
 
     >>> ChatOneRouter(model="deepseek/deepseek-v4-flash").invoke("Hello").content
 
-    Every field can be given per call as well: `llm.invoke("Hello", temperature=0)`. An answer's
-    tokens are in `usage_metadata`; its cost (USD), upstream and ids in `response_metadata`.
-    Raises the errors of `langchain_onerouter.errors`.
+    What the API takes can be given per call as well: `llm.invoke("Hello", temperature=0)`. Tokens
+    are in an answer's `usage_metadata`; cost (USD), upstream and ids in `response_metadata`. Raises
+    the errors of `langchain_onerouter.errors`.
     """
 
     model_config = ConfigDict(
@@ -51,7 +52,9 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     )
 
     stop: list[str] | str | None = Field(
-        default=None, alias="stop_sequences", description="Where to stop generating."
+        default=None,
+        validation_alias=AliasChoices("stop", "stop_sequences"),
+        description="Where to stop generating.",
     )
     n: int | None = Field(default=None, ge=1, description="How many answers; only unstreamed.")
     streaming: bool | None = Field(
@@ -118,7 +121,8 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         """Return the cache key; core's own is made once, and stale after an assignment."""
-        return str(sorted(self._get_invocation_params(stop=stop, **kwargs).items()))
+        asked = self._get_invocation_params(stop=stop, **kwargs)
+        return str([*sorted(asked.items()), self.output_version, self.replay_reasoning])
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         """Return what the catalogue says of the model; LangChain asks only without `profile`."""
@@ -151,9 +155,12 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
     ) -> tuple[Gateway, Request]:
         """Return where to send a call and what to send; nothing is sent before all is checked."""
+        for name in given.keys() & _OF_THE_MODEL:
+            raise ConfigurationError(f"{name} belongs to the model: a call cannot change it.")
         options = {**given, "n": given.get("n") or self.n}
         tools = options.pop("tools", None) or ()
         choice = options.pop("tool_choice", None)
+        stop = options.pop("stop_sequences", stop)
         gateway, settings = self.open({**options, "stop": stop})
         request = Request(
             model=settings.model,
@@ -291,3 +298,6 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
             return structured(
                 self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs
             )
+
+
+_OF_THE_MODEL = ChatOneRouter.model_fields.keys() - Parameters.model_fields.keys() - {"n", "stop"}

@@ -94,7 +94,7 @@ def to_message(reply: Reply, *, cost_in_usage: bool = False) -> AIMessage:
 def to_chunks(piece: Piece, *, cost_in_usage: bool = False) -> list[ChatGenerationChunk]:
     """Return a piece as a chunk; the end is one more, with all there is to say of the reply."""
     messages = []
-    if piece.text or piece.reasoning or piece.tool_calls or piece.images:
+    if piece.text or piece.reasoning or piece.tool_calls or piece.images or piece.logprobs:
         messages.append(_chunk(piece))
     if piece.end is not None:
         if bad := _kept_invalid(piece.end):

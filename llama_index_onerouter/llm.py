@@ -40,7 +40,7 @@ from llama_index_onerouter.replies import (
 )
 from llama_index_onerouter.structured_output import StructuredPrediction
 from llama_index_onerouter.tools import offer, to_selections, to_tool, unknown_tools_reported
-from llama_index_onerouter.tracing import SECRET, endpoint, unmasked
+from llama_index_onerouter.tracing import SECRET, endpoint, unmasked, veiled
 from onerouter_core import Gateway, GatewayModel, Parameters, Request
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.parameters import merged
@@ -56,8 +56,8 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
 
     >>> OneRouterLLM(model="deepseek/deepseek-v4-flash").complete("Hello").text
 
-    Every field can be given per call as well: `llm.chat(messages, temperature=0)`. Tokens, cost
-    (USD), finish reason, upstream and ids are in a response's `additional_kwargs`, on the last
+    What the API takes can be given per call as well: `llm.chat(messages, temperature=0)`. Tokens,
+    cost (USD), finish reason, upstream and ids are in a response's `additional_kwargs`, on the last
     item of a stream, too. Raises the errors of `onerouter_core.errors`.
     """
 
@@ -242,6 +242,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
 
     # --- tools ---
 
+    @endpoint()
     def _prepare_chat_with_tools(  # noqa: PLR0913, PLR0917 -- LlamaIndex's signature
         self,
         tools: Sequence[BaseTool],
@@ -280,6 +281,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
             raise ValueError("Expected at least one tool call, but got none.")
         return selections
 
+    @veiled()
     def predict_and_call(
         self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any
     ) -> AgentChatResponse:
@@ -287,6 +289,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         with unknown_tools_reported():
             return super().predict_and_call(tools, *args, **kwargs)
 
+    @veiled()
     async def apredict_and_call(
         self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any
     ) -> AgentChatResponse:

@@ -126,6 +126,7 @@ def _facts(reply: Reply) -> dict[str, Any]:
         "model": reply.model,
         "generation_id": reply.id,
         "request_id": reply.request_id,
+        "attempts": reply.attempts if reply.attempts > 1 else None,
         "transcript": reply.audio.transcript if reply.audio else None,
     }
     return {name: fact for name, fact in facts.items() if fact is not None}

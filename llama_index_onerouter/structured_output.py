@@ -28,6 +28,7 @@ from llama_index.core.types import Model, PydanticProgramMode
 from pydantic import BaseModel, Field, PrivateAttr
 
 from llama_index_onerouter.structured_llm import StructuredOneRouterLLM
+from llama_index_onerouter.tracing import endpoint, of_prediction, veiled
 from llama_index_onerouter.wanted import Mode, Wanted
 from onerouter_core.errors import MalformedReplyError, OneRouterError, says_unsupported
 
@@ -53,6 +54,7 @@ class StructuredPrediction(FunctionCallingLLM):
 
     # --- what LlamaIndex calls ---
 
+    @endpoint(mask=of_prediction)
     def structured_predict(
         self,
         output_cls: type[Model],
@@ -70,6 +72,7 @@ class StructuredPrediction(FunctionCallingLLM):
         dispatcher.event(LLMStructuredPredictEndEvent(output=found))
         return cast("Model", found)
 
+    @endpoint(mask=of_prediction)
     async def astructured_predict(
         self,
         output_cls: type[Model],
@@ -86,6 +89,29 @@ class StructuredPrediction(FunctionCallingLLM):
         found = (await self.astructured_chat(output_cls, messages, **(llm_kwargs or {}))).raw
         dispatcher.event(LLMStructuredPredictEndEvent(output=found))
         return cast("Model", found)
+
+    @veiled(of_prediction)
+    def stream_structured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Generator[Any, None, None]:
+        """Yield the object as it grows; the last one is valid and whole. Raise OneRouterError."""
+        return super().stream_structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+
+    @veiled(of_prediction)
+    async def astream_structured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> AsyncGenerator[Any, None]:
+        """Yield the object as it grows; the last one is valid and whole. Raise OneRouterError."""
+        program = super().astream_structured_predict
+        return await program(output_cls, prompt, llm_kwargs, **prompt_args)
 
     def _structured_stream_call(
         self,
@@ -240,12 +266,13 @@ class StructuredPrediction(FunctionCallingLLM):
 # --- responses around objects ---
 
 
-def _around(found: BaseModel, response: ChatResponse) -> ChatResponse:
+def _around(found: BaseModel, response: ChatResponse, delta: str | None = None) -> ChatResponse:
     """Return the object as a response that has the model's usage."""
+    spelled = found.model_dump_json(fallback=str)  # of a class that cannot be spelled, its words
     return ChatResponse(
-        message=ChatMessage(found.model_dump_json(), role=MessageRole.ASSISTANT),
+        message=ChatMessage(spelled, role=MessageRole.ASSISTANT),
         raw=found,
-        delta=response.delta,
+        delta=delta,
         additional_kwargs=response.additional_kwargs,
     )
 
@@ -254,16 +281,16 @@ def _growing(wanted: Wanted, responses: ChatResponseGen) -> ChatResponseGen:
     with closing(responses):
         for response in responses:
             if (so_far := wanted.read_growing(response)) is not None:
-                yield _around(so_far, response)
-    yield _around(wanted.read(response), response)
+                yield _around(so_far, response, wanted.written_since(response))
+    yield _around(wanted.read(response), response, wanted.written_since(response))
 
 
 async def _agrowing(wanted: Wanted, responses: ChatResponseAsyncGen) -> ChatResponseAsyncGen:
     async with aclosing(responses):
         async for response in responses:
             if (so_far := wanted.read_growing(response)) is not None:
-                yield _around(so_far, response)
-    yield _around(wanted.read(response), response)
+                yield _around(so_far, response, wanted.written_since(response))
+    yield _around(wanted.read(response), response, wanted.written_since(response))
 
 
 def _objects(responses: ChatResponseGen) -> Generator[Any, None, None]:

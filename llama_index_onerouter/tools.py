@@ -10,11 +10,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from traceback import walk_tb
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools import BaseTool
+from llama_index.core.tools.calling import acall_tool_with_selection, call_tool_with_selection
 
 from llama_index_onerouter.raw import Raw, read
 from llama_index_onerouter.shapes import parameters_of
@@ -129,13 +131,17 @@ def _from_block(block: ToolCallBlock, error: str | None) -> ToolCall:
 
 
 def _from_entry(entry: Any) -> ToolCall:
-    function = read(entry, "function")
+    function = read(entry, "function") or entry  # Anthropic's and Bedrock's have all in one
     name = str(read(function, "name") or "")
-    call_id, error = as_text(read(entry, "id")) or name, as_text(read(entry, "error"))
-    arguments = arguments_text(read(function, "arguments"))
+    call_id = as_text(read(entry, "id")) or as_text(read(entry, "toolUseId")) or name
+    error = as_text(read(entry, "error"))
+    arguments = arguments_text(read(function, "arguments") or read(function, "input"))
     if error is not None:
         return ToolCall(call_id, name, arguments, error=error)
     return read_call(call_id, name, arguments, cut=False)
+
+
+_LOOK_UPS = {call_tool_with_selection.__code__, acall_tool_with_selection.__code__}
 
 
 @contextmanager
@@ -144,6 +150,9 @@ def unknown_tools_reported() -> Iterator[None]:
     try:
         yield
     except KeyError as error:
+        *_, (where, _) = walk_tb(error.__traceback__)
+        if where.f_code not in _LOOK_UPS:  # a key that somebody else missed
+            raise
         raise MalformedReplyError(
             f"The model called a tool that is not there: {error.args[0]}"
         ) from error

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import iscoroutinefunction
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
+from llama_index.core.instrumentation.dispatcher import (  # type: ignore[attr-defined]
+    DISPATCHER_SPAN_DECORATED_ATTR,
+)
 from llama_index.core.llms.llm import dispatcher
 from pydantic import Secret
 
@@ -18,26 +21,51 @@ SECRET = frozenset({"api_key", "default_headers", "extra_headers"})
 """The names of what a call may be given that no trace may show."""
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
+_Mask: TypeAlias = Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]
 
 
-def endpoint(callback: Callable[..., Any]) -> Callable[[_Method], _Method]:
+def of_call(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Mask what a call is given by keyword."""
+    return args, masked(kwargs)
+
+
+def of_prediction(
+    output_cls: Any, prompt: Any, llm_kwargs: Any = None, **prompt_args: Any
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Mask the keywords of the call that a prediction makes; those of its prompt are words."""
+    return (output_cls, prompt, llm_kwargs and masked(llm_kwargs)), prompt_args
+
+
+def endpoint(
+    callback: Callable[..., Any] = lambda method: method, mask: _Mask = of_call
+) -> Callable[[_Method], _Method]:
     """Return LlamaIndex's decorator of an endpoint, as one that lets no secret through."""
+    return lambda method: _behind(mask, dispatcher.span(callback(method)), method)
+
+
+def veiled(mask: _Mask = of_call) -> Callable[[_Method], _Method]:
+    """Do the same for a method whose span is around what it calls."""
 
     def decorate(method: _Method) -> _Method:
-        # LlamaIndex would put its span around whatever is here, the mask included.
-        traced: Any = dispatcher.span(callback(method))
-
-        @wraps(traced)
-        def called(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return traced.__get__(self, type(self))(*args, **masked(kwargs))
-
-        @wraps(traced)
-        async def awaited(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return await traced.__get__(self, type(self))(*args, **masked(kwargs))
-
-        return cast("_Method", awaited if iscoroutinefunction(method) else called)
+        setattr(method, DISPATCHER_SPAN_DECORATED_ATTR, True)
+        return _behind(mask, method, method)
 
     return decorate
+
+
+def _behind(mask: _Mask, traced: Any, method: _Method) -> _Method:
+    # LlamaIndex would put its span around whatever is here, the mask included.
+    @wraps(traced)
+    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = mask(*args, **kwargs)
+        return traced.__get__(self, type(self))(*args, **kwargs)
+
+    @wraps(traced)
+    async def awaited(self: Any, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = mask(*args, **kwargs)
+        return await traced.__get__(self, type(self))(*args, **kwargs)
+
+    return cast("_Method", awaited if iscoroutinefunction(method) else called)
 
 
 def masked(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
 from pydantic import BaseModel
 
-from llama_index_onerouter.raw import to_raw
+from llama_index_onerouter.raw import read, to_raw
 from llama_index_onerouter.shapes import shape_of
 from llama_index_onerouter.tools import calls_in
 from onerouter_core.errors import (
@@ -25,6 +25,9 @@ from onerouter_core.errors import (
 )
 from onerouter_core.schemas import instruction, read_growing_json, read_json
 from onerouter_core.values import NamedTool, Tool, ToolCall
+from onerouter_core.wire.lenient import as_mapping
+from onerouter_core.wire.names import Names
+from onerouter_core.wire.replies import partial_reply
 
 Mode: TypeAlias = Literal["json_schema", "function", "json_object"]
 
@@ -40,6 +43,7 @@ class Wanted:
         self._class = output_cls
         self._shape = shape_of(output_cls)
         self._seen: Any = None
+        self._written = 0  # characters of the answer that were told of
 
     def question(
         self, mode: Mode, messages: list[ChatMessage], given: Mapping[str, Any]
@@ -64,6 +68,8 @@ class Wanted:
         """Return the object in a whole response; raise what kept the model from it."""
         facts = response.additional_kwargs
         where = {name: facts.get(name) for name in _WHERE}
+        where["attempts"] = facts.get("attempts", 1)
+        where["partial"] = partial_reply(as_mapping(response.raw), Names(), {})
         if (refusal := response.message.additional_kwargs.get("refusal")) is not None:
             raise RefusalError(f"The model refused: {refusal}", **where)
         match facts.get("finish_reason"):
@@ -104,6 +110,19 @@ class Wanted:
         return self._shape.flexible.model_validate(
             {names.get(key, key): to_raw(item) for key, item in value.items()}
         )
+
+    def written_since(self, response: ChatResponse) -> str:
+        """Return what the model has written since this was last asked: in the end, all of it."""
+        written = _written(response.message)
+        since, self._written = written[self._written :], len(written)
+        return since
+
+
+def _written(message: ChatMessage) -> str:
+    """Return the first call's arguments as they came, else the text."""
+    for call in message.additional_kwargs.get("tool_calls", ()):
+        return str(read(read(call, "function"), "arguments"))
+    return message.content or ""
 
 
 def _spelled(call: ToolCall) -> str:

@@ -64,6 +64,8 @@ class Call:
             raise ConfigurationError("There is no API key: give api_key or set ONEROUTER_API_KEY.")
         if key and not (key.isascii() and key.isprintable()):  # an HTTP library would quote it
             raise ConfigurationError("The API key holds a character that no header can carry.")
+        if self.ends is not None and monotonic() >= self.ends:  # a key or a limiter took so long
+            raise DeadlineExceededError(f"No answer in {self.connection.deadline} s.")
         if self.body is not None and self.connection.ledger is not None:
             self.connection.ledger.check()
         self.secrets = (key, *self.connection.headers.values())
@@ -130,8 +132,8 @@ class Call:
         """Give every error what is known of the call, and take what is secret out of it."""
         return _InOurWords(self, decoder)
 
-    def end_with(self, failure: BaseException, decoder: StreamDecoder | None) -> None:
-        """Raise what ended the call, in our words if it is an error."""
+    def ended_by(self, failure: BaseException, decoder: StreamDecoder | None) -> BaseException:
+        """Return what ended the call, in our words if it is an error."""
         match failure:
             case BadStatus():
                 error = error_in(failure.body, status=failure.status, headers=failure.headers)
@@ -139,7 +141,7 @@ class Call:
                 error = self._told_apart(failure, decoder)
             case _:
                 self._left(decoder)
-                return
+                return failure
         if (came := error.partial) is not None:
             self.booked(came, partial=True)
             error.add(
@@ -148,7 +150,8 @@ class Call:
                 generation_id=error.generation_id or came.id,
             )
         error.add(attempts=self.attempts, model=error.model or self.model)
-        raise self._redacted(error) from error.__cause__
+        error.__suppress_context__ = True
+        return self._redacted(error)
 
     def _left(self, decoder: StreamDecoder | None) -> None:
         """Book what came for a reader who left, or was cancelled."""
@@ -191,7 +194,9 @@ class _InOurWords:
 
     def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
         if failure is not None:
-            self.call.end_with(failure, self.decoder)
+            ended = [self.call.ended_by(failure, self.decoder)]
+            if ended[0] is not failure:
+                raise ended.pop()  # held by no local: see transport.send
 
 
 _GRACE = 0.005  # a timer may fire this many seconds early

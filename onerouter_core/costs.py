@@ -157,8 +157,9 @@ class Ledger:
         self._extend([entry])
 
     def merge(self, other: Ledger) -> None:
-        """Add the entries of another ledger, as of another process."""
-        self._extend(other.entries)
+        """Add what another ledger has and this one has not: it may have begun as a copy of this."""
+        theirs, ours = other.entries, set(self.entries)
+        self._extend(entry for entry in theirs if entry not in ours)
 
     def _extend(self, entries: Iterable[Entry]) -> None:
         with self._lock:
@@ -169,9 +170,14 @@ class Ledger:
     # --- for other programs, and for the eye ---
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Any]) -> Self:
-        """Return a ledger of what `to_rows` gave; raise ConfigurationError for anything else."""
-        ledger = cls()
+    def from_rows(
+        cls, rows: Iterable[Any], budget_usd: Decimal | float | str | None = None
+    ) -> Self:
+        """Return a ledger of what `to_rows` gave; raise ConfigurationError for anything else.
+
+        A budget is no row: give it anew.
+        """
+        ledger = cls(budget_usd)
         try:
             for row in rows:
                 ledger.book(_entry().validate_python(row))
@@ -181,10 +187,10 @@ class Ledger:
         return ledger
 
     @classmethod
-    def from_jsonl(cls, path: str | Path) -> Self:
+    def from_jsonl(cls, path: str | Path, budget_usd: Decimal | float | str | None = None) -> Self:
         """Read what `to_jsonl` wrote; raise ConfigurationError if it is something else."""
         with Path(path).open(encoding="utf-8") as lines:
-            return cls.from_rows(map(json.loads, lines))
+            return cls.from_rows(map(json.loads, lines), budget_usd)
 
     def to_rows(self) -> list[dict[str, Any]]:
         """Return a JSON object for each entry."""

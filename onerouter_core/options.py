@@ -6,9 +6,10 @@ how they are sent. Keys that it does not know are kept: the gateway grows faster
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 
 class _Open(BaseModel):
@@ -96,11 +97,25 @@ class FallbackRule(_Open):
     action: str = "fallback"
 
 
+def _rule(name: str, on_the_wire: str) -> Any:
+    return Field(
+        default=None,
+        validation_alias=AliasChoices(name, on_the_wire),  # an alias would be all that checkers see
+        serialization_alias=on_the_wire,
+    )
+
+
+if TYPE_CHECKING:
+    RuleOrDict: TypeAlias = FallbackRule | Mapping[str, Any]
+else:
+    RuleOrDict = FallbackRule
+
+
 class FallbackRules(_Open):
     """When a call goes to the next of `fallback_models`."""
 
-    error_code: FallbackRule | None = None
-    latency: FallbackRule | None = Field(default=None, alias="Latency")
-    ttft: FallbackRule | None = Field(default=None, alias="TTFT")
-    tpm: FallbackRule | None = Field(default=None, alias="TPM")
-    rpm: FallbackRule | None = Field(default=None, alias="RPM")
+    error_code: RuleOrDict | None = None
+    latency: RuleOrDict | None = _rule("latency", "Latency")
+    ttft: RuleOrDict | None = _rule("ttft", "TTFT")
+    tpm: RuleOrDict | None = _rule("tpm", "TPM")
+    rpm: RuleOrDict | None = _rule("rpm", "RPM")

@@ -7,10 +7,9 @@ needs: how to reach the gateway (`Connection`) and what to ask of it (`Settings.
 
 from __future__ import annotations
 
-import difflib
 import os
 import warnings
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -29,6 +29,7 @@ from pydantic import model_validator as _model_validator
 
 from onerouter_core.costs import Ledger, Prices
 from onerouter_core.errors import ConfigurationError, findings
+from onerouter_core.misspelt import meant_by
 from onerouter_core.options import FallbackRules, ProviderRouting, Reasoning, WebSearchOptions
 from onerouter_core.values import JsonSchema
 
@@ -206,10 +207,10 @@ class Parameters(BaseModel):
     def _know_every_argument(cls, given: Any) -> Any:
         """Refuse a misspelt argument rather than ignore it."""
         if isinstance(given, Mapping):
-            names = {*cls.model_fields, *(f.alias for f in cls.model_fields.values() if f.alias)}
+            names = set(_names_of(cls))
             for name in given:
                 if name not in names:
-                    raise ConfigurationError(f"Unknown argument {name!r}.{_nearest(name, names)}")
+                    raise ConfigurationError(f"Unknown argument {name!r}.{meant_by(name, names)}")
         return given
 
     @field_validator("api_key", mode="before")
@@ -254,6 +255,8 @@ class Parameters(BaseModel):
         known, unknown = _checked(overrides) if overrides else ({}, {})
 
         value = {**self.__dict__, **known}
+        if "reasoning" in known and "reasoning_effort" not in known:
+            value["reasoning_effort"] = None  # it is short for a part of the other
         parameters = {n: v for n in _ON_THE_WIRE if (v := value[n]) is not None}
         if overrides:
             body = merged(self.extra_body, known.get("extra_body"))
@@ -266,6 +269,14 @@ class Parameters(BaseModel):
             ),
             parameters=parameters,
         )
+
+
+def _names_of(model: type[BaseModel]) -> Iterator[str]:
+    """Yield what the fields are called, by their other names, too."""
+    for name, info in model.model_fields.items():
+        yield name
+        if isinstance(info.validation_alias, AliasChoices):
+            yield from map(str, info.validation_alias.choices)
 
 
 def merged(one: Any, other: Any) -> Any:
@@ -283,15 +294,6 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _nearest(name: str, names: set[str]) -> str:
-    found = difflib.get_close_matches(name, names, n=1)
-    return (
-        f" Did you mean {found[0]!r}?"
-        if found
-        else " What the gateway takes and this class has no name for goes into extra_body."
-    )
 
 
 _TO_CONNECT = (

@@ -59,6 +59,8 @@ def policy(
         try:
             return fn(*args)
         except OneRouterError as error:
+            if not (max_retries and _worth_it(error)):
+                raise
             again = _failed_once(fn, error)
         return Retrying(**_arguments(max_retries, deadline, on_retry))(again, *args)
 
@@ -79,6 +81,8 @@ def apolicy(
         try:
             return await fn(*args)
         except OneRouterError as error:
+            if not (max_retries and _worth_it(error)):
+                raise
             failed_once = _failed_once(fn, error)
 
         async def again(*args: Any) -> Any:

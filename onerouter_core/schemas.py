@@ -112,8 +112,13 @@ def instruction(schema: Json) -> str:
 
 # --- JSON in an answer ---
 
-# Where JSON begins: with the text, else behind a fence, else behind words.
-_BEGINNINGS = tuple(re.compile(before + r"(?=[\[{])") for before in (r"\A\s*", r"```[\w-]*\s*", ""))
+# Where JSON begins: with the text, else behind a fence, else behind words; brackets around words or
+# numbers, as in [Note] and [1], begin none.
+_BRACKET = r"""(?=\{\s*(?:["}]|\Z)|\[\s*(?:["\[{\]\d-]|true|false|null|\Z))"""
+_BEGINNINGS = tuple(re.compile(before + _BRACKET) for before in (r"\A\s*", r"```[\w-]*\s*", ""))
+# Some servers leave the thoughts in the text, and some of these without the tag that begins them.
+_THOUGHTS = re.compile(r"\s*<think>(?:.*?</think>|.*)|(?!\s*[\[{`]).*?</think>", re.DOTALL)
+_MARK = re.compile(r"\[[\d\s,]*\]")
 
 
 def read_json(text: str) -> Any:
@@ -139,4 +144,13 @@ def read_growing_json(text: str) -> Any:
 
 
 def _beginning(text: str) -> int | None:
-    return next((found.end() for b in _BEGINNINGS if (found := b.search(text))), None)
+    thoughts = _THOUGHTS.match(text)
+    return _behind(text, thoughts.end() if thoughts else 0)
+
+
+def _behind(text: str, start: int) -> int | None:
+    begins = next((found.end() for b in _BEGINNINGS if (found := b.search(text, start))), None)
+    if begins is not None and (mark := _MARK.match(text, begins)):
+        behind = _behind(text, mark.end())
+        return begins if behind is None else behind
+    return begins

@@ -30,9 +30,10 @@ MAY_IMPORT = {
         *("onerouter_core.values", "onerouter_core.errors"),
     },
     "onerouter_core.options": {"pydantic"},
+    "onerouter_core.misspelt": set(),
     "onerouter_core.parameters": {
         *("pydantic", "onerouter_core.values", "onerouter_core.costs"),
-        *("onerouter_core.errors", "onerouter_core.options"),
+        *("onerouter_core.errors", "onerouter_core.misspelt", "onerouter_core.options"),
     },
     "onerouter_core.waits": set(),
     "onerouter_core.refusals": set(),

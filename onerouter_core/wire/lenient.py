@@ -20,15 +20,18 @@ def parse(data: bytes) -> Any:
     """Return the JSON value; raise ValueError if it is none.
 
     The quick parser refuses a few things that some servers send (bytes that are no UTF-8, halves
-    of surrogate pairs); for these the standard library's stands in.
+    of surrogate pairs); for these the standard library's stands in. What is nested more than some
+    two hundred times it refuses, too, and so do we: others would fail on it later, as they copy it.
     """
     try:
         return from_json(data)
-    except ValueError:
-        try:
-            return json.loads(data.decode("utf-8-sig", "replace"))
-        except RecursionError:
+    except ValueError as error:
+        if "recursion" in str(error):
             raise ValueError("nested too deeply") from None
+    try:
+        return json.loads(data.decode("utf-8-sig", "replace"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def as_mapping(value: Any) -> Json:

@@ -55,10 +55,14 @@ def decode(completion: Any, names: Names, headers: Mapping[str, str]) -> Reply:
             headers=headers,
             partial=partial_reply(completion, names, headers) if choices else None,
         )
-    first, *others = (_reply(completion, choice, names, headers) for choice in choices)
-    for reply in (first, *others):
-        _check_answer(reply)
-    return replace(first, alternatives=tuple(others)) if others else first
+    replies = [_reply(completion, choice, names, headers) for choice in choices]
+    first, *others = sorted(replies, key=_says_nothing)  # an answer first, if one is there
+    whole = replace(first, alternatives=tuple(others)) if others else first
+    for reply in replies:
+        _check_for_failure(reply, whole)
+    if _says_nothing(whole):
+        raise _nothing_said(whole)
+    return whole
 
 
 def partial_reply(completion: Json, names: Names, headers: Mapping[str, str]) -> Reply:
@@ -129,14 +133,16 @@ def _unknown(root: Json, choice: Json, message: Json) -> Json:
     }
 
 
-def _check_answer(reply: Reply) -> None:
-    """Raise if the reply says that it failed, or has nothing in it."""
+def _check_for_failure(reply: Reply, whole: Reply) -> None:
+    """Raise if a choice says that it failed, with all there is."""
     failure = reply.extra.get("error")
     if failure or reply.finish_reason == "error":
         failure = failure or "The upstream failed while it answered."
-        raise error_in({**reply.raw, "error": failure}, partial=reply)
-    if not any((reply.text, reply.tool_calls, reply.refusal, reply.images, reply.audio)):
-        raise _nothing_said(reply)
+        raise error_in({**reply.raw, "error": failure}, partial=whole)
+
+
+def _says_nothing(reply: Reply) -> bool:
+    return not any((reply.text, reply.tool_calls, reply.refusal, reply.images, reply.audio))
 
 
 def _nothing_said(reply: Reply) -> OneRouterError:

@@ -274,8 +274,10 @@ def test_lines_that_come_back(tmp_path: Path) -> None:
         ledger.book(entry(0.1, model=name))
     ledger.to_jsonl(tmp_path / "lines")
     assert Ledger.from_jsonl(tmp_path / "lines") == ledger
-    ledger.merge(Ledger.from_jsonl(tmp_path / "lines"))
-    assert ledger.spent == Decimal("0.8")
+    ledger.merge(Ledger.from_jsonl(tmp_path / "lines"))  # all of it is there already
+    assert ledger.spent == Decimal("0.4")
+    with pytest.raises(BudgetExceededError):
+        Ledger.from_jsonl(tmp_path / "lines", budget_usd="0.4").check()
 
 
 @pytest.mark.parametrize(
@@ -334,9 +336,9 @@ def test_copies_share_and_pickles_do_not() -> None:
     assert other != object()
     other.book(entry(2))
     assert other != ledger
-    ledger.merge(other)
-    assert other.spent == 1 + 2
-    assert ledger.spent == 1 + 1 + 2
+    for _ in range(2):
+        ledger.merge(other)  # what was there when it was pickled is not counted again
+    assert ledger.spent == other.spent == 1 + 2
 
 
 def test_a_ledger_per_call() -> None:

@@ -106,6 +106,31 @@ def test_a_misspelt_name() -> None:
         Parameters(model="m", zzz=1)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("api_base", "Did you mean 'base_url'"),
+        ("async_http_client", "Did you mean 'http_async_client'"),
+        ("max_completion_tokens", "Did you mean 'max_tokens'"),
+        ("top_k", "goes into extra_body"),
+    ],
+)
+def test_a_name_of_another_class(name: str, said: str) -> None:
+    """What looks like one of our names may mean another one, or be for extra_body."""
+    with pytest.raises(ValidationError, match=said):
+        Parameters(model="m", **{name: 1})
+
+
+def test_a_calls_reasoning_beats_the_fields_effort() -> None:
+    """The effort is short for a part of the reasoning: who gives the whole per call means it."""
+    made = Parameters(model="m", reasoning_effort="low")
+    asked = made.resolve({"reasoning": {"max_tokens": 9}}).parameters
+    assert asked["reasoning"].to_dict() == {"max_tokens": 9}
+    assert "reasoning_effort" not in asked
+    both = made.resolve({"reasoning": {"exclude": True}, "reasoning_effort": "high"}).parameters
+    assert both["reasoning_effort"] == "high"
+
+
 def test_something_that_is_no_arguments() -> None:
     """What is no mapping is refused as pydantic refuses it."""
     with pytest.raises(ValidationError):

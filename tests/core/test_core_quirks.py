@@ -690,9 +690,26 @@ def test_other_choices_are_alternatives() -> None:
     reply = whole(body)
     assert reply.text == "A"
     assert [other.text for other in reply.alternatives] == ["B"]
-    empty = {"index": 2, "message": {}, "finish_reason": "stop"}
-    with pytest.raises(MalformedReplyError):
-        whole({**body, "choices": [*body["choices"], empty]})
+
+
+@pytest.mark.parametrize("reason", ["stop", "length", "content_filter"])
+def test_an_empty_choice_takes_no_answer_away(reason: str) -> None:
+    """The answers that were paid for come first; the empty choice says why it is none."""
+    body = completion("", reason)
+    body["choices"].append({"index": 1, "message": {"content": "B"}, "finish_reason": "stop"})
+    reply = whole(body)
+    assert (reply.text, reply.finish_reason) == ("B", "stop")
+    assert [(other.text, other.finish_reason) for other in reply.alternatives] == [("", reason)]
+
+
+def test_a_choice_that_failed_takes_no_answer_away() -> None:
+    """It is an error, whose partial reply has all choices."""
+    body = completion("Hal", "error")
+    body["choices"].append({"index": 1, "message": {"content": "B"}, "finish_reason": "stop"})
+    with pytest.raises(UpstreamError) as caught:
+        whole(body)
+    came = caught.value.partial
+    assert [came.text, *(other.text for other in came.alternatives)] == ["Hal", "B"]
 
 
 def test_other_choices_of_a_stream_are_passed_over() -> None:
@@ -701,3 +718,13 @@ def test_other_choices_of_a_stream_are_passed_over() -> None:
     other["choices"][0]["index"] = 1
     pieces = streamed(chunk("A"), other, chunk(finish="stop"))
     assert [piece.text for piece in pieces] == ["A", ""]
+
+
+@pytest.mark.parametrize("depth", [300, 600, 5000])
+def test_json_without_a_floor(depth: int) -> None:
+    """What is nested so deeply would fail on its way through a framework: it is no answer."""
+    body = json.dumps(completion("Hi", extra=0)).replace(
+        '"extra": 0', '"extra": ' + "[" * depth + "]" * depth
+    )
+    with pytest.raises(OneRouterError):
+        whole(body)

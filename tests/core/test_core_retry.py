@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -207,6 +207,14 @@ def test_on_retry(sim: Simulator, gateway: Make, colour: Colour) -> None:
     with pytest.raises(UpstreamError):
         colour.complete(gateway(max_retries=2), HELLO, on_retry=note)
     assert seen == [(1, "UpstreamError"), (2, "RateLimitError")]
+
+
+def test_a_limiter_that_waits_beyond_the_deadline(sim: Simulator, gateway: Make, ask: Ask) -> None:
+    """Who is asked before each wait may take long: nothing is sent when the time is over."""
+    sim.script(DOWN, HI)
+    with pytest.raises(DeadlineExceededError) as caught:
+        ask(gateway(deadline=0.3), HELLO, on_retry=lambda _: sleep(0.4))
+    assert (len(sim.requests), caught.value.attempts) == (1, 1)
 
 
 def test_on_retry_may_be_a_coroutine_function(sim: Simulator, gateway: Make) -> None:

@@ -169,6 +169,12 @@ ANSWERS = {
     "words before a fence": ('Look at {this}:\n```json\n{"a": 1}\n```\nDone.', {"a": 1}),
     "words around": ('Sure! {"a": 1} is it.', {"a": 1}),
     "a fence within": ('{"a": "```{"}', {"a": "```{"}),
+    "behind a mark": ('According to [1], and [2, 3]: {"a": 1}', {"a": 1}),
+    "nothing but a mark": ("See [1].", [1]),
+    "behind a note": ('[Note: guessed]\n```json\n{"a": 1}\n```', {"a": 1}),
+    "behind thoughts": ('<think>Perhaps {"a": 9}? No {a}.</think>\n{"a": 1}', {"a": 1}),
+    "behind thoughts without a beginning": ('Perhaps {"a": 9}?</think>{"a": 1}', {"a": 1}),
+    "with a tag in it": ('{"a": "</think>{}"}', {"a": "</think>{}"}),
     "a scalar": ("5", 5),
     "a string": ('"x"', "x"),
     "null": ("null", None),
@@ -181,7 +187,10 @@ def test_json_in_an_answer(text: str, value: Any) -> None:
     assert read_json(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "Sorry.", '{"a": 1', "```json\n```", "{a: 1}", "[" * 9999])
+NO_ANSWERS = ("", "Sorry.", '{"a": 1', "```json\n```", "{a: 1}", "[" * 9999, '<think>{"a": 9}')
+
+
+@pytest.mark.parametrize("text", [*NO_ANSWERS, '{"a": {"b": 1}, "c": {"d": '])
 def test_no_json_in_an_answer(text: str) -> None:
     """Where there is no whole JSON it is a ValueError; nothing is mended."""
     with pytest.raises(ValueError, match=r".+"):
@@ -206,6 +215,9 @@ def test_json_that_grows(value: dict[str, Any], cut: int) -> None:
         ('{"a": "He', {"a": "He"}),
         ('{"a": [1, 2', {"a": [1, 2]}),
         ("{oops", None),
+        ('[1] says {"a": "He', {"a": "He"}),
+        ('<think>{"a": 9}', None),
+        ('<think>{"a": 9}</think>{"a": 1', {"a": 1}),
     ],
 )
 def test_json_that_has_begun(text: str, value: Any) -> None:

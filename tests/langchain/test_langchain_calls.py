@@ -108,14 +108,26 @@ def test_reasoning_effort_is_short_for_reasoning(make: Make, sim: Simulator, ask
     assert "reasoning_effort" not in body
 
 
-@pytest.mark.parametrize("how", ["field", "alias", "call", "bind"])
+@pytest.mark.parametrize("how", ["field", "alias", "call", "call's alias", "bind"])
 def test_stop(make: Make, ask: Ask, how: str) -> None:
     """In all of LangChain's ways; an empty list stops nothing and is not sent."""
     field = {"field": {"stop": ["you"]}, "alias": {"stop_sequences": ["you"]}}.get(how, {})
     llm = make(**field)
     runnable = llm.bind(stop=["you"]) if how == "bind" else llm
-    options = {"stop": ["you"]} if how == "call" else {}
+    options = {"call": {"stop": ["you"]}, "call's alias": {"stop_sequences": ["you"]}}.get(how, {})
     assert ask(runnable, "I see you there", **options).content == "You said: I see "
+
+
+@pytest.mark.parametrize(
+    "given", [{"replay_reasoning": "never"}, {"cost_in_usage": True}, {"catalog": None}], ids=str
+)
+def test_what_belongs_to_the_model(
+    llm: ChatOneRouter, sim: Simulator, ask: Ask, given: dict[str, Any]
+) -> None:
+    """A call that tries to change it is told so; in the body it would mean nothing."""
+    with pytest.raises(ConfigurationError, match="belongs to the model"):
+        ask(llm, "Hello", **given)
+    assert not sim.requests
 
 
 def test_an_empty_stop(make: Make, sim: Simulator, ask: Ask) -> None:
@@ -532,6 +544,17 @@ def test_the_cache_tells_models_apart(
     setattr(copy, name, None if name != "model" else "simulated/echo")
     colour.invoke(copy, "Hi")
     assert len(sim.requests) == 6, "a copy and an assignment"
+
+
+@pytest.mark.parametrize("change", [{"output_version": "v1"}, {"replay_reasoning": "never"}])
+def test_the_cache_tells_forms_apart(
+    make: Make, sim: Simulator, colour: Colour, change: dict[str, Any]
+) -> None:
+    """What an answer looks like, and which history is sent, are part of the key."""
+    cache = InMemoryCache()
+    colour.invoke(make(cache=cache), "Hi")
+    colour.invoke(make(cache=cache, **change), "Hi")
+    assert len(sim.requests) == 2
 
 
 def test_the_cache_key_has_no_secret(make: Make, sim: Simulator) -> None:

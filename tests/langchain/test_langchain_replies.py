@@ -208,6 +208,21 @@ def test_log_probabilities_add_up(make: Make, colour: Colour) -> None:
     assert {len(token["top_logprobs"]) for token in tokens} == {2}
 
 
+def test_log_probabilities_of_a_token_without_words(
+    llm: ChatOneRouter, sim: Simulator, colour: Colour
+) -> None:
+    """Half a letter is a token, too."""
+    deltas = [("Hi ", "Hi "), ("", "\\xf0"), ("\U0001f600", "\\x9f")]
+    events = [chunk(text) for text, _ in deltas]
+    for event, (_, token) in zip(events, deltas, strict=True):
+        logprobs = {"content": [{"token": token, "logprob": -0.1, "top_logprobs": []}]}
+        event["choices"][0]["logprobs"] = logprobs
+    sim.script(Script(events=[*events, chunk({}, finish_reason="stop")]))
+    total = reduce(add, colour.stream(llm, "Hello"))
+    told = total.response_metadata["logprobs"]["content"]
+    assert [token["token"] for token in told] == [token for _, token in deltas]
+
+
 def test_what_the_simulator_says_adds_up(make: Make, colour: Colour) -> None:
     """A reasoned, cited answer is the same streamed and whole, but for ids and times."""
     llm = make(reasoning={"effort": "low"}, web_search_options={})

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import pickle
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.program.llm_program import LLMTextCompletionProgram
 from llama_index.core.prompts import ChatPromptTemplate, PromptTemplate
 from llama_index.core.types import PydanticProgramMode
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from llama_index_onerouter import OneRouterLLM, StructuredOneRouterLLM
 from onerouter_core.errors import (
@@ -24,6 +31,7 @@ from onerouter_core.errors import (
     OneRouterError,
     RefusalError,
 )
+from onerouter_core.retry import waiting
 from onerouter_simulator import Script, Simulator, chunk, completion, failure, tool_call
 from tests.llama_index.conftest import Colour, Make, say
 
@@ -478,9 +486,70 @@ def test_a_structured_model_completes(colour: Colour, llm: OneRouterLLM) -> None
     assert response.additional_kwargs["total_tokens"] > 0
     *growing, last = colour.stream_complete(wrapped, "1999")
     assert growing
-    assert all(isinstance(item.delta, str) for item in growing)
     assert Song.model_validate_json(last.text) == last.raw == response.raw
     assert last.additional_kwargs["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("mode", ["json_schema", "function", "json_object"])
+def test_the_deltas_are_the_json(colour: Colour, make: Make, sim: Simulator, mode: str) -> None:
+    """All that the model wrote is in them, in each way of asking: chat engines keep their sum."""
+    script = (
+        [chunk({"tool_calls": [tool_call("Song", part, index=0)]}) for part in ('{"ti', SONG[4:])]
+        if mode == "function"
+        else [chunk(SONG[at : at + 3]) for at in range(0, len(SONG), 3)]
+    )
+    sim.script(Script(events=[*script, chunk({}, finish_reason="stop")]))
+    llm = make(structured_output_mode=mode).as_structured_llm(Song)
+    items = colour.stream_chat(llm, say("1999"))
+    assert "".join(item.delta for item in items) == SONG
+
+
+class Money:
+    """A value that pydantic can read and cannot write."""
+
+    def __init__(self, said: str) -> None:
+        self.said = said
+
+    def __str__(self) -> str:
+        return f"{self.said} in money"
+
+
+class Bill(BaseModel):
+    """A bill."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    amount: Annotated[Money, BeforeValidator(Money), WithJsonSchema({"type": "string"})]
+
+
+def test_an_object_that_cannot_be_spelled(
+    colour: Colour, llm: OneRouterLLM, sim: Simulator
+) -> None:
+    """It is the answer all the same; beside it stands what can be said of it."""
+    sim.script(*[Script(json=completion('{"amount": "5"}'))] * 2)
+    assert colour.call(llm, "structured_predict", Bill, ABOUT, topic="x").amount.said == "5"
+    response = colour.chat(llm.as_structured_llm(Bill), say("x"))
+    assert response.message.content == '{"amount":"5 in money"}'
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (completion('{"title": "Mo', finish_reason="length"), LengthLimitError),
+        (completion('{"title": "Moon"}'), MalformedReplyError),
+        (completion("No.", message={"refusal": "no"}), RefusalError),
+    ],
+    ids=["cut", "not valid", "refused"],
+)
+def test_what_came_instead_travels_with_the_error(
+    colour: Colour, llm: OneRouterLLM, sim: Simulator, body: Any, kind: Any
+) -> None:
+    """It was paid for: the reply is in `partial`, and how often it was asked for in `attempts`."""
+    sim.script(failure(503, "Overloaded"), Script(json=body))
+    with waiting(0), pytest.raises(kind) as caught:
+        colour.call(llm, "structured_predict", Song, ABOUT, topic="x")
+    assert caught.value.partial.text == body["choices"][0]["message"]["content"]
+    assert caught.value.attempts == 2
 
 
 def test_braces_survive(colour: Colour, make: Make, sim: Simulator) -> None:

@@ -262,6 +262,25 @@ def test_predict_and_call_says_what_cannot_be_called(
         colour.call(llm, "predict_and_call", [ADD], "x")
 
 
+def test_a_key_that_somebody_else_missed(colour: Colour, make: Make) -> None:
+    """A KeyError of the user's own code is no call of the model's."""
+    llm = make(api_key=lambda: {}["MY_KEY"])
+    with pytest.raises(KeyError, match="MY_KEY"):
+        colour.call(llm, "predict_and_call", [ADD], "x")
+
+
+@pytest.mark.parametrize("call_id", ["id", "toolUseId"])
+def test_calls_as_anthropic_and_bedrock_keep_them(llm: OneRouterLLM, call_id: str) -> None:
+    """Their older classes keep a call's name and input beside its id."""
+    kept = {call_id: "t1", "name": "add", "input": {"a": 1, "b": 2}}
+    asked = ChatMessage("", role="assistant", additional_kwargs={"tool_calls": [kept]})
+    answered = ChatMessage("3", role="tool", additional_kwargs={"tool_call_id": "t1"})
+    call, result = llm.preview([*say("x"), asked, answered])["messages"][1:]
+    assert call["tool_calls"][0]["id"] == result["tool_call_id"] == "t1"
+    function = call["tool_calls"][0]["function"]
+    assert (function["name"], json.loads(function["arguments"])) == ("add", {"a": 1, "b": 2})
+
+
 def test_predict_and_call_runs_the_tool(colour: Colour, llm: OneRouterLLM) -> None:
     """A tool whose name the API would refuse is found by its own name."""
     result = colour.call(llm, "predict_and_call", [SEARCH], "search for whales")

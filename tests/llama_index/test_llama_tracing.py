@@ -263,6 +263,50 @@ def test_a_key_of_one_call_is_in_no_trace(  # noqa: PLR0913, PLR0917 -- a case, 
     assert KEY not in first.model_dump_json()
 
 
+SECRETS = {"api_key": KEY, "extra_headers": {"x-tenant": KEY}}
+BY_PROMPT = (Sum, PromptTemplate("The total is 5."))
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "keywords"),
+    [
+        ("chat_with_tools", ([ADD], "5"), SECRETS),
+        ("predict_and_call", ([ADD], "5"), SECRETS),
+        ("structured_predict", BY_PROMPT, {"llm_kwargs": SECRETS}),
+        ("structured_predict", (*BY_PROMPT, SECRETS), {}),
+        ("stream_structured_predict", BY_PROMPT, {"llm_kwargs": SECRETS}),
+    ],
+)
+def test_no_helpers_span_has_a_key(  # noqa: PLR0913, PLR0917 -- a case, and two colours
+    colour: Colour,
+    llm: OneRouterLLM,
+    sim: Simulator,
+    watched: Watched,
+    method: str,
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+) -> None:
+    """What calls the endpoints for the user masks key and headers as they do."""
+    sim.script(failure(401, "no such key"))
+    streams = method.startswith("stream")
+    with pytest.raises(Exception, match="no such key"):
+        (colour.collect if streams else colour.call)(llm, method, *arguments, **keywords)
+    assert sim.last.headers["authorization"] == f"Bearer {KEY}"
+    assert sim.last.headers["x-tenant"] == KEY
+    assert any(method in name for name in watched.spans.names) or method == "chat_with_tools"
+    assert len(set(watched.spans.names)) == len(watched.spans.names)
+    shown = [*watched.spans.given, *map(repr, watched.events.events)]
+    assert not any(KEY in one for one in shown)
+
+
+def test_a_prompts_own_words_wear_no_mask(
+    colour: Colour, llm: OneRouterLLM, sim: Simulator
+) -> None:
+    """A template may have a place for a word that is called like a secret argument."""
+    colour.call(llm, "structured_predict", Sum, PromptTemplate("{api_key}: 5"), api_key="Total")
+    assert sim.last.body["messages"][-1]["content"] == "Total: 5"
+
+
 def test_a_key_may_come_masked(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> None:
     """A SecretStr per call is a key like any other."""
     sim.script(failure(401, "no such key"))
