@@ -114,8 +114,10 @@ class Maker:
             return schema["enum"][0]
         match kind(schema):
             case "array":
-                items, number = schema.get("items", {}), schema.get("minItems", 1)
-                return [self.value(items, name, path) for _ in range(number)]
+                items = schema.get("items", {})
+                number = 1 if self.alternatives(items, path) else 0  # a tree ends here
+                made = range(schema.get("minItems", number))
+                return [self.value(items, name, path) for _ in made]
             case "integer" | "number":
                 return nearest(schema)
             case "boolean":

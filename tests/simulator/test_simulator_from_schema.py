@@ -130,7 +130,7 @@ def test_references_are_followed() -> None:
 
 
 def test_a_circle_of_references_ends() -> None:
-    """A tree has no branches below its root; what must be there is null."""
+    """A tree has no branches below its root; what must be there is null, or an empty list."""
     schema = thing(
         "n",
         "next",
@@ -141,3 +141,6 @@ def test_a_circle_of_references_ends() -> None:
     assert generate(schema, "1 2 3") == {"n": 1, "next": {"n": 2, "next": None}}
     endless = {"$ref": "#/$defs/node", "$defs": {"node": thing(child={"$ref": "#/$defs/node"})}}
     assert generate(endless, "") == {"child": None}
+    kids = {"type": "array", "items": {"$ref": "#/$defs/tree"}}
+    tree = {"$ref": "#/$defs/tree", "$defs": {"tree": thing("n", "kids", n=INTEGER, kids=kids)}}
+    assert generate(tree, "1 2") == {"n": 1, "kids": []}
