@@ -23,10 +23,13 @@ _NEXT: dict[Way, Way] = {"json_schema": "function_calling", "function_calling": 
 class AutoMethod(Runnable[Any, Any]):
     """Asks in the first way the model can be asked in, and from then on in that way."""
 
-    def __init__(self, chains: dict[Way, Runnable[Any, Any]], model: ChatOneRouter) -> None:
-        """Take the chain of each way, and the model, which remembers the way it took."""
+    def __init__(
+        self, chains: dict[Way, Runnable[Any, Any]], model: ChatOneRouter, bound: str | None = None
+    ) -> None:
+        """Take the chain of each way, the model, which remembers the way, and which id is bound."""
         self._chains = chains
         self._model = model
+        self._bound = bound
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Return the object."""
@@ -56,12 +59,14 @@ class AutoMethod(Runnable[Any, Any]):
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[Any]:
         """Yield the object as it grows; a way that the model cannot fails before anything came."""
-        way = self._first(kwargs)
+        way, came = self._first(kwargs), False
         while True:
             try:
-                yield from self._chains[way].stream(input, config, **kwargs)
+                for value in self._chains[way].stream(input, config, **kwargs):
+                    came = True
+                    yield value
             except OneRouterError as error:  # noqa: PERF203 -- three turns
-                way = _next(way, error)
+                way = _next(way, error, came=came)
             else:
                 self._remember(way, kwargs)
                 return
@@ -70,13 +75,14 @@ class AutoMethod(Runnable[Any, Any]):
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
         """Yield the object as it grows; a way that the model cannot fails before anything came."""
-        way = self._first(kwargs)
+        way, came = self._first(kwargs), False
         while True:
             try:
                 async for value in self._chains[way].astream(input, config, **kwargs):
+                    came = True
                     yield value
             except OneRouterError as error:  # noqa: PERF203 -- three turns
-                way = _next(way, error)
+                way = _next(way, error, came=came)
             else:
                 self._remember(way, kwargs)
                 return
@@ -88,11 +94,14 @@ class AutoMethod(Runnable[Any, Any]):
         self._model.known_ways[self._name(given)] = way
 
     def _name(self, given: dict[str, Any]) -> str:
-        return str(given.get("model") or self._model.model)
+        return str(given.get("model") or self._bound or self._model.model)
 
 
-def _next(way: Way, error: OneRouterError) -> Way:
-    """Return the next way to ask; raise the error if there is none, or it would not help."""
-    if way not in _NEXT or not says_unsupported(error):
+def _next(way: Way, error: OneRouterError, *, came: bool = False) -> Way:
+    """Return the next way to ask; raise the error if there is none, or it would not help.
+
+    It would not if something came already: the model can be asked in this way.
+    """
+    if came or way not in _NEXT or not says_unsupported(error):
         raise error
     return _NEXT[way]

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, cast, get_args
 
 from langchain_core.messages import (
     AIMessage,
     BaseMessage,
     ChatMessage,
+    FunctionMessage,
     HumanMessage,
     SystemMessage,
     ToolMessage,
@@ -42,13 +44,19 @@ from onerouter_core.wire.parts import read_mark, read_part
 PROVIDER = "onerouter"
 """What messages of ours say under `model_provider`; only their reasoning is sent back."""
 
-# What an assistant's content may hold beside its words: calls, which stand in `tool_calls` as well,
-# and thoughts, of which ours travel apart and others' are nobody else's business.
+# What an assistant's content may hold beside its words: calls, which stand in `tool_calls` as well;
+# thoughts, of which ours travel apart and others' are nobody else's business; and what a vendor's
+# own tools did on its servers, in LangChain's words, OpenAI's, Anthropic's and Google's.
 _NOT_WORDS = {
     *("tool_use", "tool_call", "tool_call_chunk", "invalid_tool_call", "input_json_delta"),
-    *("function_call", "thinking", "redacted_thinking", "reasoning", "reasoning_content"),
+    *("function_call", "custom_tool_call"),
+    *("thinking", "redacted_thinking", "reasoning", "reasoning_content"),
     *("server_tool_call", "server_tool_call_chunk", "server_tool_result"),
+    *("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call"),
+    *("mcp_call", "mcp_list_tools", "tool_search_call", "tool_search_output"),
+    *("server_tool_use", "mcp_tool_use", "executable_code", "code_execution_result"),
 }
+_SERVERS_RESULT = "_tool_result"  # Anthropic has one type for each tool
 
 
 def to_messages(
@@ -58,7 +66,31 @@ def to_messages(
 
     `replay` says whose reasoning goes back: that of the model that is asked now, all, or none.
     """
+    if any("function_call" in message.additional_kwargs for message in messages):
+        messages = [*map(_with_id, count(), (None, *messages), messages)]
     return tuple(_message(message, model, replay) for message in messages)
+
+
+def _with_id(place: int, before: BaseMessage | None, message: BaseMessage) -> BaseMessage:
+    """Give a legacy function call, and the result behind it, the id that they never had."""
+    if isinstance(message, FunctionMessage) and _legacy_call(before):
+        return ToolMessage(message.content, tool_call_id=f"call_{place - 1}")
+    if call := _legacy_call(message):
+        extras = {**message.additional_kwargs, "function_call": {**call, "id": f"call_{place}"}}
+        return message.model_copy(update={"additional_kwargs": extras})
+    return message
+
+
+def _legacy_call(message: BaseMessage | None) -> Json | None:
+    """Return the call that OpenAI had before there were tool calls, if there are none."""
+    match message:
+        case AIMessage(
+            tool_calls=[],
+            invalid_tool_calls=[],
+            additional_kwargs={"function_call": {"name": str()} as call},
+        ):
+            return as_mapping(call)
+    return None
 
 
 def _message(message: BaseMessage, model: str, replay: Replay) -> Message:
@@ -96,13 +128,22 @@ def _from_assistant(message: AIMessage, *, reasons: bool) -> Message:
     extras = message.additional_kwargs
     return Message(
         "assistant",
-        tuple(_parts(message, "assistant")),
+        _said(message),
         name=message.name,
         tool_calls=tuple(_tool_calls(message)),
         reasoning=extras.get("reasoning_content") if reasons else None,
         reasoning_details=tuple(as_items(extras.get("reasoning_details")) if reasons else ()),
         refusal=extras.get("refusal") or _refusal(message),
     )
+
+
+def _said(message: AIMessage) -> tuple[Part, ...]:
+    """Return the content, and if it has no words those that ChatOpenAI keeps with the sound."""
+    parts = tuple(_parts(message, "assistant"))
+    words = as_text(as_mapping(message.additional_kwargs.get("audio")).get("transcript"))
+    if words is None or any(isinstance(part, Text) for part in parts):
+        return parts
+    return Text(words), *parts
 
 
 def _refusal(message: AIMessage) -> str | None:
@@ -117,6 +158,8 @@ def _tool_calls(message: AIMessage) -> Iterator[ToolCall]:
     for bad in message.invalid_tool_calls:
         error = bad.get("error") or "The arguments are not a JSON object."
         yield ToolCall(bad["id"] or "", bad["name"] or "", bad["args"] or "", error=error)
+    if "function_call" in message.additional_kwargs and (legacy := _legacy_call(message)):
+        yield ToolCall(legacy["id"], legacy["name"], as_text(legacy.get("arguments")) or "")
 
 
 def _blocks(message: BaseMessage) -> Iterator[str | Json]:
@@ -141,13 +184,17 @@ def _parts(message: BaseMessage, role: Role) -> Iterator[Part]:
 
 def _is_beside_the_words(block: Json) -> bool:
     """Tell whether a block says what the message says elsewhere, or what is not to be sent."""
-    kind = block.get("type")
-    return isinstance(kind, str) and kind in {*_NOT_WORDS, "refusal"}
+    match block:
+        case {"type": "image_generation_call"} if _made(block):
+            return False
+        case {"type": str(kind)}:
+            return kind in {*_NOT_WORDS, "refusal"} or kind.endswith(_SERVERS_RESULT)
+    return False
 
 
 def _part(block: Json, role: Role) -> Part:
     flat = _flat(block)
-    part = read_part(flat) or _standard(flat) or _anthropic(flat)
+    part = read_part(flat) or _standard(flat) or _anthropic(flat) or _made(flat)
     if part is None:
         raise UnsupportedContentError(
             f"The API cannot carry the block {_named(block)} in a message of role {role!r}."
@@ -189,11 +236,16 @@ def _standard(block: Json) -> Part | None:
 _FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "mp4": "m4a"}
 
 
+# What may stand beside a block's content; an address there is where the content came from.
+_BESIDE = ("filename", "name", "title", "detail", "cache_control")
+
+
 def _flat(block: Json) -> Json:
     """Lift what a block says beyond the standard: v1 has `extras` for it, v0 `metadata`."""
     extras = as_mapping(block.get("extras"))
     metadata = as_mapping(block.get("metadata") or extras.get("metadata"))  # core moves v0's
-    return {**metadata, **extras, **block}
+    beside = {**metadata, **extras}
+    return {**{key: beside[key] for key in _BESIDE if key in beside}, **block}
 
 
 def _filename(block: Json) -> str | None:
@@ -237,3 +289,11 @@ def _anthropic(block: Json) -> Part | None:
         case "document", "text":
             return Text(_titled(block, str(source.get("data"))), cache)
     return None
+
+
+def _made(block: Json) -> Image | None:
+    """Read the picture that a tool of OpenAI's made."""
+    data = as_text(block.get("result"))
+    if data is None or block.get("type") != "image_generation_call":
+        return None
+    return Image(data=data, media_type=f"image/{block.get('output_format') or 'png'}")

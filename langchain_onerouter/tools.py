@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeGuard
 
-from langchain_core.tools import BaseTool
+from langchain_core.tools import BaseTool, create_schema_from_function
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.schemas import rooted
 from onerouter_core.schemas import strict as strict_schema
-from onerouter_core.values import Tool
+from onerouter_core.values import Json, Tool
+from onerouter_core.wire.lenient import as_mapping, without
 from onerouter_core.wire.names import Names
 from onerouter_core.wire.parts import read_mark
 from onerouter_core.wire.requests import (
@@ -48,7 +49,8 @@ def to_tool(tool: AnyTool, *, strict: bool | None = None) -> Tool | Mapping[str,
     if isinstance(tool, dict) and _is_the_gateways_own(tool):
         return tool
     try:
-        known = read_tool(convert_to_openai_tool(_uncut(tool)))
+        form = _form(tool)
+        known = _uncut(read_tool(convert_to_openai_tool(form)), form)
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"That cannot be made a tool: {error}") from error
     if not isinstance(known, Tool):
@@ -61,11 +63,65 @@ def to_tool(tool: AnyTool, *, strict: bool | None = None) -> Tool | Mapping[str,
     return known
 
 
-def _uncut(tool: AnyTool) -> AnyTool:
-    """Give a recursive class as its schema: LangChain's converter would cut the recursion off."""
-    is_class = isinstance(tool, type) and hasattr(tool, "model_json_schema")
-    schema = tool.model_json_schema() if is_class else tool  # type: ignore[union-attr]
-    return rooted(schema) if isinstance(schema, dict) and "$ref" in schema else tool
+def named_tool(schema: dict[str, Any] | type | None) -> Tool:
+    """Return a schema as a tool; every way to ask for an object needs a name and properties."""
+    if schema is None:
+        raise ConfigurationError('Give a schema, or method="json_mode" to do without.')
+    tool = to_tool(schema)
+    if not isinstance(tool, Tool) or not tool.name:
+        raise ConfigurationError("The schema has no name: give it a title.")
+    if not tool.parameters:
+        raise ConfigurationError("The schema has no properties, or is not a JSON schema.")
+    return tool
+
+
+def _form(tool: AnyTool) -> AnyTool:
+    """Return a dict with an object at its root, and a function's arguments as a class."""
+    if isinstance(tool, dict):
+        return rooted(tool)
+    if isinstance(tool, type | BaseTool) or not callable(tool):
+        return tool
+    return create_schema_from_function(  # as LangChain's converter does it
+        tool.__name__,
+        tool,
+        filter_args=(),
+        parse_docstring=True,
+        error_on_invalid_docstring=False,
+        include_injected=False,
+    )
+
+
+def _uncut(known: Tool | Json, form: AnyTool) -> Tool | Json:
+    """Put a recursion back: LangChain's converter lets anything stand in its place."""
+    schema = _schema(form)
+    if not isinstance(known, Tool) or not _recurs(schema, _definitions(schema)):
+        return known
+    return replace(known, parameters=without(rooted(schema), ("title", "description")))
+
+
+def _schema(form: Any) -> Json:
+    """Return the schema of a tool or class, of whichever generation of pydantic it is."""
+    form = form.tool_call_schema if isinstance(form, BaseTool) else form
+    read = getattr(form, "model_json_schema", None) or getattr(form, "schema", None)
+    return as_mapping(read() if read else form)
+
+
+def _definitions(schema: Json) -> Json:
+    return as_mapping(schema.get("$defs", schema.get("definitions")))
+
+
+def _recurs(node: Any, definitions: Json, above: tuple[str, ...] = ("#",)) -> bool:
+    """Tell whether a definition leads back to itself."""
+    if isinstance(node, list):
+        return any(_recurs(one, definitions, above) for one in node)
+    if not isinstance(node, dict):
+        return False
+    name = str(node.get("$ref")).rpartition("/")[2]
+    return (
+        name in above
+        or any(_recurs(one, definitions, above) for one in node.values())
+        or _recurs(definitions.get(name), definitions, (*above, name))
+    )
 
 
 def _is_the_gateways_own(tool: dict[str, Any]) -> bool:

@@ -416,7 +416,7 @@ NO_OBJECT: dict[str, tuple[tuple[Script, Script], type[OneRouterError], str]] = 
     "moderated": (spoken(OSLO[:20], "content_filter"), ContentFilterError, "Moderation"),
     "chatted": (spoken("I would rather talk."), MalformedReplyError, "not the object"),
     "invalid": (spoken('{"name": "Oslo"}'), MalformedReplyError, "people"),
-    "invalid call": (called("City", '{"name": "Oslo"}'), MalformedReplyError, "people"),
+    "another call": (called("look_up", OSLO), MalformedReplyError, "called look_up instead"),
     "another kind": (spoken("[1, 2]"), MalformedReplyError, "not the object"),
     "null": (spoken("null"), MalformedReplyError, "not the object"),
     "broken": (spoken(OSLO[:-1]), MalformedReplyError, "not the object"),
