@@ -57,7 +57,8 @@ def multiply(a: int, b: int) -> int:
 def gateway() -> Iterator[dict[str, Any]]:
     """Give what both classes need to reach the gateway: the live one, or the simulator."""
     if "ONEROUTER_API_KEY" in os.environ:
-        console.print(Panel("Live: these answers come from the gateway and cost money."))
+        where = os.environ.get("ONEROUTER_BASE_URL", "the gateway, and cost money")
+        console.print(Panel(f"Live: these answers come from {where}."))
         yield {}
     else:
         console.print(Panel("Simulated: these answers are made by rules, not by a model."))
@@ -105,9 +106,7 @@ def documents(_: ChatOneRouter, llm: OneRouterLLM) -> None:
     pages = SimpleDirectoryReader(input_files=[HERE.parent / "README.md"]).load_data()
     nodes = MarkdownNodeParser().get_nodes_from_documents(pages)
     retriever = BM25Retriever.from_defaults(nodes=nodes, similarity_top_k=2)
-    answer = RetrieverQueryEngine.from_args(retriever, llm=llm).query(
-        "Which environment variable holds the key?"
-    )
+    answer = RetrieverQueryEngine.from_args(retriever, llm=llm).query("What does every error have?")
     console.print(str(answer), style="cyan")
     for source in answer.source_nodes:
         first = source.node.get_content().strip().splitlines()[0]

@@ -196,9 +196,10 @@ def _part(block: Json, role: Role) -> Part:
     flat = _flat(block)
     part = read_part(flat) or _standard(flat) or _anthropic(flat) or _made(flat)
     if part is None:
-        raise UnsupportedContentError(
-            f"The API cannot carry the block {_named(block)} in a message of role {role!r}."
-        )
+        said = f"The API cannot carry the block {_named(block)} in a message of role {role!r}."
+        known = flat.get("type") == "audio" and "url" in flat
+        more = " It takes the data of sound, not its URL: fetch it." if known else ""
+        raise UnsupportedContentError(said + more)
     return part
 
 

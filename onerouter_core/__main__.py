@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from onerouter_core.catalog import Catalog
@@ -25,17 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     asked = _parser().parse_args(arguments)
     try:
-        catalog = Catalog.load(asked.file) if asked.file else Catalog.fetch()
-    except OneRouterError as error:
+        models = _found(asked)
+    except (OneRouterError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    models = catalog.find(
-        text=" ".join(asked.text),
-        free=asked.free or None,
-        vision=asked.vision or None,
-        tools=asked.tools or None,
-        max_price=asked.max_price and Decimal(asked.max_price).scaleb(-6),
-    )
     if asked.json:
         sys.stdout.write(json.dumps([_to_json(model) for model in models], indent=1) + "\n")
     else:
@@ -43,14 +36,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _found(asked: argparse.Namespace) -> tuple[ModelInfo, ...]:
+    catalog = Catalog.load(asked.file) if asked.file else Catalog.fetch()
+    return catalog.find(
+        text=" ".join(asked.text),
+        free=asked.free or None,
+        vision=asked.vision or None,
+        tools=asked.tools or None,
+        max_price=asked.max_price and asked.max_price.scaleb(-6),
+    )
+
+
+def _usd(said: str) -> Decimal:
+    try:
+        return Decimal(said)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{said!r} is no number of USD") from None
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m onerouter_core", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "python -m onerouter_core", description="What models the gateway offers."
+    )
     models = parser.add_subparsers(required=True).add_parser("models", help="list what can chat")
     models.add_argument("text", nargs="*", help="words that are in the id or the name")
     models.add_argument("--free", action="store_true", help="what costs nothing")
     models.add_argument("--vision", action="store_true", help="what sees images")
     models.add_argument("--tools", action="store_true", help="what calls functions")
-    models.add_argument("--max-price", metavar="USD", help="per million tokens, in and out alike")
+    models.add_argument(
+        "--max-price", metavar="USD", type=_usd, help="per million tokens, in and out alike"
+    )
     models.add_argument("--file", help="a catalogue that was saved, not the gateway's own")
     models.add_argument("--json", action="store_true", help="as JSON, prices in USD per token")
     return parser

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import Self
 
+from onerouter_core.costs import as_usd
 from onerouter_core.errors import ConfigurationError, ModelNotFoundError, findings
 from onerouter_core.gateway import Gateway
 from onerouter_core.parameters import Connection, Parameters
@@ -110,7 +111,7 @@ class Catalog:
         All words of `text` must be in id or name. A model that does not say whether it can is
         found neither by True nor by False. `max_price` is in USD per token, in and out alike.
         """
-        limit = None if max_price is None else Decimal(str(max_price))
+        limit = None if max_price is None else as_usd(max_price, "max_price")
         fitting = (
             model
             for model in self

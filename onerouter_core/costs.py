@@ -121,7 +121,7 @@ class Ledger:
 
     def __init__(self, budget_usd: Decimal | float | str | None = None) -> None:
         """Begin empty; with a budget in USD, no request is sent once it is spent."""
-        self.budget_usd = None if budget_usd is None else _usd(budget_usd)
+        self.budget_usd = None if budget_usd is None else as_usd(budget_usd, "budget_usd")
         self._entries: list[Entry] = []
         self._spent = _NOTHING
         self._lock = threading.Lock()
@@ -209,8 +209,12 @@ class Ledger:
             table.writerows(self.to_rows())
 
     def __repr__(self) -> str:
-        of = "" if self.budget_usd is None else f" of {self.budget_usd}"
-        return f"<{type(self).__name__}: {len(self.entries)} replies, {self.spent}{of} USD>"
+        entries = self.entries
+        unknown = sum(entry.cost is None for entry in entries)
+        of = "" if self.budget_usd is None else f" of {self.budget_usd:f}"
+        and_more = f", {unknown} of unknown cost" if unknown else ""
+        name, count = type(self).__name__, len(entries)
+        return f"<{name}: {count} replies, {self.spent:f}{of} USD{and_more}>"
 
     def _repr_html_(self) -> str:
         """Show what each model has cost, in a notebook."""
@@ -233,11 +237,12 @@ class Ledger:
         return _restored, (self.budget_usd, self.entries)
 
 
-def _usd(said: Decimal | float | str) -> Decimal:
+def as_usd(said: Decimal | float | str, name: str) -> Decimal:
+    """Return an amount of money; raise ConfigurationError if it is none."""
     with suppress(InvalidOperation):
         if (usd := Decimal(str(said))).is_finite():
             return usd
-    raise ConfigurationError(f"budget_usd must be a number of USD, not {said!r}.")
+    raise ConfigurationError(f"{name} must be a number of USD, not {said!r}.")
 
 
 @cache

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from inspect import cleandoc
+from inspect import Parameter, Signature, cleandoc
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, PrivateAttr
+from pydantic.fields import FieldInfo
 
 from onerouter_core.catalog import Catalog
 from onerouter_core.clients import Clients, HoldsClients
@@ -45,12 +46,15 @@ class GatewayModel(HoldsClients, Parameters):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """List the fields in a class's docstring, for `help`: they are described where declared."""
+        """Let `help` and editors know the fields: pydantic does so when the first instance is made.
+
+        They are described where they are declared.
+        """
         super().__pydantic_init_subclass__(**kwargs)
+        cls.__signature__ = Signature([_argument(*field) for field in cls.model_fields.items()])
         if cls.__doc__:
-            told = {n: f.description for n, f in cls.model_fields.items() if f.description}
-            listed = "\n".join(f"    {name}: {words}" for name, words in told.items())
-            cls.__doc__ = f"{cleandoc(cls.__doc__)}\n\nFields:\n{listed}\n"
+            listed = "".join(map(_line, cls.model_fields.items()))
+            cls.__doc__ = f"{cleandoc(cls.__doc__)}\n\nFields:\n{listed}"
 
     def open(self, overrides: Mapping[str, Any]) -> tuple[Gateway, Settings]:
         """Return the gateway for a call, and what to ask of it; raise ConfigurationError."""
@@ -88,6 +92,21 @@ class GatewayModel(HoldsClients, Parameters):
             if getattr(self, name) is not None:
                 raise ConfigurationError(f"{name} cannot be pickled: give it to the copy instead.")
         return super().__getstate__()
+
+
+def _argument(name: str, field: FieldInfo) -> Parameter:
+    default = Parameter.empty if field.is_required() else field.get_default()
+    default = ... if field.default_factory else default  # made anew for each
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=field.annotation)
+
+
+def _line(item: tuple[str, FieldInfo]) -> str:
+    name, field = item
+    if not field.description:
+        return ""
+    default = field.get_default()
+    has_one = default is not None and not field.is_required() and field.default_factory is None
+    return f"    {name}: {field.description}" + (f" [{default!r}]\n" if has_one else "\n")
 
 
 def goes_back(replay: Replay, wrote: str | None, asked: str) -> bool:

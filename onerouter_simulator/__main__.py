@@ -25,7 +25,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--api-key", default="sk-simulated")
     parser.add_argument("--failing", type=float, default=0.0, help="share that fails, as 0.02")
     options = parser.parse_args(arguments)
-    with Simulator(**vars(options)) as sim:
+    try:
+        simulator = Simulator(**vars(options)).start()
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    with simulator as sim:
         sys.stdout.write(
             f"Simulated OneRouter gateway (answers by rules, no model).\n"
             f"ONEROUTER_BASE_URL={sim.base_url}\nONEROUTER_API_KEY={sim.api_key}\n"

@@ -41,6 +41,8 @@ class Script:
         given = (self.json is not ..., self.body is not None, self.events is not None)
         if sum(given) > 1:
             raise ValueError("a script has one body: json, body or events")
+        if not isinstance(self.status, int | None):
+            raise TypeError(f"a status is a number, or None for no response: {self.status!r}")
         if self.end not in get_args(End):
             raise ValueError(f"a script cannot end by {self.end!r}, only {get_args(End)}")
         if self.split is not None and self.split < 1:

@@ -40,6 +40,10 @@ class Simulator:
     ) -> None:
         if not 0 <= failing <= 1:
             raise ValueError(f"no such share of requests can fail: {failing!r}")
+        if not 0 <= port < 65536:  # noqa: PLR2004 -- what a port is
+            raise ValueError(f"no such port: {port!r}")
+        if chunk_size < 1:
+            raise ValueError(f"a piece cannot have {chunk_size!r} characters")
         self.api_key = api_key
         self._address = (host, port)
         self._journal = Journal()
@@ -84,11 +88,17 @@ class Simulator:
 
     @property
     def last(self) -> Received:
-        """The newest request."""
+        """The newest request; raise LookupError if none has come."""
+        if not self._journal.requests:
+            raise LookupError("no request has come")
         return self._journal.requests[-1]
 
     def script(self, *scripts: Script) -> None:
         """Queue exact replies, one per chat completion; then the rules answer again."""
+        for script in scripts:
+            if not isinstance(script, Script):
+                kind = type(script).__name__
+                raise TypeError(f"a script is a Script(...) or a failure(...), not a {kind}")
         self._journal.queue(scripts)
 
     def clear(self) -> None:

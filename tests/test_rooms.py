@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "onerouter_core.catalog": {
         *("pydantic", "typing_extensions", "onerouter_core.gateway", "onerouter_core.wire"),
         *("onerouter_core.parameters", "onerouter_core.errors", "onerouter_core.values"),
-        "onerouter_core.tables",
+        *("onerouter_core.costs", "onerouter_core.tables"),
     },
     "onerouter_core.__main__": {"rich", "onerouter_core"},
     "onerouter_core": {"pydantic", "typing_extensions", "onerouter_core"},

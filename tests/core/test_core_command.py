@@ -11,6 +11,7 @@ import pytest
 
 from onerouter_core import Catalog, Connection
 from onerouter_core.__main__ import main
+from onerouter_core.errors import ConfigurationError
 from onerouter_simulator import Simulator
 
 
@@ -83,6 +84,17 @@ def test_a_gateway_that_fails(
     monkeypatch.setenv("ONEROUTER_BASE_URL", sim.base_url + "/nowhere")
     assert main(["models"]) == 1
     assert "status 404" in capsys.readouterr().err
+
+
+def test_mistakes_are_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is not there, and a price that is no number."""
+    assert main(["models", "--file", "/nowhere/at/all"]) == 1
+    assert "/nowhere/at/all" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["models", "--max-price", "abc"])
+    assert "'abc' is no number of USD" in capsys.readouterr().err
+    with pytest.raises(ConfigurationError, match="max_price must be a number of USD"):
+        Catalog().find(max_price="cheap")
 
 
 def test_the_command(sim: Simulator) -> None:

@@ -323,6 +323,9 @@ def test_what_a_ledger_looks_like() -> None:
     ledger = Ledger(2)
     ledger.book(entry(0.5, model="<a>"))
     assert repr(ledger) == "<Ledger: 1 replies, 0.5 of 2 USD>"
+    ledger.book(entry(None))
+    ledger.book(entry("5E-7"))
+    assert repr(ledger) == "<Ledger: 3 replies, 0.5000005 of 2 USD, 1 of unknown cost>"
     assert "&lt;a&gt;</td><td>0.5</td>" in ledger._repr_html_()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 from collections.abc import Callable
 
@@ -59,3 +60,7 @@ def test_help_lists_the_fields() -> None:
     said = Model.__doc__ or ""
     assert said.startswith("Some model.\n\nFields:\n")
     assert "    temperature: 0 to 2; None: the model's.\n" in said
+    assert "    max_retries: Requests beyond the first. [2]\n" in said
+    arguments = inspect.signature(Model).parameters  # editors show it before there is an instance
+    assert arguments["model"].default is inspect.Parameter.empty
+    assert arguments["max_retries"].default == 2

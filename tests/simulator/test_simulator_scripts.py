@@ -124,6 +124,18 @@ def test_a_script_that_contradicts_itself_is_refused(wrong: Any) -> None:
         Script(**wrong)
 
 
+def test_what_is_no_script_is_refused(sim: Simulator) -> None:
+    """At once, and not when the client has waited for it."""
+    with pytest.raises(TypeError, match="not a dict"):
+        sim.script(completion("Hi"))
+    with pytest.raises(TypeError, match="a status is a number"):
+        failure("429", "Slow down")
+    with pytest.raises(ValueError, match="0 characters"):
+        Simulator(chunk_size=0)
+    with pytest.raises(LookupError, match="no request has come"):
+        _ = sim.last
+
+
 def test_the_helpers_build_gateway_shaped_bodies(ask: Ask, sim: Simulator) -> None:
     """The SDK reads what they make, streamed and whole."""
     call = tool_call("search", {"q": "x"})

@@ -249,3 +249,7 @@ def test_the_command_in_this_process(
     monkeypatch.setattr(FOREVER, "wait", interrupt)
     main(["--port", "0", "--host", "127.0.0.1"])
     assert "ONEROUTER_BASE_URL=http://127.0.0.1:" in capsys.readouterr().out
+    for wrong in (["--port", "99999"], ["--failing", "2"]):
+        with pytest.raises(SystemExit):
+            main(wrong)
+        assert "python -m onerouter_simulator: error: " in capsys.readouterr().err
