@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from benchmarks.child import SPARED
 from benchmarks.figures import Figure, Work, Works
 from benchmarks.works import Bench
 
@@ -33,6 +34,7 @@ _FEW_AND_MANY = (
     "OpenAILike",
 )
 _CLASSES = ("ChatOneRouter", "ChatOpenAI", "OneRouterLLM", "OpenAILike")
+_OURS_TOGETHER = ("ChatOneRouter", "OneRouterLLM")
 
 
 def imports(bench: Bench) -> Works:
@@ -75,6 +77,10 @@ def together(bench: Bench) -> Works:
         name: (*_where(bench, name), few, many, *(() if name in _FEW_AND_MANY else (most,)))
         for name in names
         if bench.scale.thorough or name in _CLASSES
+    }
+    arguments |= {
+        name + SPARED: (*arguments[name][:2], name + SPARED, *arguments[name][3:])
+        for name in _OURS_TOGETHER
     }
     said = _run("together", arguments, bench.scale.processes)
     return {
