@@ -90,11 +90,17 @@ def _row(model: ModelInfo) -> tuple[str, ...]:
 
 
 def _show(rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table: rich's if it is there, else aligned columns."""
+    """Print a table: rich's on a screen if it is there, else aligned columns, never cut."""
     try:
         from rich.console import Console  # noqa: PLC0415 -- an extra
+        from rich.markup import escape  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415
+
+        console = Console()
+        on_a_screen = console.is_terminal
     except ImportError:
+        on_a_screen = False
+    if not on_a_screen:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -102,8 +108,8 @@ def _show(rows: Sequence[tuple[str, ...]]) -> None:
         return
     table = Table(*rows[0])
     for row in rows[1:]:
-        table.add_row(*row)
-    Console().print(table)
+        table.add_row(*map(escape, row))
+    console.print(table)
 
 
 if __name__ == "__main__":

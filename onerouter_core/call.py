@@ -83,8 +83,8 @@ class Call:
     def until(self) -> float | None:
         """Return the moment until which the server may be silent: it moves with each event."""
         timeout = self.connection.timeout
-        if self.is_whole and timeout is not None:
-            timeout = min(timeout, _FOR_COUNTS)
+        if self.is_whole:
+            timeout = min(timeout or _FOR_COUNTS, _FOR_COUNTS)
         moments = (self.ends, None if timeout is None else self.quiet_since + timeout)
         return min((moment for moment in moments if moment is not None), default=None)
 

@@ -208,14 +208,21 @@ _OVERFLOW = (
     r"|input is too long for requested model"  # Bedrock
     r"|reduce the length of the messages"  # Groq
 )
-_PAY = r"credit|balance|insufficient_quota|exceeded your current quota|billing|payment required"
+_PAY = r"credit|\bbalance\b|insufficient_quota|exceeded your current quota|billing|payment required"
+# It passes by itself, though OpenAI and Google speak of billing as well.
+_SOON = r"rate_limit_exceeded|(?:try again|retry) (?:after|in) \d"
+_NO_KEY = r"invalid_api_key|authentication_error|no token provided"
+_POOR = r"credit balance is too low|insufficient.?(?:credits|balance|funds)"
 
 # The first row that fits decides. Words are looked for in the message, the code and the type.
 _TABLE = (
     _Row(frozenset({400, 413, 422, 500, _UNKNOWN}), _OVERFLOW, ContextOverflowError),
     _Row(frozenset({401}), "", AuthenticationError),
     _Row(frozenset({402}), "", InsufficientCreditsError),
+    _Row(frozenset({429, _UNKNOWN}), _SOON, RateLimitError),
     _Row(frozenset({403, 429, _UNKNOWN}), _PAY, InsufficientCreditsError),
+    _Row(frozenset({400}), _POOR, InsufficientCreditsError),  # Anthropic
+    _Row(frozenset({400}), "content_filter|content_policy_violation", ContentFilterError),
     _Row(frozenset({403}), "moderat|flagged|content.?(policy|filter)", ContentFilterError),
     _Row(frozenset({403}), "", PermissionDeniedError),
     _Row(
@@ -225,11 +232,13 @@ _TABLE = (
     _Row(frozenset({503}), "no available providers? for model", ModelNotFoundError),
     _Row(frozenset({408}), "", APITimeoutError),
     _Row(frozenset({429}), "", RateLimitError),
+    _Row(frozenset({409, 425}), "", UpstreamError),  # a conflict, too early: both pass
     _Row(frozenset(range(400, 500)), "", InvalidRequestError),
     _Row(frozenset(range(500, 600)), "", UpstreamError),
     _Row(frozenset({_UNKNOWN}), "content.?filter|moderat", ContentFilterError),
     _Row(frozenset({_UNKNOWN}), "rate.?limit|too many requests", RateLimitError),
-    _Row(frozenset({_UNKNOWN}), "invalid_api_key|no token provided", AuthenticationError),
+    _Row(frozenset({_UNKNOWN}), _NO_KEY, AuthenticationError),
+    _Row(frozenset({_UNKNOWN}), "model_not_found|not_found_error", ModelNotFoundError),
     _Row(frozenset({_UNKNOWN}), "invalid_\\w*request|BadRequest", InvalidRequestError),
     _Row(frozenset({_UNKNOWN}), "", UpstreamError),
     _Row(_ANY, "", MalformedReplyError),

@@ -8,6 +8,7 @@ needs: how to reach the gateway (`Connection`) and what to ask of it (`Settings.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,11 +40,18 @@ ApiKey: TypeAlias = SecretStr | Callable[[], str | SecretStr | Awaitable[str | S
 
 
 def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Refuse what no header can carry before an HTTP library does, in words that show it."""
+    """Refuse what no header can carry before an HTTP library does, or sends it (RFC 9110)."""
     for name, value in headers.items():
         if not all(text.isascii() and text.isprintable() for text in (name, value)):
             raise ConfigurationError(f"No request can carry the header {name!r}: ASCII only.")
+        if not _TOKEN.fullmatch(name) or value != value.strip():
+            raise ConfigurationError(f"No request can carry the header {name!r}: odd characters.")
+        if name.lower() in {"content-length", "transfer-encoding"}:
+            raise ConfigurationError(f"The header {name!r} is for the HTTP library to say.")
     return headers
+
+
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 
 
 Headers: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_sendable)]
@@ -99,6 +107,7 @@ else:
     ProviderRoutingOrDict, FallbackRulesOrDict = ProviderRouting, FallbackRules
     WebSearchOrDict = WebSearchOptions
 
+_LONGEST = 10_000_000.0  # seconds: beyond some months an operating system's timers give up
 Unit = Annotated[float, Field(ge=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 
@@ -128,10 +137,11 @@ class Parameters(BaseModel):
     timeout: float | None = Field(
         default=600.0,
         gt=0,
+        le=_LONGEST,
         description="Seconds to connect, to the first event, between data events.",
     )
     deadline: float | None = Field(
-        default=None, gt=0, description="Seconds for the whole call, retries included."
+        default=None, gt=0, le=_LONGEST, description="Seconds for the whole call, retries included."
     )
     max_retries: int = Field(default=2, ge=0, description="Requests beyond the first.")
     default_headers: Headers | None = Field(
@@ -225,7 +235,9 @@ class Parameters(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _have_a_scheme(cls, url: str) -> str:
-        parts = urlsplit(url)
+        parts = urlsplit(url := url.strip())
+        if parts.query or parts.fragment:
+            raise ConfigurationError("base_url must end with its path: no ? and no # in it.")
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             raise ConfigurationError("base_url must start with https:// or http://.")
         if parts.username is not None or parts.password is not None:  # repr and traces show it

@@ -7,6 +7,7 @@ status if the end does not come.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -41,11 +42,14 @@ async def arefuse(response: Any) -> None:
     """Do the same on an event loop."""
     if response.status_code >= 400:  # noqa: PLR2004 -- where refusals begin
         body = bytearray()
-        with suppress(Exception):  # a body that breaks off has said what it has said
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > LARGEST_REFUSAL:
-                    break
+        try:
+            with suppress(Exception):  # a body that breaks off has said what it has said
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > LARGEST_REFUSAL:
+                        break
+        except asyncio.CancelledError as cancelled:  # by a timer, or by the caller
+            raise cancelled from _refusal(response, body)
         raise _refusal(response, body)
 
 

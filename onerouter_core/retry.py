@@ -141,7 +141,7 @@ def _wait(state: RetryCallState) -> float:
         return _fixed_wait
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, OneRouterError) else None
-    return _backoff(state) if asked is None else asked
+    return asked or _backoff(state)  # at once is no answer to who came too often
 
 
 def _report(state: RetryCallState) -> None:

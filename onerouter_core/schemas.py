@@ -67,6 +67,10 @@ def _strict(schema: Any, where: str) -> dict[str, Any]:
 def _with_any_of(schema: Json) -> dict[str, Any]:
     """Spell alternatives, and a reference that has a description, the one way there is."""
     schema = dict(schema)
+    if len(schema.keys() & {"anyOf", "oneOf", "allOf", "$ref"}) > 1:
+        raise ConfigurationError("A strict schema says alternatives in one way only.")
+    if odd := schema.keys() & {"prefixItems", "patternProperties"}:
+        raise ConfigurationError(f"A strict schema has no {odd.pop()}.")
     if "oneOf" in schema:
         schema["anyOf"] = schema.pop("oneOf")
     if "allOf" in schema:

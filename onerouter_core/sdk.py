@@ -88,12 +88,14 @@ def _ours(kind: Any) -> Callable[..., Any]:
 
 def new_client(sdk: Any, http_client: Any = None) -> Any:
     """Return an SDK client on a user's HTTP client, or else on one that all instances may share."""
-    return _made(sdk.OpenAI, _http_client(sdk) if http_client is None else http_client)
+    return _made(sdk.OpenAI, _here(_http_client, sdk) if http_client is None else http_client)
 
 
 def new_async_client(sdk: Any, http_client: Any = None) -> Any:
     """Return the same for an event loop."""
-    return _made(sdk.AsyncOpenAI, _async_http_client(sdk) if http_client is None else http_client)
+    if http_client is None:
+        http_client = _here(_async_http_client, sdk)
+    return _made(sdk.AsyncOpenAI, http_client)
 
 
 def _made(kind: Any, http_client: Any) -> Any:
@@ -103,6 +105,17 @@ def _made(kind: Any, http_client: Any) -> Any:
         )
     except (AttributeError, TypeError) as error:
         raise ConfigurationError(f"That http client does not fit the openai SDK: {error}") from None
+
+
+def _here(make: Callable[[Any], Any], sdk: Any) -> Any:
+    """Make an HTTP client, which reads the environment; say so if that is what is wrong."""
+    try:
+        return make(sdk)
+    except Exception as error:
+        raise ConfigurationError(
+            "No HTTP client can be made: check SSL_CERT_FILE, SSL_CERT_DIR and the variables for "
+            f"proxies ({type(error).__name__}: {error})."
+        ) from error
 
 
 def _http_client(sdk: Any) -> Any:

@@ -101,12 +101,24 @@ def _told(error: Exception, handled: BaseException | None) -> BadStatus | OneRou
     for cause in causes:
         if (refused := refusal_of(cause)) is not None:
             return refused
-    ours = _named(error, unverified=any(isinstance(c, _UNVERIFIED) for c in causes))
+    ours = _unwritable(error) or _named(
+        error, unverified=any(isinstance(c, _UNVERIFIED) for c in causes)
+    )
     *_, ours.__cause__ = _causes(error)  # the first: aiohttp's next shows the request, key and all
     return ours
 
 
 _UNVERIFIED = ssl.SSLCertVerificationError
+
+
+def _unwritable(error: Exception) -> ConfigurationError | None:
+    """Return what is wrong with a request that no JSON can say, before it was sent."""
+    *_, first = _causes(error)
+    kinds = (TypeError, ValueError, RecursionError)
+    if not isinstance(first, kinds) or isinstance(first, OSError | UnicodeDecodeError):
+        return None
+    what = f"{type(first).__name__}: {first}"
+    return ConfigurationError(f"The request cannot be written as JSON: {what}")
 
 
 def _behind(error: BaseException | None, handled: BaseException | None) -> Iterator[BaseException]:
@@ -191,8 +203,6 @@ def _named(error: Exception, *, unverified: bool = False) -> OneRouterError:
     first, names = causes[-1], " ".join(type(cause).__name__ for cause in causes)
     name = type(first).__name__
     what = " ".join(f"{name}: {first}".split()).removesuffix(":")
-    if isinstance(first, TypeError | UnicodeEncodeError):
-        return ConfigurationError(f"The request cannot be written as JSON: {what}")
     if "Timeout" in name:
         return APITimeoutError("The gateway did not answer in time.")
     if "Decod" in names or "ContentEncoding" in names:

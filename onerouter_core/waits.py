@@ -96,12 +96,13 @@ class Alarm:
         if self._timer is None:
             self._set()
         self._waiting = asyncio.current_task()
+        before = _cancelling(self._waiting)
         try:
             return await what
-        except asyncio.CancelledError:
-            if not self._rung or _also_cancelled(self._waiting):
+        except asyncio.CancelledError as cancelled:
+            if not self._rung or _also_cancelled(self._waiting, before):
                 raise
-            raise TimeoutError from None
+            raise TimeoutError from cancelled.__cause__  # what was known by then
         finally:
             self._waiting = None
 
@@ -127,6 +128,13 @@ class Alarm:
             self._timer = None
 
 
-def _also_cancelled(task: Any) -> bool:
+def _cancelling(task: Any) -> int:
+    """Return how often a task was asked to end: it may be cleaning up."""
+    return (
+        task.cancelling() if hasattr(task, "cancelling") else 0
+    )  # before Python 3.11 nobody knows
+
+
+def _also_cancelled(task: Any, before: int) -> bool:
     """Take back our own cancellation; tell whether somebody else asked for one, too."""
-    return hasattr(task, "uncancel") and task.uncancel() > 0
+    return hasattr(task, "uncancel") and task.uncancel() > before

@@ -27,6 +27,7 @@ from onerouter_core.wire.replies import (
 )
 from onerouter_core.wire.tool_calls import ToolCalls
 
+_EVENTS = (b"data:", b"event:", b"id:", b":")
 _PLAIN = {"role", "content", "reasoning", "reasoning_content", "tool_calls"}
 _WORDS = {"role", "content"}
 _NOTHING = Piece()
@@ -35,7 +36,7 @@ _FRAGMENTS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
 def decode_body(body: bytes, names: Names, headers: Mapping[str, str]) -> Reply:
     """Return the answer in a whole body; some servers send a stream though none was asked for."""
-    if body.lstrip().startswith((b"data:", b":")):
+    if _streams(body):
         decoder = StreamDecoder(names, headers)
         ends = [piece.end for piece in (*decoder.feed(body), *decoder.finish())]
         return next(end for end in ends if end is not None)
@@ -44,6 +45,11 @@ def decode_body(body: bytes, names: Names, headers: Mapping[str, str]) -> Reply:
     except ValueError:
         completion = body.decode("utf-8", "replace")
     return decode(completion, names, headers)
+
+
+def _streams(body: bytes) -> bool:
+    """Tell whether a body begins as a stream of events does."""
+    return body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_EVENTS)
 
 
 class StreamDecoder:
@@ -85,7 +91,7 @@ class StreamDecoder:
         except MalformedReplyError:
             pass  # half an event: the stream was cut there, which the next lines find out
         body = b"".join(self._before).strip()
-        if not (self.events or self.done) and body and not body.startswith((b":", b"data:")):
+        if not (self.events or self.done) and body and not _streams(body):
             yield from _whole(decode_body(body, self._names, self._headers))
             return
         if not (self.done or self.finished):
@@ -126,6 +132,8 @@ class StreamDecoder:
         try:
             event = parse(data)
         except ValueError as reason:
+            if self.finished:
+                return None  # as "[done]": the answer is whole
             raise MalformedReplyError(
                 f"The stream holds an event that is not JSON ({reason}).", **self._facts()
             ) from None
@@ -195,7 +203,7 @@ class StreamDecoder:
         """Join the fragments of one reasoning text; keep encrypted items as they are."""
         last = self._details[-1] if self._details else {}
         key = _FRAGMENTS.get(str(detail.get("type")))
-        if key and all(last.get(same) == detail.get(same) for same in ("type", "index")):
+        if key and _goes_on(last, detail):
             text = (as_text(last.get(key)) or "") + (as_text(detail.get(key)) or "")
             last.update({name: value for name, value in detail.items() if value is not None})
             last[key] = text
@@ -215,6 +223,14 @@ class StreamDecoder:
         message = {key: value for key, value in message.items() if value is not None}
         choice = {"index": 0, "message": message | self._message, **self._choice}
         return {**self._root, "object": "chat.completion", "choices": [choice]}
+
+
+def _goes_on(last: Json, detail: Json) -> bool:
+    """Tell whether a fragment belongs to the last text: a signature ends one, an id names one."""
+    ids = {as_text(last.get("id")), as_text(detail.get("id"))} - {None}
+    if last.get("signature") or len(ids) > 1:
+        return False
+    return all(last.get(same) == detail.get(same) for same in ("type", "index"))
 
 
 def _whole(reply: Reply) -> Iterator[Piece]:

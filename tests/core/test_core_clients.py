@@ -10,20 +10,28 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
 
 from onerouter_core import Clients, Connection, Gateway
-from onerouter_core.errors import APITimeoutError, DeadlineExceededError
+from onerouter_core.errors import (
+    APITimeoutError,
+    AuthenticationError,
+    ConfigurationError,
+    DeadlineExceededError,
+)
 from onerouter_simulator import Script, Simulator
 from tests.core.bodies import HELLO, chunk, completion, end_of
 from tests.core.conftest import Colour
 
 Make = Callable[..., Gateway]
+Ask = Callable[..., Any]
 HI = Script(json=completion())
 HI_STREAM = Script(events=[chunk("Hi", "stop")])
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -233,6 +241,79 @@ def test_a_server_that_leaves_the_line_open_is_not_waited_for(
     assert end_of(colour.stream(gateway(timeout=30), HELLO)).text == "Hi"
     assert monotonic() - begun < 2
     assert sim.last.wait_hung_up(2)
+
+
+def test_counts_are_not_waited_for_for_ever(
+    sim: Simulator, gateway: Make, colour: Colour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole answer, and no [DONE]: without a timeout, too, its counts have some seconds."""
+    monkeypatch.setattr("onerouter_core.call._FOR_COUNTS", 0.2)
+    sim.script(Script(events=[chunk("Hi", "stop")], done=False, end="hang"))
+    begun = monotonic()
+    assert end_of(colour.stream(gateway(timeout=None), HELLO)).text == "Hi"
+    assert monotonic() - begun < 3
+
+
+def test_a_refusal_that_stalls(sim: Simulator, gateway: Make, ask: Ask) -> None:
+    """What it has said by then is what it says."""
+    sim.script(Script(status=401, body='{"error": {"message": "No such key"}}', end="hang"))
+    with pytest.raises(AuthenticationError, match="No such key"):
+        ask(gateway(timeout=0.3), HELLO)
+    assert len(sim.requests) == 1
+
+
+def test_a_silent_server_in_a_task_that_was_cancelled(
+    sim: Simulator, gateway: Make, loop: asyncio.AbstractEventLoop
+) -> None:
+    """Our own timer is no cancellation, also where somebody cleans up after one."""
+    sim.script(Script(events=[], end="hang"))
+    raised: list[BaseException] = []
+
+    async def run() -> None:
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            try:
+                await gateway(timeout=0.2, max_retries=0).acomplete(HELLO)
+            except BaseException as error:  # noqa: BLE001 -- whichever it is
+                raised.append(error)
+
+    async def cancel() -> None:
+        task = asyncio.create_task(run())
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    loop.run_until_complete(cancel())
+    assert [type(error) for error in raised] == [APITimeoutError]
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [("SSL_CERT_FILE", "/nowhere/at/all"), ("SSL_CERT_FILE", __file__), ("ALL_PROXY", "x://y")],
+)
+def test_an_environment_that_cannot_be(
+    sim: Simulator, gateway: Make, ask: Ask, monkeypatch: pytest.MonkeyPatch, variable: Any
+) -> None:
+    """What is wrong with it is said, and what to look at."""
+    monkeypatch.setenv(*variable)
+    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE") as caught:
+        ask(gateway(clients=Clients()), HELLO)
+    assert caught.value.attempts == 1
+    assert sim.requests == []
+
+
+def test_a_body_that_cannot_be_written(sim: Simulator, gateway: Make, ask: Ask) -> None:
+    """It is no failed connection, and asking again would not help."""
+    nested: list[Any] = []
+    for _ in range(5_000):
+        nested = [nested]
+    for wrong in (float("nan"), object(), nested):
+        request = replace(HELLO, parameters={"extra_body": {"x": wrong}})
+        with pytest.raises(ConfigurationError, match="cannot be written") as caught:
+            ask(gateway(), request)
+        assert caught.value.attempts == 1
+    assert sim.requests == []
 
 
 @linux_only

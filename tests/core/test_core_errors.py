@@ -93,6 +93,13 @@ OBSERVED = [
         InsufficientCreditsError,
     ),
     (429, {"message": "You exceeded your current quota"}, InsufficientCreditsError),
+    (429, {"message": "The load balancer is at capacity"}, RateLimitError),
+    (None, {"message": "upstream connect error at load balancer"}, UpstreamError),
+    (400, {"message": "Filtered.", "code": "content_filter"}, ContentFilterError),
+    (400, {"message": "Your credit balance is too low."}, InsufficientCreditsError),
+    (None, {"message": "invalid x-api-key", "type": "authentication_error"}, AuthenticationError),
+    (None, {"message": "model: foo", "type": "not_found_error"}, ModelNotFoundError),
+    (409, {"message": "Conflict"}, UpstreamError),
     (404, {"message": "Not found"}, ModelNotFoundError),
     (408, {"message": "Request timeout"}, APITimeoutError),
     (413, {"message": "Too large"}, InvalidRequestError),
@@ -192,6 +199,21 @@ def test_facts_of_an_error_body() -> None:
 
 
 # --- waiting ---
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"message": "Please try again in 20s, or add a payment method: account/billing."},
+        {"message": "You exceeded your quota: see plan and billing. Please retry in 38.2s."},
+        {"message": "See billing.", "code": "rate_limit_exceeded"},
+    ],
+)
+def test_a_limit_that_speaks_of_money(stated: dict[str, Any]) -> None:
+    """OpenAI and Google name the billing page in what passes within a minute."""
+    error = error_in({"error": stated}, status=429)
+    assert type(error) is RateLimitError
+    assert error.transient
 
 
 @pytest.mark.parametrize(

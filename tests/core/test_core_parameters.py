@@ -31,8 +31,8 @@ KEY = "sk-very-secret-0123456789"
 OUT_OF_RANGE = {
     "model": [""],
     "api_key": [3, b"sk"],
-    "timeout": [0, -1],
-    "deadline": [0, -1],
+    "timeout": [0, -1, float("inf"), float("nan")],
+    "deadline": [0, -1, float("inf"), 1e10],
     "max_retries": [-1, 1.5],
     "temperature": [-0.1, 2.1, "hot"],
     "top_p": [-0.1, 1.1],
@@ -45,7 +45,14 @@ OUT_OF_RANGE = {
     "web_search_options": [{"search_context_size": "huge"}],
     "fallback_rules": ["sometimes", {"error_code": {"hint_array": ["x"]}}],
     "file_form": ["inline"],
-    "base_url": ["llm.onerouter.pro/v1", "ftp://a/v1", "https://", ""],
+    "base_url": [
+        *("llm.onerouter.pro/v1", "ftp://a/v1", "https://", ""),
+        *("https://a/v1?version=1", "https://a/v1#top"),
+    ],
+    "default_headers": [
+        *({"x y": "1"}, {"": "1"}, {"x:a": "1"}, {"x": " 1"}, {"x": "1\n"}),
+        *({"Content-Length": "3"}, {"transfer-encoding": "chunked"}),
+    ],
     "logit_bias": [5, {"a": "much"}],
     "response_format": [5],
     "stop": [5],

@@ -379,6 +379,37 @@ def test_quirk_10_reasoning_under_any_name(thought: dict[str, Any]) -> None:
     assert "".join(piece.reasoning for piece in streamed(chunk(message, "stop"))) == "Hm."
 
 
+def test_signed_thoughts_stay_apart() -> None:
+    """A text that has its signature is whole; one of another id is another."""
+    thoughts = [
+        {"type": "reasoning.text", "id": name, "text": name.upper(), "signature": f"sig-{name}"}
+        for name in ("a", "b")
+    ]
+    unsigned = [{"type": "reasoning.text", "id": name, "text": name} for name in ("c", "d")]
+    events = [chunk({"reasoning_details": [one]}) for one in (*thoughts, *unsigned)]
+    reply = end_of(streamed(*events, chunk("Hi", "stop")))
+    assert reply.reasoning_details == (*thoughts, *unsigned)
+
+
+def test_an_odd_end() -> None:
+    """What is no JSON behind the finish reason takes nothing from an answer that is whole."""
+    pieces = streamed(chunk("Hi", "stop"), b"data: [done]\n\n")
+    assert end_of(pieces).text == "Hi"
+
+
+@pytest.mark.parametrize("head", ["event: message\n", "id: 1\n", "\ufeff", "\ufeff: hello\n\n"])
+def test_a_stream_that_nobody_asked_for(head: str) -> None:
+    """It is known by its first line, whichever that is."""
+    assert whole(head.encode() + sse(chunk("Hi", "stop"))).text == "Hi"
+
+
+@pytest.mark.parametrize("body", ["id:", "event:", ":", "\ufeff:", "data:"])
+def test_a_stream_of_nothing(body: str) -> None:
+    """It has no end, and so no answer."""
+    with pytest.raises(IncompleteStreamError):
+        whole(body.encode())
+
+
 def test_quirk_10_reasoning_details_are_kept() -> None:
     """Fragments of one thought are joined, signature and all; what is encrypted stays as it is."""
     thought = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0}
@@ -726,5 +757,5 @@ def test_json_without_a_floor(depth: int) -> None:
     body = json.dumps(completion("Hi", extra=0)).replace(
         '"extra": 0', '"extra": ' + "[" * depth + "]" * depth
     )
-    with pytest.raises(OneRouterError):
-        whole(body)
+    with pytest.raises(MalformedReplyError):
+        whole(body.encode())

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from email.utils import formatdate
 from time import monotonic, sleep
 from typing import Any
 
@@ -194,6 +195,19 @@ def test_no_attempt_begins_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UpstreamError), waiting(None):
         policy(3, monotonic() + 1)(fail)
     assert (tries, slept) == ([1], [])
+
+
+def test_who_is_told_to_come_back_at_once(
+    sim: Simulator, gateway: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wait of nothing, as of a date gone by, is none: many retries would be gone in a moment."""
+    slept: list[float] = []
+    monkeypatch.setattr("random.uniform", lambda *_: 0.3)
+    monkeypatch.setattr("time.sleep", slept.append)
+    sim.script(throttle(retry_after="0"), throttle(retry_after=formatdate(1, usegmt=True)), HI)
+    with waiting(None):
+        gateway().complete(HELLO)
+    assert slept == [0.3, 0.3]
 
 
 def test_on_retry(sim: Simulator, gateway: Make, colour: Colour) -> None:

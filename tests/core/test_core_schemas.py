@@ -121,6 +121,10 @@ def test_strict(schema: dict[str, Any], expected: dict[str, Any]) -> None:
         (of(a={"type": "array", "items": {}}), "an item of 'a' may be anything"),
         (of(a={"anyOf": [{}]}), "an alternative of 'a' may be anything"),
         (of(a={"allOf": [TEXT, TEXT]}), "has no allOf"),
+        (of(a={"anyOf": [TEXT], "oneOf": [TEXT]}), "in one way only"),
+        (of(a={"allOf": [TEXT], "anyOf": [TEXT]}), "in one way only"),
+        (of(a={"type": "array", "items": TEXT, "prefixItems": [TEXT]}), "no prefixItems"),
+        (of(a={**of(b=TEXT), "patternProperties": {"x": TEXT}}), "no patternProperties"),
     ],
 )
 def test_what_cannot_be_strict(schema: dict[str, Any], reason: str) -> None:
