@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from onerouter_core import Catalog, Connection
+from onerouter_core import Catalog, Connection, ModelInfo
 from onerouter_core.__main__ import main
 from onerouter_core.errors import ConfigurationError
 from onerouter_simulator import Simulator
@@ -34,6 +34,18 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "131,072" in echo
     assert "0.5" in echo
     assert "tools" in echo
+
+
+def test_a_table_on_a_screen(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With a frame; an id with brackets in it is shown as it is."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    Catalog([ModelInfo("q/[red]m[/z]")]).save(tmp_path / "models")
+    assert main(["models", "--file", str(tmp_path / "models")]) == 0
+    shown = capsys.readouterr().out
+    assert "q/[red]m[/z]" in shown
+    assert "│" in shown
 
 
 def test_a_table_without_rich(
