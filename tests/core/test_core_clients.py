@@ -258,7 +258,7 @@ def test_a_refusal_that_stalls(sim: Simulator, gateway: Make, ask: Ask) -> None:
     """What it has said by then is what it says."""
     sim.script(Script(status=401, body='{"error": {"message": "No such key"}}', end="hang"))
     with pytest.raises(AuthenticationError, match="No such key"):
-        ask(gateway(timeout=0.3), HELLO)
+        ask(gateway(timeout=1.5), HELLO)
     assert len(sim.requests) == 1
 
 
