@@ -10,10 +10,11 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from onerouter_core.catalog import Catalog
+from onerouter_core.costs import as_usd
 from onerouter_core.errors import OneRouterError
 from onerouter_core.tables import per_million
 from onerouter_core.values import ModelInfo
@@ -43,15 +44,8 @@ def _found(asked: argparse.Namespace) -> tuple[ModelInfo, ...]:
         free=asked.free or None,
         vision=asked.vision or None,
         tools=asked.tools or None,
-        max_price=asked.max_price and asked.max_price.scaleb(-6),
+        max_price=asked.max_price and as_usd(asked.max_price, "--max-price").scaleb(-6),
     )
-
-
-def _usd(said: str) -> Decimal:
-    try:
-        return Decimal(said)
-    except InvalidOperation:
-        raise argparse.ArgumentTypeError(f"{said!r} is no number of USD") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,9 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--free", action="store_true", help="what costs nothing")
     models.add_argument("--vision", action="store_true", help="what sees images")
     models.add_argument("--tools", action="store_true", help="what calls functions")
-    models.add_argument(
-        "--max-price", metavar="USD", type=_usd, help="per million tokens, in and out alike"
-    )
+    models.add_argument("--max-price", metavar="USD", help="per million tokens, in and out alike")
     models.add_argument("--file", help="a catalogue that was saved, not the gateway's own")
     models.add_argument("--json", action="store_true", help="as JSON, prices in USD per token")
     return parser

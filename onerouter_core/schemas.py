@@ -149,12 +149,14 @@ def read_growing_json(text: str) -> Any:
 
 def _beginning(text: str) -> int | None:
     thoughts = _THOUGHTS.match(text)
-    return _behind(text, thoughts.end() if thoughts else 0)
-
-
-def _behind(text: str, start: int) -> int | None:
-    begins = next((found.end() for b in _BEGINNINGS if (found := b.search(text, start))), None)
-    if begins is not None and (mark := _MARK.match(text, begins)):
-        behind = _behind(text, mark.end())
-        return begins if behind is None else behind
+    begins = _bracket(text, thoughts.end() if thoughts else 0)
+    while begins is not None and (mark := _MARK.match(text, begins)):
+        behind = _bracket(text, mark.end())
+        if behind is None:  # then it is no mark, but the answer
+            break
+        begins = behind
     return begins
+
+
+def _bracket(text: str, start: int) -> int | None:
+    return next((found.end() for b in _BEGINNINGS if (found := b.search(text, start))), None)

@@ -194,6 +194,12 @@ def test_json_in_an_answer(text: str, value: Any) -> None:
 NO_ANSWERS = ("", "Sorry.", '{"a": 1', "```json\n```", "{a: 1}", "[" * 9999, '<think>{"a": 9}')
 
 
+def test_json_behind_a_thousand_marks() -> None:
+    """However many sources an answer names before it begins."""
+    text = "[1]" * 2_000 + '{"a": 1}'
+    assert read_json(text) == read_growing_json(text) == {"a": 1}
+
+
 @pytest.mark.parametrize("text", [*NO_ANSWERS, '{"a": {"b": 1}, "c": {"d": '])
 def test_no_json_in_an_answer(text: str) -> None:
     """Where there is no whole JSON it is a ValueError; nothing is mended."""
