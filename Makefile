@@ -100,7 +100,7 @@ fuzz: $(FUZZ)/.made ## Fuzz the readers and the mappers, each for FUZZ_SECONDS
 	  done; \
 	else \
 	  echo 'There is no atheris for this Python: hypothesis alone, with many examples.'; \
-	  $(FUZZ)/bin/pytest tests/fuzz tests/core/test_core_properties.py \
+	  $(FUZZ)/bin/pytest tests/fuzz tests/core/test_round_trip_properties.py \
 	    --hypothesis-profile=long --timeout=0; \
 	fi
 

@@ -6,24 +6,24 @@ import argparse
 import time
 from collections.abc import Callable
 
-from benchmarks import apart, report, works
-from benchmarks.figures import Works
+from benchmarks import cases, isolated, report
+from benchmarks.cases import FULL, QUICK, Bench, Scale
+from benchmarks.measurement import Works
 from benchmarks.server import serving
-from benchmarks.works import FULL, QUICK, Bench, Scale
 
 WORKS: dict[str, Callable[[Bench], Works]] = {
-    "text": works.text,
-    "text-async": works.text_async,
-    "paced": works.one_at_a_time,
-    "reasoning": works.reasoning,
-    "tool": works.tool,
-    "first-token": works.first_token,
-    "short-call": works.short_call,
-    "history": works.history,
-    "tools": works.tools,
-    "import": apart.imports,
-    "instances": apart.instances,
-    "together": apart.together,
+    "text": cases.text,
+    "text-async": cases.text_async,
+    "paced": cases.one_at_a_time,
+    "reasoning": cases.reasoning,
+    "tool": cases.tool,
+    "first-token": cases.first_token,
+    "short-call": cases.short_call,
+    "history": cases.history,
+    "tools": cases.tools,
+    "import": isolated.imports,
+    "instances": isolated.instances,
+    "together": isolated.together,
 }
 
 

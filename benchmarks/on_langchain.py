@@ -16,8 +16,8 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import tool
 from openai import DefaultAsyncHttpxClient  # on httpx, or with openai 3 on httpx2
 
-from benchmarks.asks import KEY, MODEL, Ask, functions
-from benchmarks.plain import Target
+from benchmarks.baselines import Target
+from benchmarks.payloads import KEY, MODEL, Ask, functions
 from langchain_onerouter import ChatOneRouter
 
 

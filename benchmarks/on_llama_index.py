@@ -20,8 +20,8 @@ from llama_index.core.llms.callbacks import llm_chat_callback
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.tools import FunctionTool
 
-from benchmarks.asks import KEY, MODEL, Ask, functions
-from benchmarks.plain import Target
+from benchmarks.baselines import Target
+from benchmarks.payloads import KEY, MODEL, Ask, functions
 from llama_index_onerouter import OneRouterLLM
 
 Make = Callable[[Ask], FunctionCallingLLM]

@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Figure, Work, Works
-from benchmarks.goals import Goal, goals
-from benchmarks.works import Scale
+from benchmarks.cases import Scale
+from benchmarks.measurement import Figure, Work, Works
+from benchmarks.thresholds import Goal, goals
 
 HERE = Path(__file__).parent
 RESULTS, REPORT = HERE / "results", HERE / "RESULTS.md"
@@ -119,9 +119,9 @@ def write() -> None:
     by_hand = BY_HAND + (old.partition(BY_HAND)[2] or "\n")
     REPORT.write_text("\n".join([*_document(runs), by_hand]), "utf-8")
     if find_spec("matplotlib"):
-        from benchmarks import picture  # noqa: PLC0415 -- not on every environment
+        from benchmarks import chart  # noqa: PLC0415 -- not on every environment
 
-        picture.draw(runs[0].works)
+        chart.draw(runs[0].works)
 
 
 def _document(runs: list[Run]) -> Iterator[str]:

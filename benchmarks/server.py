@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.asks import STAMP, events
+from benchmarks.payloads import STAMP, events
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _CALM = 0.3  # seconds without a new request, after which all that wait are answered together

@@ -32,8 +32,8 @@ from benchmarks.soak_server import RETRIES, WORDS, Plan, allow_descriptors, hear
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
 from onerouter_core.retry import waiting
-from tests.faults.behaviours import Outcome
-from tests.faults.faces import REACH, Face, LangChain, LlamaIndex, aask, ask
+from tests.faults.adapters import REACH, Face, LangChain, LlamaIndex, aask, ask
+from tests.faults.cases import Outcome
 
 CLASSES: dict[str, tuple[type, Face]] = {
     "ChatOneRouter": (ChatOneRouter, LangChain()),

@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from zlib import crc32
 
-from tests.core.bodies import chunk, completion
-from tests.faults.behaviours import Row
-from tests.faults.plays import http as whole_play
-from tests.faults.plays import stream as stream_play
+from tests.core.payloads import chunk, completion
+from tests.faults.cases import Row
+from tests.faults.http_scripts import http as whole_play
+from tests.faults.http_scripts import stream as stream_play
 from tests.faults.rows import GROUPS
 from tests.faults.server import Arrived, End, Line, Play, Server
 

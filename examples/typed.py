@@ -23,9 +23,9 @@ from langchain_onerouter import ChatOneRouter, errors
 from llama_index_onerouter import OneRouterLLM
 from onerouter_core import (
     Catalog,
-    Entry,
     FallbackRules,
     Ledger,
+    LedgerEntry,
     ModelInfo,
     OneRouterError,
     ProviderRouting,
@@ -165,7 +165,7 @@ def predicted(llm: OneRouterLLM) -> Person:
 
 def bill(ledger: Ledger) -> dict[str, Decimal]:
     """Return what each model has cost."""
-    entries: tuple[Entry, ...] = ledger.entries
+    entries: tuple[LedgerEntry, ...] = ledger.entries
     return {entry.model or "?": entry.cost or Decimal(0) for entry in entries}
 
 

@@ -21,20 +21,26 @@ from langchain_core.tools import BaseTool
 from pydantic import AliasChoices, ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
-from langchain_onerouter.auto_method import Way
-from langchain_onerouter.errors import in_langchain_words
+from langchain_onerouter.errors import translate_errors
 from langchain_onerouter.messages import PROVIDER, to_messages
+from langchain_onerouter.method_fallback import StructuredMethod
 from langchain_onerouter.profiles import to_profile
-from langchain_onerouter.replies import to_chunks, to_result, total_of
-from langchain_onerouter.structured_output import Method, structured, to_format
+from langchain_onerouter.replies import combine_llm_outputs, to_chunks, to_result
+from langchain_onerouter.structured_output import Method, structured_output_runnable, to_format
 from langchain_onerouter.tools import check_choice, to_dicts, to_tools
 from onerouter_core import Gateway, GatewayModel, Parameters, Request, __version__
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.retry import OnRetry
-from onerouter_core.wire.requests import encode, read_tool_choice
+from onerouter_core.wire.encode import decode_tool_choice, encode
 
 # What a call may be given that no trace and no cache key may show.
-_HIDDEN = {"api_key", "default_headers", "extra_headers", "http_client", "http_async_client"}
+_SECRET_ARGUMENTS = {
+    "api_key",
+    "default_headers",
+    "extra_headers",
+    "http_client",
+    "http_async_client",
+}
 
 
 class ChatOneRouter(GatewayModel, BaseChatModel):
@@ -66,12 +72,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         "itself cannot add up counts that have a cost.",
     )
 
-    _known_ways: dict[str, Way] = PrivateAttr(default_factory=dict)
-
-    @property
-    def known_ways(self) -> dict[str, Way]:
-        """How each model was last asked for an object with success, by its id."""
-        return self._known_ways
+    _method_by_model: dict[str, StructuredMethod] = PrivateAttr(default_factory=dict)
 
     # --- what LangChain asks about the model ---
 
@@ -109,7 +110,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> dict[str, Any]:
         """Return the same with a call's own, but no secret; its silence means the field."""
         stop_now: Any = self.stop if stop is None else stop
-        shown = {name: value for name, value in kwargs.items() if name not in _HIDDEN}
+        shown = {name: value for name, value in kwargs.items() if name not in _SECRET_ARGUMENTS}
         return super()._get_invocation_params(stop=stop_now, **shown)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -126,10 +127,10 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         """Return what the catalogue says of the model; LangChain asks only without `profile`."""
-        return to_profile(self.listed) if self.listed else None
+        return to_profile(self._model_info) if self._model_info else None
 
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
-        return total_of(llm_outputs)
+        return combine_llm_outputs(llm_outputs)
 
     def get_num_tokens(self, text: str) -> int:
         """Return about how many tokens a text has; nothing is looked up or downloaded."""
@@ -145,7 +146,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         )
 
     @model_validator(mode="after")
-    def _say_which_version(self) -> Self:
+    def _add_version_metadata(self) -> Self:
         self._add_version("langchain-onerouter", __version__)
         return self
 
@@ -155,7 +156,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
     ) -> tuple[Gateway, Request]:
         """Return where to send a call and what to send; nothing is sent before all is checked."""
-        for name in given.keys() & _OF_THE_MODEL:
+        for name in given.keys() & _MODEL_ONLY_FIELDS:
             raise ConfigurationError(f"{name} belongs to the model: a call cannot change it.")
         options = {**given, "n": given.get("n") or self.n}
         tools = options.pop("tools", None) or ()
@@ -166,7 +167,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
             model=settings.model,
             messages=to_messages(messages, settings.model, self.replay_reasoning),
             tools=to_tools(tools),
-            tool_choice=read_tool_choice(choice),
+            tool_choice=decode_tool_choice(choice),
             parameters=settings.parameters,
         )
         return gateway, request
@@ -175,7 +176,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
         """Return the JSON body that `invoke` would send, and send nothing."""
-        with in_langchain_words():
+        with translate_errors():
             _, request = self._prepare(self.to_messages(messages), stop, kwargs)
             return encode(request)[0]
 
@@ -190,7 +191,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with in_langchain_words():
+        with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
             reply = gateway.complete(request, self._retry(run_manager))
             return to_result(reply, cost_in_usage=self.cost_in_usage)
@@ -202,7 +203,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with in_langchain_words():
+        with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
             reply = await gateway.acomplete(request, self._aretry(run_manager))
             return to_result(reply, cost_in_usage=self.cost_in_usage)
@@ -214,11 +215,11 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        with in_langchain_words():
+        with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
-            with closing(gateway.stream(request, self._retry(run_manager))) as pieces:
-                for piece in pieces:
-                    yield from to_chunks(piece, cost_in_usage=self.cost_in_usage)
+            with closing(gateway.stream(request, self._retry(run_manager))) as deltas:
+                for delta in deltas:
+                    yield from to_chunks(delta, cost_in_usage=self.cost_in_usage)
 
     async def _astream(
         self,
@@ -227,12 +228,12 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        with in_langchain_words():
+        with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
             stream = await gateway.astream(request, self._aretry(run_manager))
-            async with aclosing(stream) as pieces:
-                async for piece in pieces:
-                    for chunk in to_chunks(piece, cost_in_usage=self.cost_in_usage):
+            async with aclosing(stream) as deltas:
+                async for delta in deltas:
+                    for chunk in to_chunks(delta, cost_in_usage=self.cost_in_usage):
                         yield chunk
 
     def _retry(self, run_manager: CallbackManagerForLLMRun | None) -> OnRetry:
@@ -271,7 +272,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         own form; `strict` makes the models that can keep to the schemas do so. Any per-call
         parameter can be bound with them; `response_format` may be a class.
         """
-        with in_langchain_words():
+        with translate_errors():
             dicts = to_dicts(tools, strict=strict)
             check_choice(tool_choice, dicts)
             if isinstance(kwargs.get("response_format"), type):
@@ -294,10 +295,18 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         be None. "auto" asks by JSON schema, and where the model cannot, by function calling, then
         by JSON mode. With `include_raw` the result is {"raw", "parsed", "parsing_error"}.
         """
-        with in_langchain_words():
-            return structured(
-                self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs
+        with translate_errors():
+            return structured_output_runnable(
+                self,
+                self._method_by_model,
+                schema,
+                method=method,
+                include_raw=include_raw,
+                strict=strict,
+                **kwargs,
             )
 
 
-_OF_THE_MODEL = ChatOneRouter.model_fields.keys() - Parameters.model_fields.keys() - {"n", "stop"}
+_MODEL_ONLY_FIELDS = (
+    ChatOneRouter.model_fields.keys() - Parameters.model_fields.keys() - {"n", "stop"}
+)

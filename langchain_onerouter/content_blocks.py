@@ -16,37 +16,37 @@ from langchain_core.messages import content as standard
 from langchain_core.messages.block_translators import register_translator
 
 from langchain_onerouter.messages import PROVIDER
-from onerouter_core.wire.details import read_citations
+from onerouter_core.wire.annotations import decode_citations
 
-_KNOWS_REFUSALS = hasattr(standard, "RefusalContentBlock")  # langchain-core 1.7.5
-_GROWING = {"text", "reasoning", "refusal"}
+_HAS_REFUSAL_BLOCK = hasattr(standard, "RefusalContentBlock")  # langchain-core 1.7.5
+_STREAMED_TYPES = {"text", "reasoning", "refusal"}
 
 
 def to_blocks(message: AIMessage) -> list[standard.ContentBlock]:
     """Return the blocks of a whole message."""
-    blocks = [*_said(message), *_calls(message)]
+    blocks = [*_iter_content_blocks(message), *_tool_call_blocks(message)]
     return cast("list[standard.ContentBlock]", blocks)
 
 
 def to_chunk_blocks(message: AIMessageChunk) -> list[standard.ContentBlock]:
     """Return the blocks of a chunk, or of a sum of chunks; only a whole sum has whole calls."""
-    said = [{"index": _index(block), **block} for block in _said(message)]
+    block = [{"index": _block_index(block), **block} for block in _iter_content_blocks(message)]
     whole = message.chunk_position == "last" and message.tool_call_chunks
-    calls = _calls(message) if whole else _pieces_of_calls(message)
-    return cast("list[standard.ContentBlock]", [*said, *calls])
+    calls = _tool_call_blocks(message) if whole else _tool_call_chunk_blocks(message)
+    return cast("list[standard.ContentBlock]", [*block, *calls])
 
 
-def _index(block: dict[str, Any]) -> str:
+def _block_index(block: dict[str, Any]) -> str:
     """Return what LangChain merges blocks by: all text is one block, each image is its own."""
     kind = str(block["type"])
-    return f"lc_{kind}" if kind in _GROWING else f"lc_{kind}_{crc32(repr(block).encode())}"
+    return f"lc_{kind}" if kind in _STREAMED_TYPES else f"lc_{kind}_{crc32(repr(block).encode())}"
 
 
-def _said(message: AIMessage) -> Iterator[dict[str, Any]]:
+def _iter_content_blocks(message: AIMessage) -> Iterator[dict[str, Any]]:
     extras = message.additional_kwargs
     if thought := extras.get("reasoning_content"):
         yield {"type": "reasoning", "reasoning": thought}
-    citations = [_citation(one) for one in read_citations(extras.get("annotations", ()))]
+    citations = [_to_citation_block(one) for one in decode_citations(extras.get("annotations", ()))]
     content = message.content
     for block in [content] if isinstance(content, str) else content:
         known = {"type": "text", "text": block} if isinstance(block, str) else block
@@ -58,11 +58,11 @@ def _said(message: AIMessage) -> Iterator[dict[str, Any]]:
     if citations:  # they come after the words, in a stream
         yield {"type": "text", "text": "", "annotations": citations}
     if refusal := extras.get("refusal"):
-        said = {"type": "refusal", "refusal": refusal}
-        yield said if _KNOWS_REFUSALS else {"type": "non_standard", "value": said}
+        block = {"type": "refusal", "refusal": refusal}
+        yield block if _HAS_REFUSAL_BLOCK else {"type": "non_standard", "value": block}
 
 
-def _citation(found: Any) -> dict[str, Any]:
+def _to_citation_block(found: Any) -> dict[str, Any]:
     facts = {
         "url": found.url,
         "title": found.title,
@@ -73,7 +73,7 @@ def _citation(found: Any) -> dict[str, Any]:
     return {"type": "citation", **{key: fact for key, fact in facts.items() if fact is not None}}
 
 
-def _calls(message: AIMessage) -> list[dict[str, Any]]:
+def _tool_call_blocks(message: AIMessage) -> list[dict[str, Any]]:
     """Return the calls that are valid; the others stand in `invalid_tool_calls`, as core has it."""
     return [
         {"type": "tool_call", "id": call["id"], "name": call["name"], "args": call["args"]}
@@ -81,16 +81,16 @@ def _calls(message: AIMessage) -> list[dict[str, Any]]:
     ]
 
 
-def _pieces_of_calls(message: AIMessageChunk) -> list[dict[str, Any]]:
+def _tool_call_chunk_blocks(message: AIMessageChunk) -> list[dict[str, Any]]:
     return [
         {
             "type": "tool_call_chunk",
-            "id": piece["id"],
-            "name": piece["name"],
-            "args": piece["args"],
-            "index": f"lc_tool_call_{piece['index']}",
+            "id": delta["id"],
+            "name": delta["name"],
+            "args": delta["args"],
+            "index": f"lc_tool_call_{delta['index']}",
         }
-        for piece in message.tool_call_chunks
+        for delta in message.tool_call_chunks
     ]
 
 

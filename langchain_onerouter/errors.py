@@ -116,7 +116,7 @@ def to_langchain(error: core.OneRouterError) -> OneRouterError:
 
 
 @contextmanager
-def in_langchain_words() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Raise the core's errors as this module's."""
     try:
         yield

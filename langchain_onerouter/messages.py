@@ -24,10 +24,10 @@ from langchain_core.messages import (
 )
 
 from onerouter_core.errors import UnsupportedContentError
-from onerouter_core.model import Replay, goes_back
-from onerouter_core.values import (
+from onerouter_core.model_ids import ReplayPolicy, should_replay
+from onerouter_core.types import (
     Audio,
-    CacheMark,
+    CacheControl,
     File,
     Image,
     Json,
@@ -38,8 +38,8 @@ from onerouter_core.values import (
     ToolCall,
     Video,
 )
-from onerouter_core.wire.lenient import as_items, as_mapping, as_text
-from onerouter_core.wire.parts import read_mark, read_part
+from onerouter_core.wire.coerce import as_items, as_mapping, as_text
+from onerouter_core.wire.content_parts import decode_cache_control, decode_part
 
 PROVIDER = "onerouter"
 """What messages of ours say under `model_provider`; only their reasoning is sent back."""
@@ -47,7 +47,7 @@ PROVIDER = "onerouter"
 # What an assistant's content may hold beside its words: calls, which stand in `tool_calls` as well;
 # thoughts, of which ours travel apart and others' are nobody else's business; and what a vendor's
 # own tools did on its servers, in LangChain's words, OpenAI's, Anthropic's and Google's.
-_NOT_WORDS = {
+_SKIPPED_BLOCK_TYPES = {
     *("tool_use", "tool_call", "tool_call_chunk", "invalid_tool_call", "input_json_delta"),
     *("function_call", "custom_tool_call"),
     *("thinking", "redacted_thinking", "reasoning", "reasoning_content"),
@@ -56,22 +56,24 @@ _NOT_WORDS = {
     *("mcp_call", "mcp_list_tools", "tool_search_call", "tool_search_output"),
     *("server_tool_use", "mcp_tool_use", "executable_code", "code_execution_result"),
 }
-_SERVERS_RESULT = "_tool_result"  # Anthropic has one type for each tool
+_SERVER_TOOL_RESULT_SUFFIX = "_tool_result"  # Anthropic has one type for each tool
 
 
 def to_messages(
-    messages: Sequence[BaseMessage], model: str, replay: Replay = "same_model"
+    messages: Sequence[BaseMessage], model: str, replay: ReplayPolicy = "same_model"
 ) -> tuple[Message, ...]:
     """Return our messages for a model; raise UnsupportedContentError on what the API cannot carry.
 
     `replay` says whose reasoning goes back: that of the model that is asked now, all, or none.
     """
     if any("function_call" in message.additional_kwargs for message in messages):
-        messages = [*map(_with_id, count(), (None, *messages), messages)]
-    return tuple(_message(message, model, replay) for message in messages)
+        messages = [*map(_add_legacy_call_id, count(), (None, *messages), messages)]
+    return tuple(_to_message(message, model, replay) for message in messages)
 
 
-def _with_id(place: int, before: BaseMessage | None, message: BaseMessage) -> BaseMessage:
+def _add_legacy_call_id(
+    place: int, before: BaseMessage | None, message: BaseMessage
+) -> BaseMessage:
     """Give a legacy function call, and the result behind it, the id that they never had."""
     if isinstance(message, FunctionMessage) and _legacy_call(before):
         return ToolMessage(message.content, tool_call_id=f"call_{place - 1}")
@@ -93,20 +95,20 @@ def _legacy_call(message: BaseMessage | None) -> Json | None:
     return None
 
 
-def _message(message: BaseMessage, model: str, replay: Replay) -> Message:
+def _to_message(message: BaseMessage, model: str, replay: ReplayPolicy) -> Message:
     if isinstance(message, AIMessage):
-        return _from_assistant(message, reasons=_goes_back(message, model, replay))
+        return _from_assistant(message, reasons=_should_replay_message(message, model, replay))
     role = _role(message)
     call_id = message.tool_call_id if isinstance(message, ToolMessage) else None
     name = None if role == "tool" else message.name
-    return Message(role, tuple(_parts(message, role)), name=name, tool_call_id=call_id)
+    return Message(role, tuple(_to_parts(message, role)), name=name, tool_call_id=call_id)
 
 
-def _goes_back(message: AIMessage, model: str, replay: Replay) -> bool:
+def _should_replay_message(message: AIMessage, model: str, replay: ReplayPolicy) -> bool:
     """Tell whether a message's reasoning is sent: others cannot read it, and may refuse it."""
     facts = message.response_metadata
     ours = facts.get("model_provider") == PROVIDER
-    return ours and goes_back(replay, as_text(facts.get("model_name")), model)
+    return ours and should_replay(replay, as_text(facts.get("model_name")), model)
 
 
 def _role(message: BaseMessage) -> Role:
@@ -128,7 +130,7 @@ def _from_assistant(message: AIMessage, *, reasons: bool) -> Message:
     extras = message.additional_kwargs
     return Message(
         "assistant",
-        _said(message),
+        _assistant_parts(message),
         name=message.name,
         tool_calls=tuple(_tool_calls(message)),
         reasoning=extras.get("reasoning_content") if reasons else None,
@@ -137,9 +139,9 @@ def _from_assistant(message: AIMessage, *, reasons: bool) -> Message:
     )
 
 
-def _said(message: AIMessage) -> tuple[Part, ...]:
+def _assistant_parts(message: AIMessage) -> tuple[Part, ...]:
     """Return the content, and if it has no words those that ChatOpenAI keeps with the sound."""
-    parts = tuple(_parts(message, "assistant"))
+    parts = tuple(_to_parts(message, "assistant"))
     words = as_text(as_mapping(message.additional_kwargs.get("audio")).get("transcript"))
     if words is None or any(isinstance(part, Text) for part in parts):
         return parts
@@ -147,7 +149,7 @@ def _said(message: AIMessage) -> tuple[Part, ...]:
 
 
 def _refusal(message: AIMessage) -> str | None:
-    refusals = (b.get("refusal") for b in _blocks(message) if not isinstance(b, str))
+    refusals = (b.get("refusal") for b in _iter_blocks(message) if not isinstance(b, str))
     return next((refusal for refusal in refusals if refusal), None)
 
 
@@ -162,7 +164,7 @@ def _tool_calls(message: AIMessage) -> Iterator[ToolCall]:
         yield ToolCall(legacy["id"], legacy["name"], as_text(legacy.get("arguments")) or "")
 
 
-def _blocks(message: BaseMessage) -> Iterator[str | Json]:
+def _iter_blocks(message: BaseMessage) -> Iterator[str | Json]:
     """Yield the content; what LangChain has wrapped as `non_standard` is itself again."""
     content = message.content
     for block in [content] if isinstance(content, str) else content:
@@ -173,126 +175,135 @@ def _blocks(message: BaseMessage) -> Iterator[str | Json]:
                 yield block
 
 
-def _parts(message: BaseMessage, role: Role) -> Iterator[Part]:
-    for block in _blocks(message):
+def _to_parts(message: BaseMessage, role: Role) -> Iterator[Part]:
+    for block in _iter_blocks(message):
         if isinstance(block, str):
             if block:
                 yield Text(block)
-        elif not (role == "assistant" and _is_beside_the_words(block)):
-            yield _part(block, role)
+        elif not (role == "assistant" and _is_skipped_block(block)):
+            yield _to_part(block, role)
 
 
-def _is_beside_the_words(block: Json) -> bool:
+def _is_skipped_block(block: Json) -> bool:
     """Tell whether a block says what the message says elsewhere, or what is not to be sent."""
     match block:
-        case {"type": "image_generation_call"} if _made(block):
+        case {"type": "image_generation_call"} if _generated_image(block):
             return False
         case {"type": str(kind)}:
-            return kind in {*_NOT_WORDS, "refusal"} or kind.endswith(_SERVERS_RESULT)
+            return kind in {*_SKIPPED_BLOCK_TYPES, "refusal"} or kind.endswith(
+                _SERVER_TOOL_RESULT_SUFFIX
+            )
     return False
 
 
-def _part(block: Json, role: Role) -> Part:
-    flat = _flat(block)
-    part = read_part(flat) or _standard(flat) or _anthropic(flat) or _made(flat)
+def _to_part(block: Json, role: Role) -> Part:
+    flat = _lift_extras(block)
+    part = (
+        decode_part(flat)
+        or _from_standard_block(flat)
+        or _from_anthropic_block(flat)
+        or _generated_image(flat)
+    )
     if part is None:
-        said = f"The API cannot carry the block {_named(block)} in a message of role {role!r}."
+        said = f"The API cannot carry the block {_describe_block(block)} in a message of role {role!r}."
         known = flat.get("type") == "audio" and "url" in flat
         more = " It takes the data of sound, not its URL: fetch it." if known else ""
         raise UnsupportedContentError(said + more)
     return part
 
 
-def _named(block: Json) -> str:
+def _describe_block(block: Json) -> str:
     """Describe a block by its type and keys: its data may be large or secret."""
     return f"{block.get('type')!r} with keys {sorted(block)}"
 
 
-def _standard(block: Json) -> Part | None:
+def _from_standard_block(block: Json) -> Part | None:
     """Read LangChain's own blocks, of both generations."""
-    where = {
+    source_fields = {
         "url": as_text(block.get("url")),
         "data": as_text(block.get("base64")) or as_text(block.get("data")),
         "media_type": as_text(block.get("mime_type")),
     }
-    cache = read_mark(block)
+    cache = decode_cache_control(block)
     part: Part | None = None
     match block.get("type"):
         case "text-plain":
-            part = _plain_text(block, where, cache)
-        case _ if where["url"] is None and where["data"] is None:
+            part = _plain_text(block, source_fields, cache)
+        case _ if source_fields["url"] is None and source_fields["data"] is None:
             pass  # a block of these types without content is of another vendor
         case "image":
-            part = Image(**where, detail=block.get("detail"), cache=cache)
+            part = Image(**source_fields, detail=block.get("detail"), cache=cache)
         case "video":
-            part = Video(**where, cache=cache)
+            part = Video(**source_fields, cache=cache)
         case "file":
-            part = File(**where, filename=_filename(block), cache=cache)
-        case "audio" if where["data"] is not None:
-            form = (where["media_type"] or "audio/wav").partition("/")[2]
-            part = Audio(where["data"], _FORMATS.get(form, form), cache=cache)
+            part = File(**source_fields, filename=_filename(block), cache=cache)
+        case "audio" if source_fields["data"] is not None:
+            form = (source_fields["media_type"] or "audio/wav").partition("/")[2]
+            part = Audio(source_fields["data"], _AUDIO_FORMATS.get(form, form), cache=cache)
     return part
 
 
-_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "mp4": "m4a"}
+_AUDIO_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "mp4": "m4a"}
 
 
 # What may stand beside a block's content; an address there is where the content came from.
-_BESIDE = ("filename", "name", "title", "detail", "cache_control")
+_LIFTED_KEYS = ("filename", "name", "title", "detail", "cache_control")
 
 
-def _flat(block: Json) -> Json:
+def _lift_extras(block: Json) -> Json:
     """Lift what a block says beyond the standard: v1 has `extras` for it, v0 `metadata`."""
     extras = as_mapping(block.get("extras"))
     metadata = as_mapping(block.get("metadata") or extras.get("metadata"))  # core moves v0's
     beside = {**metadata, **extras}
-    return {**{key: beside[key] for key in _BESIDE if key in beside}, **block}
+    return {**{key: beside[key] for key in _LIFTED_KEYS if key in beside}, **block}
 
 
 def _filename(block: Json) -> str | None:
     return next((str(block[key]) for key in ("filename", "name", "title") if block.get(key)), None)
 
 
-def _plain_text(block: Json, where: dict[str, Any], cache: CacheMark | None) -> Part | None:
+def _plain_text(
+    block: Json, source_fields: dict[str, Any], cache: CacheControl | None
+) -> Part | None:
     """Give a text file's words: every model reads words, few read the file."""
-    if where["url"] is not None:
-        return File(**where, filename=_filename(block), cache=cache)
+    if source_fields["url"] is not None:
+        return File(**source_fields, filename=_filename(block), cache=cache)
     words = block.get("text")
     if words is None:
         try:
-            words = b64decode(where["data"]).decode("utf-8", "replace")
+            words = b64decode(source_fields["data"]).decode("utf-8", "replace")
         except (TypeError, ValueError):  # there is none, or it is not base64
             return None
-    return Text(_titled(block, words), cache)
+    return Text(_with_title(block, words), cache)
 
 
-def _titled(block: Json, words: str) -> str:
+def _with_title(block: Json, words: str) -> str:
     title = _filename(block)
     return f"{title}:\n{words}" if title else words
 
 
-def _anthropic(block: Json) -> Part | None:
+def _from_anthropic_block(block: Json) -> Part | None:
     """Read Anthropic's images and documents."""
     source = block.get("source")
     if not isinstance(source, Mapping):
         return None
-    cache = read_mark(block)
-    where = {
+    cache = decode_cache_control(block)
+    source_fields = {
         "url": as_text(source.get("url")),
         "data": as_text(source.get("data")),
         "media_type": as_text(source.get("media_type")),
     }
     match block.get("type"), source.get("type"):
         case "image", "base64" | "url":
-            return Image(**where, cache=cache)
+            return Image(**source_fields, cache=cache)
         case "document", "base64" | "url":
-            return File(**where, filename=_filename(block), cache=cache)
+            return File(**source_fields, filename=_filename(block), cache=cache)
         case "document", "text":
-            return Text(_titled(block, str(source.get("data"))), cache)
+            return Text(_with_title(block, str(source.get("data"))), cache)
     return None
 
 
-def _made(block: Json) -> Image | None:
+def _generated_image(block: Json) -> Image | None:
     """Read the picture that a tool of OpenAI's made."""
     data = as_text(block.get("result"))
     if data is None or block.get("type") != "image_generation_call":

@@ -23,9 +23,9 @@ from langchain_onerouter.errors import (
     RefusalError,
 )
 from langchain_onerouter.messages import to_messages
-from onerouter_core.errors import findings
-from onerouter_core.schemas import read_growing_json, read_json
-from onerouter_core.values import Reply
+from onerouter_core.errors import format_validation_errors
+from onerouter_core.json_text import parse_incomplete_json, parse_json_text
+from onerouter_core.types import Reply
 
 
 class ObjectParser(BaseTransformOutputParser[Any]):
@@ -40,47 +40,47 @@ class ObjectParser(BaseTransformOutputParser[Any]):
 
     def parse(self, text: str) -> Any:
         """Read the object out of words."""
-        return self._read(AIMessage(text))
+        return self._parse_message(AIMessage(text))
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:  # noqa: ARG002
         """Read the object out of the first generation."""
         first = result[0]
         return (
-            self._read(first.message)
+            self._parse_message(first.message)
             if isinstance(first, ChatGeneration)
             else self.parse(first.text)
         )
 
     def _transform(self, input: Iterator[str | BaseMessage]) -> Iterator[Any]:
-        growing = _Growing(self)
+        streamed = _StreamedObject(self)
         for chunk in input:
-            yield from growing.add(chunk)
-        yield from growing.end()
+            yield from streamed.add(chunk)
+        yield from streamed.end()
 
     async def _atransform(self, input: AsyncIterator[str | BaseMessage]) -> AsyncIterator[Any]:
-        growing = _Growing(self)
+        streamed = _StreamedObject(self)
         async for chunk in input:
-            for value in growing.add(chunk):
+            for value in streamed.add(chunk):
                 yield value
-        for value in growing.end():
+        for value in streamed.end():
             yield value
 
-    def _read(self, message: BaseMessage) -> Any:
+    def _parse_message(self, message: BaseMessage) -> Any:
         """Return the object, or raise what kept the model from it."""
         if refusal := message.additional_kwargs.get("refusal"):
-            raise _refused(str(refusal), message)
+            raise _refusal_error(str(refusal), message)
         try:
-            return self.convert(self._value_in(message))
+            return self.convert(self._object_value(message))
         except (ValueError, TypeError) as error:
-            raise _why_not(error, message) from error
+            raise _to_parse_error(error, message) from error
 
-    def _value_in(self, message: BaseMessage) -> Any:
+    def _object_value(self, message: BaseMessage) -> Any:
         calls = message.tool_calls if isinstance(message, AIMessage) else []
         for call in calls:
             if call["name"] == self.tool:
                 return call["args"]
         try:
-            return read_json(str(message.text))
+            return parse_json_text(str(message.text))
         except ValueError:
             if not calls:
                 raise
@@ -88,14 +88,14 @@ class ObjectParser(BaseTransformOutputParser[Any]):
             raise ValueError(f"the model called {names} instead") from None
 
 
-class _Growing:
+class _StreamedObject:
     """An object that streams in."""
 
     def __init__(self, parser: ObjectParser) -> None:
         self._parser = parser
         self._chunks: list[AIMessageChunk] = []
         self._text = ""
-        self._call: list[int | None] = []  # the index of the schema's call, once it has begun
+        self._call_index: list[int | None] = []  # the index of the schema's call, once it has begun
         self._seen: Any = None
 
     def add(self, chunk: str | BaseMessage) -> Iterator[Any]:
@@ -106,37 +106,37 @@ class _Growing:
         self._chunks.append(chunk)
         if not self._parser.streams_parts:
             return
-        self._take(chunk)
-        value = read_growing_json(self._text)
+        self._take_chunk(chunk)
+        value = parse_incomplete_json(self._text)
         if value is not None and value != self._seen:
             self._seen = value
             yield value
 
-    def _take(self, chunk: AIMessageChunk) -> None:
+    def _take_chunk(self, chunk: AIMessageChunk) -> None:
         """Take what belongs to the object: the schema's call, or words as long as there is none."""
         for part in chunk.tool_call_chunks:
-            if part["name"] and part["name"] == self._parser.tool and not self._call:
-                self._call, self._text = [part["index"]], ""
-            if part["index"] in self._call:
+            if part["name"] and part["name"] == self._parser.tool and not self._call_index:
+                self._call_index, self._text = [part["index"]], ""
+            if part["index"] in self._call_index:
                 self._text += part["args"] or ""
-        if not self._call:
+        if not self._call_index:
             self._text += chunk.text
 
     def end(self) -> Iterator[Any]:
         if not self._chunks:
             return
-        whole = self._parser.parse_result([ChatGeneration(message=_sum(self._chunks))])
-        if whole != self._seen or self._seen is None:
-            yield whole
+        parsed = self._parser.parse_result([ChatGeneration(message=_add_chunks(self._chunks))])
+        if parsed != self._seen or self._seen is None:
+            yield parsed
 
 
-def _sum(chunks: list[AIMessageChunk]) -> AIMessageChunk:
+def _add_chunks(chunks: list[AIMessageChunk]) -> AIMessageChunk:
     return add_ai_message_chunks(chunks[0], *chunks[1:]) if len(chunks) > 1 else chunks[0]
 
 
-def _why_not(error: Exception, message: BaseMessage) -> OneRouterError:
+def _to_parse_error(error: Exception, message: BaseMessage) -> OneRouterError:
     """Name the reason that a message holds no object."""
-    where = _where(message)
+    where = _error_context(message)
     match message.response_metadata.get("finish_reason"):
         case "length":
             return LengthLimitError("The object was cut off by the length limit.", **where)
@@ -147,21 +147,21 @@ def _why_not(error: Exception, message: BaseMessage) -> OneRouterError:
             "The tool call's arguments are not a whole JSON object.", **where
         )
     return MalformedReplyError(
-        f"The answer is not the object asked for: {findings(error)}", **where
+        f"The answer is not the object asked for: {format_validation_errors(error)}", **where
     )
 
 
-def _refused(refusal: str, message: BaseMessage) -> RefusalError:
-    error = RefusalError(f"The model refused: {refusal}", **_where(message))
+def _refusal_error(refusal: str, message: BaseMessage) -> RefusalError:
+    error = RefusalError(f"The model refused: {refusal}", **_error_context(message))
     error.raw_message = message
     return error
 
 
-def _where(message: BaseMessage) -> dict[str, Any]:
+def _error_context(message: BaseMessage) -> dict[str, Any]:
     """Return what the error says of the call, and the answer that was paid for."""
     facts = message.response_metadata
     (said,) = to_messages([message], "", "never")
-    came = Reply(
+    partial = Reply(
         text=str(message.text),
         reasoning=message.additional_kwargs.get("reasoning_content", ""),
         tool_calls=said.tool_calls,
@@ -173,10 +173,10 @@ def _where(message: BaseMessage) -> dict[str, Any]:
         request_id=facts.get("request_id"),
     )
     return {
-        "model": came.model,
-        "provider": came.provider,
-        "request_id": came.request_id,
-        "generation_id": came.id,
+        "model": partial.model,
+        "provider": partial.provider,
+        "request_id": partial.request_id,
+        "generation_id": partial.id,
         "attempts": facts.get("attempts", 1),
-        "partial": came,
+        "partial": partial,
     }

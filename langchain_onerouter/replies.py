@@ -22,13 +22,13 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.utils.json import parse_partial_json
 
 from langchain_onerouter.messages import PROVIDER
-from onerouter_core.values import Image, Piece, Reply, Usage
+from onerouter_core.types import Image, Reply, ReplyDelta, Usage
 
-_FACTS = (
+_METADATA_FIELDS = (
     *("finish_reason", "native_finish_reason", "id", "provider", "request_id", "created"),
     *("system_fingerprint", "service_tier", "cost", "cost_details"),
 )
-_NORMALIZED = {
+_NORMALIZED_FINISH_REASONS = {
     "stop": "stop",
     "length": "length",
     "tool_calls": "tool_call",
@@ -40,7 +40,7 @@ _NORMALIZED = {
 def to_result(reply: Reply, *, cost_in_usage: bool = False) -> ChatResult:
     """Return the result of a call, with a generation for each choice."""
     choices = (reply, *reply.alternatives)
-    facts = _metadata(reply)
+    facts = _response_metadata(reply)
     return ChatResult(
         generations=[
             ChatGeneration(message=to_message(one, cost_in_usage=cost_in_usage)) for one in choices
@@ -49,21 +49,21 @@ def to_result(reply: Reply, *, cost_in_usage: bool = False) -> ChatResult:
     )
 
 
-def total_of(outputs: Iterable[dict[str, Any] | None]) -> dict[str, Any]:
+def combine_llm_outputs(outputs: Iterable[dict[str, Any] | None]) -> dict[str, Any]:
     """Return what the calls of one `generate` used together."""
     total: dict[str, Any] = {}
     for output in outputs:
         if output:  # a streamed call has none
-            used = _sum(total.get("token_usage"), output.get("token_usage"))
+            used = _add_counts(total.get("token_usage"), output.get("token_usage"))
             total = {**output, "token_usage": used}
     return total
 
 
-def _sum(one: Any, other: Any) -> Any:
+def _add_counts(one: Any, other: Any) -> Any:
     """Add counts, also nested ones; what is no count stays as it was."""
     match one, other:
         case {}, {}:
-            return {key: _sum(one.get(key), other.get(key)) for key in {**one, **other}}
+            return {key: _add_counts(one.get(key), other.get(key)) for key in {**one, **other}}
         case (int() | float(), int() | float()):
             return one + other
         case _:
@@ -73,8 +73,8 @@ def _sum(one: Any, other: Any) -> Any:
 def to_message(reply: Reply, *, cost_in_usage: bool = False) -> AIMessage:
     """Return a whole answer as a message."""
     return AIMessage(
-        content=_content(reply.text, reply.images, reply),
-        additional_kwargs=_extras(reply, reasoning=True),
+        content=_message_content(reply.text, reply.images, reply),
+        additional_kwargs=_additional_kwargs(reply, reasoning=True),
         tool_calls=[
             tool_call(name=call.name, args=dict(call.parsed), id=call.id)
             for call in reply.tool_calls
@@ -85,69 +85,69 @@ def to_message(reply: Reply, *, cost_in_usage: bool = False) -> AIMessage:
             for call in reply.tool_calls
             if call.parsed is None
         ],
-        usage_metadata=_usage(reply, cost_in_usage=cost_in_usage),
-        response_metadata=_metadata(reply)
+        usage_metadata=_usage_metadata(reply, cost_in_usage=cost_in_usage),
+        response_metadata=_response_metadata(reply)
         | ({"logprobs": reply.logprobs} if reply.logprobs else {}),
     )
 
 
-def to_chunks(piece: Piece, *, cost_in_usage: bool = False) -> list[ChatGenerationChunk]:
+def to_chunks(delta: ReplyDelta, *, cost_in_usage: bool = False) -> list[ChatGenerationChunk]:
     """Return a piece as a chunk; the end is one more, with all there is to say of the reply."""
     messages = []
-    if piece.text or piece.reasoning or piece.tool_calls or piece.images or piece.logprobs:
-        messages.append(_chunk(piece))
-    if piece.end is not None:
-        if bad := _kept_invalid(piece.end):
+    if delta.text or delta.reasoning or delta.tool_calls or delta.images or delta.logprobs:
+        messages.append(_to_message_chunk(delta))
+    if delta.final_reply is not None:
+        if bad := _invalid_call_suffixes(delta.final_reply):
             messages.append(
                 AIMessageChunk(
                     content="", tool_call_chunks=bad, response_metadata={"model_provider": PROVIDER}
                 )
             )
-        messages.append(_last_chunk(piece.end, cost_in_usage=cost_in_usage))
+        messages.append(_last_chunk(delta.final_reply, cost_in_usage=cost_in_usage))
     return [ChatGenerationChunk(message=message) for message in messages]
 
 
-def _chunk(piece: Piece) -> AIMessageChunk:
-    said: dict[str, Any] = {
-        "content": _content(piece.text, piece.images) if piece.images else piece.text,
-        "response_metadata": {"model_provider": PROVIDER} | _logprobs(piece),
+def _to_message_chunk(delta: ReplyDelta) -> AIMessageChunk:
+    fields: dict[str, Any] = {
+        "content": _message_content(delta.text, delta.images) if delta.images else delta.text,
+        "response_metadata": {"model_provider": PROVIDER} | _logprobs(delta),
     }
-    if piece.reasoning:
-        said["additional_kwargs"] = {"reasoning_content": piece.reasoning}
-    if not piece.tool_calls:
-        return AIMessageChunk(**said)
+    if delta.reasoning:
+        fields["additional_kwargs"] = {"reasoning_content": delta.reasoning}
+    if not delta.tool_calls:
+        return AIMessageChunk(**fields)
     parts = [
         tool_call_chunk(name=part.name, args=part.arguments, id=part.id, index=part.index)
-        for part in piece.tool_calls
+        for part in delta.tool_calls
     ]
-    if any(part.id or part.name for part in piece.tool_calls):
-        return AIMessageChunk(**said, tool_call_chunks=parts)
-    chunk = AIMessageChunk(**said)
+    if any(part.id or part.name for part in delta.tool_calls):
+        return AIMessageChunk(**fields, tool_call_chunks=parts)
+    chunk = AIMessageChunk(**fields)
     chunk.tool_call_chunks = parts  # the constructor would parse each fragment of JSON: 27 us
     return chunk
 
 
-def _logprobs(said: Reply | Piece) -> dict[str, Any]:
-    return {"logprobs": said.logprobs} if said.logprobs else {}
+def _logprobs(fields: Reply | ReplyDelta) -> dict[str, Any]:
+    return {"logprobs": fields.logprobs} if fields.logprobs else {}
 
 
 def _last_chunk(reply: Reply, *, cost_in_usage: bool) -> AIMessageChunk:
     return AIMessageChunk(
-        content=_content("", (), reply),
-        additional_kwargs=_extras(reply, reasoning=False),
-        usage_metadata=_usage(reply, cost_in_usage=cost_in_usage),
-        response_metadata=_metadata(reply),
+        content=_message_content("", (), reply),
+        additional_kwargs=_additional_kwargs(reply, reasoning=False),
+        usage_metadata=_usage_metadata(reply, cost_in_usage=cost_in_usage),
+        response_metadata=_response_metadata(reply),
         chunk_position="last",
     )
 
 
-def _content(text: str, images: tuple[Image, ...], reply: Reply | None = None) -> Any:
+def _message_content(text: str, images: tuple[Image, ...], reply: Reply | None = None) -> Any:
     """Return a string as long as there are only words: LangChain's users expect one."""
     media: list[dict[str, Any]] = [_image(image) for image in images]
     if reply is not None and reply.audio is not None:
         kind = f"audio/{reply.audio.format}"
-        said = {"extras": {"transcript": words}} if (words := reply.audio.transcript) else {}
-        media.append({"type": "audio", "base64": reply.audio.data, "mime_type": kind, **said})
+        fields = {"extras": {"transcript": words}} if (words := reply.audio.transcript) else {}
+        media.append({"type": "audio", "base64": reply.audio.data, "mime_type": kind, **fields})
     if not media:
         return text
     return [{"type": "text", "text": text}, *media] if text else media
@@ -160,7 +160,7 @@ def _image(image: Image) -> dict[str, Any]:
     return {"type": "image", "url": image.url}
 
 
-def _extras(reply: Reply, *, reasoning: bool) -> dict[str, Any]:
+def _additional_kwargs(reply: Reply, *, reasoning: bool) -> dict[str, Any]:
     extras = {
         "reasoning_content": reply.reasoning if reasoning else None,
         "reasoning_details": list(reply.reasoning_details),
@@ -170,21 +170,21 @@ def _extras(reply: Reply, *, reasoning: bool) -> dict[str, Any]:
     return {key: value for key, value in extras.items() if value}
 
 
-def _metadata(reply: Reply) -> dict[str, Any]:
-    facts = {name: getattr(reply, name) for name in _FACTS}
+def _response_metadata(reply: Reply) -> dict[str, Any]:
+    facts = {name: getattr(reply, name) for name in _METADATA_FIELDS}
     facts["model_name"] = reply.model
     facts["headers"] = dict(reply.headers) or None
     facts["attempts"] = reply.attempts if reply.attempts > 1 else None
     refused = reply.refusal is not None
     facts["normalized_finish_reason"] = (
-        "refusal" if refused else _NORMALIZED.get(reply.finish_reason or "")
+        "refusal" if refused else _NORMALIZED_FINISH_REASONS.get(reply.finish_reason or "")
     )
     facts["token_usage"] = dict(reply.usage.raw) if reply.usage else None
     known = {key: value for key, value in facts.items() if value is not None}
     return {**reply.extra, **known, "model_provider": PROVIDER}
 
 
-def _usage(reply: Reply, *, cost_in_usage: bool) -> UsageMetadata | None:
+def _usage_metadata(reply: Reply, *, cost_in_usage: bool) -> UsageMetadata | None:
     """Return the counts, and if asked for the cost (USD) under the name that LangSmith reads."""
     if reply.usage is None:
         return None
@@ -222,10 +222,10 @@ def to_usage(usage: Usage) -> UsageMetadata:
 
 # --- invalid calls stay invalid ---
 
-_BREAKERS = ("]", "}", '"]', '"}', '\\"]', '\\"}')
+_INVALIDATING_SUFFIXES = ("]", "}", '"]', '"}', '\\"]', '\\"}')
 
 
-def _kept_invalid(reply: Reply) -> list[ToolCallChunk]:
+def _invalid_call_suffixes(reply: Reply) -> list[ToolCallChunk]:
     """Return the pieces that keep invalid calls invalid when LangChain adds the chunks up.
 
     It reads arguments leniently then: a call that was cut would turn into one that can be run.
@@ -233,18 +233,19 @@ def _kept_invalid(reply: Reply) -> list[ToolCallChunk]:
     return [
         tool_call_chunk(name=None, id=None, index=index, args=breaker)
         for index, call in enumerate(reply.tool_calls)
-        if call.parsed is None and (breaker := _breaker(call.arguments))
+        if call.parsed is None and (breaker := _invalidating_suffix(call.arguments))
     ]
 
 
-def _breaker(arguments: str) -> str:
+def _invalidating_suffix(arguments: str) -> str:
     """Return what makes these arguments unreadable: a bracket that closes what is not open."""
     return next(
-        (end for end in ("", *_BREAKERS) if not _can_be_mended(arguments + end)), _BREAKERS[0]
+        (end for end in ("", *_INVALIDATING_SUFFIXES) if not _parses_leniently(arguments + end)),
+        _INVALIDATING_SUFFIXES[0],
     )
 
 
-def _can_be_mended(arguments: str) -> bool:
+def _parses_leniently(arguments: str) -> bool:
     """Tell whether LangChain would make an object of these; it takes none at all for one."""
     try:
         return not arguments or isinstance(parse_partial_json(arguments), dict)

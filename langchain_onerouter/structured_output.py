@@ -23,13 +23,13 @@ from langchain_core.runnables import (
 from langchain_core.runnables.passthrough import identity
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
-from langchain_onerouter.auto_method import AutoMethod, Way
+from langchain_onerouter.method_fallback import MethodFallback, StructuredMethod
 from langchain_onerouter.object_parser import ObjectParser
-from langchain_onerouter.tools import named_tool
+from langchain_onerouter.tools import schema_tool
 from onerouter_core.errors import ConfigurationError
-from onerouter_core.schemas import instruction, schema_name
-from onerouter_core.schemas import strict as strict_schema
-from onerouter_core.values import Json, JsonSchema
+from onerouter_core.json_text import json_instruction
+from onerouter_core.strict_schema import schema_name, to_strict_schema
+from onerouter_core.types import Json, JsonSchema
 
 if TYPE_CHECKING:
     from langchain_onerouter.chat_models import ChatOneRouter
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 Method: TypeAlias = Literal["auto", "json_schema", "function_calling", "json_mode"]
 
 
-def structured(
+def structured_output_runnable(
     model: ChatOneRouter,
+    method_by_model: dict[str, StructuredMethod],
     schema: dict[str, Any] | type | None,
     /,  # a keyword may be called `model`, and is the call's
     *,
@@ -51,16 +52,20 @@ def structured(
     if method == "json_mode" and strict:
         raise ConfigurationError("json_mode keeps to no schema: strict needs another method.")
     chains = {
-        way: _chain(model, schema, way, include_raw=include_raw, strict=strict, **kwargs)
-        for way in (get_args(Way) if method == "auto" else (method,))
+        method: _method_chain(
+            model, schema, method, include_raw=include_raw, strict=strict, **kwargs
+        )
+        for method in (get_args(StructuredMethod) if method == "auto" else (method,))
     }
-    return AutoMethod(chains, model, kwargs.get("model")) if method == "auto" else chains[method]
+    if method != "auto":
+        return chains[method]
+    return MethodFallback(chains, model, method_by_model, kwargs.get("model"))
 
 
-def _chain(
+def _method_chain(
     model: ChatOneRouter,
     schema: dict[str, Any] | type | None,
-    way: Way,
+    method: StructuredMethod,
     /,
     *,
     include_raw: bool,
@@ -68,33 +73,33 @@ def _chain(
     **kwargs: Any,
 ) -> Runnable[LanguageModelInput, Any]:
     """Return what asks in one way, and reads the answer."""
-    asked = _bound(model, schema, way, strict, **kwargs)
-    form = None if schema is None else _form(schema, way)
-    if way == "json_mode" and form is not None:
-        words = SystemMessage(instruction(form))
-        asked = RunnableLambda(partial(_told, model, words, asked))
+    asked = _bind_method(model, schema, method, strict, **kwargs)
+    object_schema = None if schema is None else _object_schema(schema, method)
+    if method == "json_mode" and object_schema is not None:
+        words = SystemMessage(json_instruction(object_schema))
+        asked = RunnableLambda(partial(_with_instruction, model, words, asked))
     parser = ObjectParser(
-        convert=_converter(schema, form),
-        streams_parts=not _is_model(schema),
-        tool=named_tool(schema).name if way == "function_calling" else None,
+        convert=_converter(schema, object_schema),
+        streams_parts=not _is_pydantic_class(schema),
+        tool=schema_tool(schema).name if method == "function_calling" else None,
     )
-    return asked | (_beside_the_message(parser) if include_raw else parser)
+    return asked | (_include_raw(parser) if include_raw else parser)
 
 
-def _beside_the_message(parser: ObjectParser) -> Runnable[AIMessage, dict[str, Any]]:
+def _include_raw(parser: ObjectParser) -> Runnable[AIMessage, dict[str, Any]]:
     """Return what gives all there is: the message, and the object or why there is none."""
-    parsed = RunnableMap(parsed=itemgetter("raw") | parser, parsing_error=_nothing)
-    failed = RunnableMap(parsed=_nothing)
+    parsed = RunnableMap(parsed=itemgetter("raw") | parser, parsing_error=_none)
+    failed = RunnableMap(parsed=_none)
     raw = RunnableMap(raw=RunnablePassthrough())  # keywords reach the first step: the model
     fallback = [RunnableAssign(failed)]
     return raw | RunnableAssign(parsed).with_fallbacks(fallback, exception_key="parsing_error")
 
 
-def _nothing(_: Any) -> None:
+def _none(_: Any) -> None:
     """Return what stands where there is no object, or no error."""
 
 
-def _told(
+def _with_instruction(
     model: ChatOneRouter,
     words: SystemMessage,
     bound: Runnable[LanguageModelInput, AIMessage],
@@ -110,10 +115,10 @@ def _told(
     return RunnableLambda(lambda _: messages) | bound.bind(**kwargs)
 
 
-def _bound(
+def _bind_method(
     model: ChatOneRouter,
     schema: dict[str, Any] | type | None,
-    method: Way,
+    method: StructuredMethod,
     strict: bool | None,
     /,
     **kwargs: Any,
@@ -126,7 +131,7 @@ def _bound(
         kwargs = {"ls_structured_output_format": about, **kwargs}
     if method == "function_calling":
         tools = [schema, *kwargs.pop("tools", ())]
-        kwargs = {"parallel_tool_calls": False, "tool_choice": named_tool(schema).name, **kwargs}
+        kwargs = {"parallel_tool_calls": False, "tool_choice": schema_tool(schema).name, **kwargs}
         return model.bind_tools(tools, strict=strict, **kwargs)
     if method == "json_schema":
         kwargs["response_format"] = to_format(schema, strict=strict)
@@ -139,46 +144,46 @@ def _bound(
 
 def to_format(schema: dict[str, Any] | type | None, *, strict: bool | None) -> JsonSchema:
     """Return the response format: strict if it was asked for, or if nothing was and it can be."""
-    tool = named_tool(schema)
-    form, keeps = tool.parameters, bool(strict)
+    tool = schema_tool(schema)
+    object_schema, is_strict = tool.parameters, bool(strict)
     if strict is not False:
         try:
-            form, keeps = strict_schema(form), True
+            object_schema, is_strict = to_strict_schema(object_schema), True
         except ConfigurationError:
             if strict:
                 raise
-    return JsonSchema(schema_name(tool.name), form, keeps, tool.description or None)
+    return JsonSchema(schema_name(tool.name), object_schema, is_strict, tool.description or None)
 
 
 # --- what the object is ---
 
 
-def _is_model(schema: Any) -> bool:
+def _is_pydantic_class(schema: Any) -> bool:
     return isinstance(schema, type) and is_basemodel_subclass(schema)
 
 
-def _form(schema: dict[str, Any] | type, way: Way) -> Json:
+def _object_schema(schema: dict[str, Any] | type, method: StructuredMethod) -> Json:
     """Return the JSON schema of an object; one that is only said in words needs no name."""
-    if way == "json_mode" and isinstance(schema, dict) and _is_nameless(schema):
+    if method == "json_mode" and isinstance(schema, dict) and _is_untitled_object(schema):
         return schema
-    return named_tool(schema).parameters
+    return schema_tool(schema).parameters
 
 
-def _is_nameless(schema: Json) -> bool:
+def _is_untitled_object(schema: Json) -> bool:
     return schema.get("type") == "object" and "title" not in schema
 
 
-def _converter(schema: Any, form: Json | None) -> Callable[[Any], Any]:
+def _converter(schema: Any, object_schema: Json | None) -> Callable[[Any], Any]:
     """Return what makes the object of parsed JSON; it raises ValueError if it is none."""
-    if form is None:
+    if object_schema is None:
         return identity
-    if not _is_model(schema):
-        return partial(_with_all, form.get("required", ()))
+    if not _is_pydantic_class(schema):
+        return partial(_require_keys, object_schema.get("required", ()))
     validate: Callable[[Any], Any] = getattr(schema, "model_validate", None) or schema.parse_obj
     return validate  # which it is depends on the generation of pydantic
 
 
-def _with_all(required: Sequence[str], value: Any) -> Any:
+def _require_keys(required: Sequence[str], value: Any) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{type(value).__name__} instead of an object")  # noqa: TRY004 -- one kind of failure for the parser
     if missing := [key for key in required if key not in value]:

@@ -39,15 +39,20 @@ from llama_index_onerouter.replies import (
     to_responses,
 )
 from llama_index_onerouter.structured_output import StructuredPrediction
-from llama_index_onerouter.tools import offer, to_selections, to_tool, unknown_tools_reported
-from llama_index_onerouter.tracing import SECRET, endpoint, unmasked, veiled
+from llama_index_onerouter.tools import to_selections, to_tool, tool_kwargs, unknown_tools_reported
+from llama_index_onerouter.tracing import (
+    SECRET_ARGUMENTS,
+    redacted_endpoint,
+    traced_endpoint,
+    unmask_secrets,
+)
 from onerouter_core import Gateway, GatewayModel, Parameters, Request
 from onerouter_core.errors import ConfigurationError
-from onerouter_core.parameters import merged
-from onerouter_core.wire.requests import encode, read_tool_choice
+from onerouter_core.fields import deep_merge
+from onerouter_core.wire.encode import decode_tool_choice, encode
 
 _CONTEXT_WINDOW = 128_000
-_MERGED = ("extra_body", "extra_headers")  # objects whose keys are each an argument
+_MERGED_OPTIONS = ("extra_body", "extra_headers")  # objects whose keys are each an argument
 _log = logging.getLogger("onerouter_core")
 
 
@@ -66,7 +71,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     )
 
     # It is equal to nothing but itself.
-    bystanders: ClassVar[frozenset[str]] = frozenset({"callback_manager"})
+    _eq_ignored_fields: ClassVar[frozenset[str]] = frozenset({"callback_manager"})
 
     context_window: int | None = Field(
         default=None, gt=0, description="Tokens in and out; None: the catalogue's, or 128,000."
@@ -89,15 +94,17 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     @property
     def metadata(self) -> LLMMetadata:
         """Return what prompts and memories are cut to; it asks nobody and never raises."""
-        return self._metadata(self._window() or _assumed_window(self.model))
+        return self._metadata(self._known_window() or _warn_assumed_window(self.model))
 
-    def _window(self) -> int | None:
-        return self.context_window or (self.listed.context_window if self.listed else None)
+    def _known_window(self) -> int | None:
+        return self.context_window or (
+            self._model_info.context_window if self._model_info else None
+        )
 
     def _metadata(self, window: int) -> LLMMetadata:
         calls = self.is_function_calling_model
         if calls is None:
-            calls = self.listed is None or self.listed.tools is not False
+            calls = self._model_info is None or self._model_info.tools is not False
         return LLMMetadata(
             context_window=window,
             # LlamaIndex takes this off the window; what is left must have room for a prompt.
@@ -113,31 +120,33 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         facts = {name: getattr(self, name) for name in shown}
         return {
             "class_name": self.class_name(),
-            **self._metadata(self._window() or _CONTEXT_WINDOW).model_dump(),
+            **self._metadata(self._known_window() or _CONTEXT_WINDOW).model_dump(),
             **{name: fact for name, fact in facts.items() if fact is not None},
         }
 
     # --- chat ---
 
-    @endpoint(llm_chat_callback())
+    @traced_endpoint(llm_chat_callback())
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Return the answer; raise OneRouterError."""
         gateway, request = self._prepare(messages, kwargs)
-        return to_response(gateway.complete(request, self._retry), one_call=_one_call(request))
+        return to_response(
+            gateway.complete(request, self._retry), single_tool_call=_wants_one_call(request)
+        )
 
-    @endpoint(llm_chat_callback())
+    @traced_endpoint(llm_chat_callback())
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Return the answer; raise OneRouterError."""
         gateway, request = self._prepare(messages, kwargs)
         reply = await gateway.acomplete(request, self._aretry)
-        return to_response(reply, one_call=_one_call(request))
+        return to_response(reply, single_tool_call=_wants_one_call(request))
 
-    @endpoint(llm_chat_callback())
+    @traced_endpoint(llm_chat_callback())
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Send now, and yield the answer as it grows."""
         return self._stream(messages, kwargs)
 
-    @endpoint(llm_chat_callback())
+    @traced_endpoint(llm_chat_callback())
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
@@ -146,33 +155,35 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
 
     # --- completion ---
 
-    @endpoint(llm_completion_callback())
+    @traced_endpoint(llm_completion_callback())
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """Return the answer to a prompt; raise OneRouterError."""
-        gateway, request = self._prepare(self._asked_by(prompt, formatted=formatted), kwargs)
+        gateway, request = self._prepare(self._prompt_messages(prompt, formatted=formatted), kwargs)
         return to_completion(to_response(gateway.complete(request, self._retry)))
 
-    @endpoint(llm_completion_callback())
+    @traced_endpoint(llm_completion_callback())
     async def acomplete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponse:
         """Return the answer to a prompt; raise OneRouterError."""
-        gateway, request = self._prepare(self._asked_by(prompt, formatted=formatted), kwargs)
+        gateway, request = self._prepare(self._prompt_messages(prompt, formatted=formatted), kwargs)
         return to_completion(to_response(await gateway.acomplete(request, self._aretry)))
 
-    @endpoint(llm_completion_callback())
+    @traced_endpoint(llm_completion_callback())
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseGen:
         """Send now, and yield the answer as it grows."""
-        return to_completions(self._stream(self._asked_by(prompt, formatted=formatted), kwargs))
+        return to_completions(
+            self._stream(self._prompt_messages(prompt, formatted=formatted), kwargs)
+        )
 
-    @endpoint(llm_completion_callback())
+    @traced_endpoint(llm_completion_callback())
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseAsyncGen:
         """Send when awaited, and yield the answer as it grows."""
-        messages = self._asked_by(prompt, formatted=formatted)
+        messages = self._prompt_messages(prompt, formatted=formatted)
         return ato_completions(await self._astream(messages, kwargs))
 
     # --- what all of them share ---
@@ -194,7 +205,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
             model=settings.model,
             messages=to_messages(messages, settings.model, self.replay_reasoning),
             tools=tuple(to_tool(tool) for tool in tools),
-            tool_choice=read_tool_choice(choice),
+            tool_choice=decode_tool_choice(choice),
             parameters=settings.parameters,
         )
         return gateway, request
@@ -202,27 +213,29 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     def _options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the keywords of a call over those of every call."""
         always = self.additional_kwargs
-        options = always | {n: v for n, v in unmasked(given).items() if v is not None}
+        options = always | {n: v for n, v in unmask_secrets(given).items() if v is not None}
         for name in options:
             if name in type(self).model_fields and name not in Parameters.model_fields:
                 raise ConfigurationError(f"{name} belongs to the model: a call cannot change it.")
-        for name in _MERGED:
+        for name in _MERGED_OPTIONS:
             if name in always:
-                options[name] = merged(always[name], options[name])
+                options[name] = deep_merge(always[name], options[name])
         return options
 
     def _stream(self, messages: Sequence[ChatMessage], given: Mapping[str, Any]) -> ChatResponseGen:
         gateway, request = self._prepare(messages, given)
-        return to_responses(gateway.stream(request, self._retry), one_call=_one_call(request))
+        return to_responses(
+            gateway.stream(request, self._retry), single_tool_call=_wants_one_call(request)
+        )
 
     async def _astream(
         self, messages: Sequence[ChatMessage], given: Mapping[str, Any]
     ) -> ChatResponseAsyncGen:
         gateway, request = self._prepare(messages, given)
-        pieces = await gateway.astream(request, self._aretry)
-        return ato_responses(pieces, one_call=_one_call(request))
+        deltas = await gateway.astream(request, self._aretry)
+        return ato_responses(deltas, single_tool_call=_wants_one_call(request))
 
-    def _asked_by(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
+    def _prompt_messages(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
         if not isinstance(prompt, str):  # LlamaIndex would make an empty message of it
             raise ConfigurationError(
                 f"A prompt is a string, not {type(prompt).__name__}: use chat."
@@ -242,7 +255,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
 
     # --- tools ---
 
-    @endpoint()
+    @traced_endpoint()
     def _prepare_chat_with_tools(  # noqa: PLR0913, PLR0917 -- LlamaIndex's signature
         self,
         tools: Sequence[BaseTool],
@@ -258,7 +271,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         """Return the keywords for `chat`."""
         if isinstance(user_msg, str):
             user_msg = ChatMessage(user_msg, role=MessageRole.USER)
-        offered = offer(
+        offered = tool_kwargs(
             tools,
             choice=tool_choice,
             required=tool_required,
@@ -281,7 +294,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
             raise ValueError("Expected at least one tool call, but got none.")
         return selections
 
-    @veiled()
+    @redacted_endpoint()
     def predict_and_call(
         self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any
     ) -> AgentChatResponse:
@@ -289,7 +302,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         with unknown_tools_reported():
             return super().predict_and_call(tools, *args, **kwargs)
 
-    @veiled()
+    @redacted_endpoint()
     async def apredict_and_call(
         self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any
     ) -> AgentChatResponse:
@@ -312,16 +325,16 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
 
     @field_serializer("additional_kwargs")
     def _without_secrets(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {name: option for name, option in options.items() if name not in SECRET}
+        return {name: option for name, option in options.items() if name not in SECRET_ARGUMENTS}
 
 
-def _one_call(request: Request) -> bool:
+def _wants_one_call(request: Request) -> bool:
     """Tell whether one tool call was asked for: models that cannot be told still send several."""
     return request.parameters.get("parallel_tool_calls") is False
 
 
 @cache
-def _assumed_window(model: str) -> int:
+def _warn_assumed_window(model: str) -> int:
     """Return the usual window, and say once for a model that it is a guess."""
     _log.warning(
         "Nothing says how large the context window of %r is; %d tokens are assumed. "

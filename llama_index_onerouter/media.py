@@ -19,11 +19,11 @@ import filetype  # type: ignore[import-untyped]
 from llama_index.core.base.llms.types import AudioBlock, DocumentBlock, ImageBlock, VideoBlock
 
 from onerouter_core.errors import UnsupportedContentError
-from onerouter_core.values import Audio, File, Image, Video
+from onerouter_core.types import Audio, File, Image, Video
 
 MediaBlock: TypeAlias = ImageBlock | AudioBlock | VideoBlock | DocumentBlock
 
-_UNTITLED = "input_document"  # LlamaIndex's title for a document that has none
+_DEFAULT_TITLE = "input_document"  # LlamaIndex's title for a document that has none
 
 
 def to_part(block: MediaBlock) -> Image | Audio | Video | File:
@@ -42,43 +42,43 @@ def to_part(block: MediaBlock) -> Image | Audio | Video | File:
 
 
 def _image(block: ImageBlock) -> Image:
-    if url := _url(block, block.image):
+    if url := _only_url(block, block.image):
         return Image(url=url, detail=block.detail)
-    data = _bytes(block, block.resolve_image)
+    data = _read_bytes(block, block.resolve_image)
     media_type = block.image_mimetype or _media_type(block, data)
-    return Image(data=_text(data), media_type=media_type, detail=block.detail)
+    return Image(data=_base64(data), media_type=media_type, detail=block.detail)
 
 
 def _video(block: VideoBlock) -> Video:
     for hint in ("detail", "fps"):
         if getattr(block, hint) is not None:
             raise UnsupportedContentError(f"The API has no {hint} for a video block.")
-    if url := _url(block, block.video):
+    if url := _only_url(block, block.video):
         return Video(url=url)
-    data = _bytes(block, block.resolve_video)
-    return Video(data=_text(data), media_type=block.video_mimetype or _media_type(block, data))
+    data = _read_bytes(block, block.resolve_video)
+    return Video(data=_base64(data), media_type=block.video_mimetype or _media_type(block, data))
 
 
 def _document(block: DocumentBlock) -> File:
-    if url := _url(block, block.data):
+    if url := _only_url(block, block.data):
         return File(url=url, media_type=block.document_mimetype, filename=_filename(block))
-    data = _bytes(block, block.resolve_document)
+    data = _read_bytes(block, block.resolve_document)
     media_type = block.document_mimetype or _media_type(block, data)
-    return File(data=_text(data), media_type=media_type, filename=_filename(block, media_type))
+    return File(data=_base64(data), media_type=media_type, filename=_filename(block, media_type))
 
 
 def _audio(block: AudioBlock) -> Audio:
-    url = _url(block, block.audio)
+    url = _only_url(block, block.audio)
     if url and not url.startswith("data:"):
         raise UnsupportedContentError("The API takes an audio block's data, not its URL: fetch it.")
-    data = _bytes(block, block.resolve_audio)
-    return Audio(data=_text(data), format=block.format or _audio_format(block, data))
+    data = _read_bytes(block, block.resolve_audio)
+    return Audio(data=_base64(data), format=block.format or _audio_format(block, data))
 
 
 def _audio_format(block: AudioBlock, data: bytes) -> str:
     if found := filetype.guess(data):
         return str(found.extension)
-    if suffix := PurePath(_name(block)).suffix:
+    if suffix := PurePath(_block_name(block)).suffix:
         return suffix[1:].lower()
     raise UnsupportedContentError("The format of an audio block cannot be told: give `format`.")
 
@@ -86,12 +86,12 @@ def _audio_format(block: AudioBlock, data: bytes) -> str:
 # --- where the bytes are, and what they are ---
 
 
-def _url(block: MediaBlock, data: bytes | IOBase | None) -> str | None:
+def _only_url(block: MediaBlock, data: bytes | IOBase | None) -> str | None:
     """Return the URL, if that is all there is."""
     return str(block.url) if block.url and data is None and block.path is None else None
 
 
-def _bytes(block: MediaBlock, resolve: Callable[[], Any]) -> bytes:
+def _read_bytes(block: MediaBlock, resolve: Callable[[], Any]) -> bytes:
     """Return the bytes, and leave a stream of the caller's where it can be read again."""
     try:
         stream = resolve()
@@ -102,14 +102,14 @@ def _bytes(block: MediaBlock, resolve: Callable[[], Any]) -> bytes:
     return data
 
 
-def _text(data: bytes) -> str:
+def _base64(data: bytes) -> str:
     return b64encode(data).decode()
 
 
 def _media_type(block: MediaBlock, data: bytes) -> str:
     if found := filetype.guess(data):
         return str(found.mime)
-    if by_name := mimetypes.guess_type(_name(block))[0]:
+    if by_name := mimetypes.guess_type(_block_name(block))[0]:
         return by_name
     kind = block.block_type
     raise UnsupportedContentError(
@@ -117,10 +117,10 @@ def _media_type(block: MediaBlock, data: bytes) -> str:
     )
 
 
-def _name(block: MediaBlock) -> str:
+def _block_name(block: MediaBlock) -> str:
     """Return the file's name: its title, else the end of its path or URL."""
     title = getattr(block, "title", None)
-    if title and title != _UNTITLED:
+    if title and title != _DEFAULT_TITLE:
         return str(title)
     if block.path:
         return PurePath(str(block.path)).name
@@ -130,7 +130,7 @@ def _name(block: MediaBlock) -> str:
 
 def _filename(block: DocumentBlock, media_type: str | None = None) -> str | None:
     """Return a name that has a suffix, which some upstreams tell the type by."""
-    name = _name(block)
+    name = _block_name(block)
     if name and not PurePath(name).suffix and media_type:
         name += mimetypes.guess_extension(media_type) or ""
     return name or None

@@ -28,33 +28,47 @@ from llama_index.core.base.llms.types import (
     ThinkingBlock,
 )
 
-from llama_index_onerouter.messages import DETAILS, WROTE
-from llama_index_onerouter.raw import Raw, to_raw
-from llama_index_onerouter.tools import to_block, to_entry
-from onerouter_core.gateway import AsyncPieces, Pieces
-from onerouter_core.schemas import read_growing_json
-from onerouter_core.values import Citation, Image, Json, Piece, Reply, TokenLogprob, ToolCall, Usage
-from onerouter_core.wire.details import read_citations, read_logprobs
+from llama_index_onerouter.attribute_dict import AttributeDict, to_attribute_dict
+from llama_index_onerouter.messages import DETAILS_KEY, MODEL_KEY
+from llama_index_onerouter.tools import to_block, to_tool_call_dict
+from onerouter_core.gateway import AsyncDeltaStream, DeltaStream
+from onerouter_core.json_text import parse_incomplete_json
+from onerouter_core.types import (
+    Citation,
+    Image,
+    Json,
+    Reply,
+    ReplyDelta,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+)
+from onerouter_core.wire.annotations import decode_citations, decode_logprobs
 
 
 def to_response(
-    reply: Reply, *, one_call: bool = False, delta: str | None = None, thinking: str = ""
+    reply: Reply,
+    *,
+    single_tool_call: bool = False,
+    delta: str | None = None,
+    thinking_delta: str = "",
 ) -> ChatResponse:
     """Return the response; `one_call` keeps the first tool call, the others stay in `raw`."""
-    calls = reply.tool_calls[:1] if one_call else reply.tool_calls
+    calls = reply.tool_calls[:1] if single_tool_call else reply.tool_calls
     return ChatResponse(
-        message=_message(list(_blocks(reply)), calls, reply.refusal),
-        raw=to_raw(reply.raw),
+        message=_message(list(_to_blocks(reply)), calls, reply.refusal),
+        raw=to_attribute_dict(reply.raw),
         delta=delta,
-        logprobs=_logprobs(reply.logprobs),
-        additional_kwargs=_facts(reply) | ({"thinking_delta": thinking} if thinking else {}),
+        logprobs=_to_logprobs(reply.logprobs),
+        additional_kwargs=_response_kwargs(reply)
+        | ({"thinking_delta": thinking_delta} if thinking_delta else {}),
     )
 
 
 def to_completion(response: ChatResponse) -> CompletionResponse:
     """Return a chat response as a completion's; reasoning is in its additional_kwargs."""
     blocks = response.message.blocks
-    thinking = "".join(b.content or "" for b in blocks if isinstance(b, ThinkingBlock))
+    thinking_delta = "".join(b.content or "" for b in blocks if isinstance(b, ThinkingBlock))
     return CompletionResponse(
         text=response.message.content or "",
         delta=response.delta,
@@ -63,7 +77,7 @@ def to_completion(response: ChatResponse) -> CompletionResponse:
         additional_kwargs={
             **response.message.additional_kwargs,
             **response.additional_kwargs,
-            **({"thinking": thinking} if thinking else {}),
+            **({"thinking": thinking_delta} if thinking_delta else {}),
         },
     )
 
@@ -71,7 +85,9 @@ def to_completion(response: ChatResponse) -> CompletionResponse:
 def _message(
     blocks: list[ContentBlock], calls: tuple[ToolCall, ...], refusal: str | None = None
 ) -> ChatMessage:
-    kept: dict[str, Any] = {"tool_calls": [to_entry(call) for call in calls]} if calls else {}
+    kept: dict[str, Any] = (
+        {"tool_calls": [to_tool_call_dict(call) for call in calls]} if calls else {}
+    )
     if refusal is not None:
         kept["refusal"] = refusal
     if calls:
@@ -79,33 +95,33 @@ def _message(
     return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kept)
 
 
-def _blocks(reply: Reply) -> Iterator[ContentBlock]:
+def _to_blocks(reply: Reply) -> Iterator[ContentBlock]:
     if reply.reasoning or reply.reasoning_details:
         yield ThinkingBlock(
             content=reply.reasoning or None,
             num_tokens=reply.usage.reasoning_tokens if reply.usage else None,
             additional_information={
-                DETAILS: [dict(detail) for detail in reply.reasoning_details],
-                **({WROTE: reply.model} if reply.model else {}),
+                DETAILS_KEY: [dict(detail) for detail in reply.reasoning_details],
+                **({MODEL_KEY: reply.model} if reply.model else {}),
             },
         )
     if reply.text:
         yield TextBlock(text=reply.text)
-    yield from map(_image, reply.images)
+    yield from map(_to_image_block, reply.images)
     if reply.audio:
         yield AudioBlock(audio=reply.audio.data.encode(), format=reply.audio.format)
-    for citation in read_citations(reply.annotations):
-        yield _citation(citation, reply.text)
+    for citation in decode_citations(reply.annotations):
+        yield _to_citation_block(citation, reply.text)
 
 
-def _image(image: Image) -> ImageBlock:
+def _to_image_block(image: Image) -> ImageBlock:
     head, _, data = (image.url or "").partition(";base64,")
     if data:
         return ImageBlock(image=data.encode(), image_mimetype=head.removeprefix("data:"))
     return ImageBlock(url=image.url)
 
 
-def _citation(citation: Citation, text: str) -> CitationBlock:
+def _to_citation_block(citation: Citation, text: str) -> CitationBlock:
     place = {"start_index": citation.start, "end_index": citation.end}
     return CitationBlock(
         cited_content=TextBlock(text=citation.text or text[citation.start : citation.end]),
@@ -115,10 +131,10 @@ def _citation(citation: Citation, text: str) -> CitationBlock:
     )
 
 
-def _facts(reply: Reply) -> dict[str, Any]:
+def _response_kwargs(reply: Reply) -> dict[str, Any]:
     """Return who answered, what it took and why it ended, as far as the gateway says."""
     facts = {
-        **(_counts(reply.usage) if reply.usage else {}),
+        **(_usage_kwargs(reply.usage) if reply.usage else {}),
         "cost": reply.cost,
         "finish_reason": reply.finish_reason,
         "native_finish_reason": reply.native_finish_reason,
@@ -132,7 +148,7 @@ def _facts(reply: Reply) -> dict[str, Any]:
     return {name: fact for name, fact in facts.items() if fact is not None}
 
 
-def _counts(usage: Usage) -> dict[str, int | None]:
+def _usage_kwargs(usage: Usage) -> dict[str, int | None]:
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
@@ -143,9 +159,9 @@ def _counts(usage: Usage) -> dict[str, int | None]:
     }
 
 
-def _logprobs(logprobs: Json | None) -> list[list[LogProb]] | None:
+def _to_logprobs(logprobs: Json | None) -> list[list[LogProb]] | None:
     """Return each token with what might have stood in its place, itself first."""
-    tokens = read_logprobs(logprobs)
+    tokens = decode_logprobs(logprobs)
     return [_alternatives(token) for token in tokens] if tokens else None
 
 
@@ -160,20 +176,22 @@ def _alternatives(token: TokenLogprob) -> list[LogProb]:
 # --- streams ---
 
 
-def to_responses(pieces: Pieces, *, one_call: bool) -> ChatResponseGen:
+def to_responses(deltas: DeltaStream, *, single_tool_call: bool) -> ChatResponseGen:
     """Yield a response for each piece."""
-    answer = _GrowingAnswer(one_call=one_call)
-    with closing(pieces):
-        for piece in pieces:
-            yield answer.add(piece)
+    answer = _RunningResponse(single_tool_call=single_tool_call)
+    with closing(deltas):
+        for delta in deltas:
+            yield answer.add(delta)
 
 
-async def ato_responses(pieces: AsyncPieces, *, one_call: bool) -> ChatResponseAsyncGen:
+async def ato_responses(
+    deltas: AsyncDeltaStream, *, single_tool_call: bool
+) -> ChatResponseAsyncGen:
     """Yield a response for each piece."""
-    answer = _GrowingAnswer(one_call=one_call)
-    async with aclosing(pieces):
-        async for piece in pieces:
-            yield answer.add(piece)
+    answer = _RunningResponse(single_tool_call=single_tool_call)
+    async with aclosing(deltas):
+        async for delta in deltas:
+            yield answer.add(delta)
 
 
 def to_completions(responses: ChatResponseGen) -> CompletionResponseGen:
@@ -190,37 +208,42 @@ async def ato_completions(responses: ChatResponseAsyncGen) -> CompletionResponse
             yield to_completion(response)
 
 
-class _GrowingAnswer:
+class _RunningResponse:
     """An answer that streams in; each response shows all of it so far."""
 
-    def __init__(self, *, one_call: bool) -> None:
-        self._one_call = one_call
+    def __init__(self, *, single_tool_call: bool) -> None:
+        self._single_tool_call = single_tool_call
         self._text = ""
         self._thoughts = ""
         self._images: list[ImageBlock] = []
         self._calls: dict[int, tuple[str, str, str]] = {}
-        self._read: dict[int, tuple[int, dict[str, Any]]] = {}  # how far, and what was there
+        self._parsed_arguments: dict[
+            int, tuple[int, dict[str, Any]]
+        ] = {}  # how far, and what was there
 
-    def add(self, piece: Piece) -> ChatResponse:
-        if piece.end is not None:
+    def add(self, delta: ReplyDelta) -> ChatResponse:
+        if delta.final_reply is not None:
             return to_response(
-                piece.end, one_call=self._one_call, delta=piece.text, thinking=piece.reasoning
+                delta.final_reply,
+                single_tool_call=self._single_tool_call,
+                delta=delta.text,
+                thinking_delta=delta.reasoning,
             )
-        self._grow(piece)
+        self._append(delta)
         return ChatResponse(
-            message=_message(self._blocks(), self._calls_so_far() if self._calls else ()),
-            raw=Raw(),
-            delta=piece.text,
-            logprobs=_logprobs(piece.logprobs) if piece.logprobs else None,
-            additional_kwargs={"thinking_delta": piece.reasoning} if piece.reasoning else {},
+            message=_message(self._to_blocks(), self._partial_tool_calls() if self._calls else ()),
+            raw=AttributeDict(),
+            delta=delta.text,
+            logprobs=_to_logprobs(delta.logprobs) if delta.logprobs else None,
+            additional_kwargs={"thinking_delta": delta.reasoning} if delta.reasoning else {},
         )
 
-    def _grow(self, piece: Piece) -> None:
-        self._text += piece.text
-        self._thoughts += piece.reasoning
-        if piece.images:
-            self._images += map(_image, piece.images)
-        for call in piece.tool_calls:
+    def _append(self, delta: ReplyDelta) -> None:
+        self._text += delta.text
+        self._thoughts += delta.reasoning
+        if delta.images:
+            self._images += map(_to_image_block, delta.images)
+        for call in delta.tool_calls:
             call_id, name, arguments = self._calls.get(call.index, ("", "", ""))
             self._calls[call.index] = (
                 call.id or call_id,
@@ -228,7 +251,7 @@ class _GrowingAnswer:
                 arguments + call.arguments,
             )
 
-    def _blocks(self) -> list[ContentBlock]:
+    def _to_blocks(self) -> list[ContentBlock]:
         blocks: list[ContentBlock] = []
         if self._thoughts:
             blocks.append(ThinkingBlock(content=self._thoughts))
@@ -238,19 +261,19 @@ class _GrowingAnswer:
             blocks += (image.model_copy() for image in self._images)
         return blocks
 
-    def _calls_so_far(self) -> tuple[ToolCall, ...]:
+    def _partial_tool_calls(self) -> tuple[ToolCall, ...]:
         """Return the calls as far as they came: shown to the user, run by nobody."""
-        calls = list(self._calls.items())[: 1 if self._one_call else None]
+        calls = list(self._calls.items())[: 1 if self._single_tool_call else None]
         return tuple(
-            ToolCall(call_id, name, arguments, dict(self._arguments_so_far(index, arguments)))
+            ToolCall(call_id, name, arguments, dict(self._partial_arguments(index, arguments)))
             for index, (call_id, name, arguments) in calls
         )
 
-    def _arguments_so_far(self, index: int, arguments: str) -> dict[str, Any]:
+    def _partial_arguments(self, index: int, arguments: str) -> dict[str, Any]:
         """Return them parsed, when a 32nd more has come: each time would cost their square."""
-        length, read = self._read.get(index, (0, {}))
+        length, read = self._parsed_arguments.get(index, (0, {}))
         if len(arguments) > length + length // 32:
-            parsed = read_growing_json(arguments)
+            parsed = parse_incomplete_json(arguments)
             read = parsed if isinstance(parsed, dict) else {}
-            self._read[index] = len(arguments), read
+            self._parsed_arguments[index] = len(arguments), read
         return read

@@ -22,7 +22,7 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.structured_llm import StructuredLLM
 
 from llama_index_onerouter.replies import ato_completions, to_completion, to_completions
-from llama_index_onerouter.tracing import endpoint
+from llama_index_onerouter.tracing import traced_endpoint
 
 if TYPE_CHECKING:
     from llama_index_onerouter.structured_output import StructuredPrediction
@@ -39,29 +39,29 @@ class StructuredOneRouterLLM(StructuredLLM):
     def _model(self) -> StructuredPrediction:
         return cast("StructuredPrediction", self.llm)
 
-    @endpoint(llm_chat_callback())
+    @traced_endpoint(llm_chat_callback())
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Return a response whose `raw` is the object and whose content is its JSON."""
         return self._model.structured_chat(self.output_cls, messages, **kwargs)
 
-    @endpoint(llm_chat_callback())
+    @traced_endpoint(llm_chat_callback())
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Return a response whose `raw` is the object and whose content is its JSON."""
         return await self._model.astructured_chat(self.output_cls, messages, **kwargs)
 
-    @endpoint(llm_chat_callback())
+    @traced_endpoint(llm_chat_callback())
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Yield the object as it grows."""
         return self._model.stream_structured_chat(self.output_cls, messages, **kwargs)
 
-    @endpoint(llm_chat_callback())
+    @traced_endpoint(llm_chat_callback())
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
         """Yield the object as it grows."""
         return await self._model.astream_structured_chat(self.output_cls, messages, **kwargs)
 
-    @endpoint(llm_completion_callback())
+    @traced_endpoint(llm_completion_callback())
     def complete(
         self,
         prompt: str,
@@ -69,10 +69,10 @@ class StructuredOneRouterLLM(StructuredLLM):
         **kwargs: Any,
     ) -> CompletionResponse:
         """Return a completion whose `raw` is the object and whose text is its JSON."""
-        messages = _asked(prompt)
+        messages = _prompt_messages(prompt)
         return to_completion(self._model.structured_chat(self.output_cls, messages, **kwargs))
 
-    @endpoint(llm_completion_callback())
+    @traced_endpoint(llm_completion_callback())
     async def acomplete(
         self,
         prompt: str,
@@ -80,10 +80,10 @@ class StructuredOneRouterLLM(StructuredLLM):
         **kwargs: Any,
     ) -> CompletionResponse:
         """Return a completion whose `raw` is the object and whose text is its JSON."""
-        model, messages = self._model, _asked(prompt)
+        model, messages = self._model, _prompt_messages(prompt)
         return to_completion(await model.astructured_chat(self.output_cls, messages, **kwargs))
 
-    @endpoint(llm_completion_callback())
+    @traced_endpoint(llm_completion_callback())
     def stream_complete(
         self,
         prompt: str,
@@ -91,10 +91,12 @@ class StructuredOneRouterLLM(StructuredLLM):
         **kwargs: Any,
     ) -> CompletionResponseGen:
         """Yield the object's JSON as it grows; `raw` is the object."""
-        responses = self._model.stream_structured_chat(self.output_cls, _asked(prompt), **kwargs)
+        responses = self._model.stream_structured_chat(
+            self.output_cls, _prompt_messages(prompt), **kwargs
+        )
         return to_completions(responses)
 
-    @endpoint(llm_completion_callback())
+    @traced_endpoint(llm_completion_callback())
     async def astream_complete(
         self,
         prompt: str,
@@ -102,10 +104,10 @@ class StructuredOneRouterLLM(StructuredLLM):
         **kwargs: Any,
     ) -> CompletionResponseAsyncGen:
         """Yield the object's JSON as it grows; `raw` is the object."""
-        model, messages = self._model, _asked(prompt)
+        model, messages = self._model, _prompt_messages(prompt)
         responses = await model.astream_structured_chat(self.output_cls, messages, **kwargs)
         return ato_completions(responses)
 
 
-def _asked(prompt: str) -> list[ChatMessage]:
+def _prompt_messages(prompt: str) -> list[ChatMessage]:
     return [ChatMessage(prompt, role=MessageRole.USER)]

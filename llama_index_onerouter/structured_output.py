@@ -27,15 +27,18 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import Model, PydanticProgramMode
 from pydantic import BaseModel, Field, PrivateAttr
 
+from llama_index_onerouter.output_request import OutputRequest, StructuredMethod
 from llama_index_onerouter.structured_llm import StructuredOneRouterLLM
-from llama_index_onerouter.tracing import endpoint, of_prediction, veiled
-from llama_index_onerouter.wanted import Mode, Wanted
+from llama_index_onerouter.tracing import mask_prediction, redacted_endpoint, traced_endpoint
 from onerouter_core.errors import MalformedReplyError, OneRouterError, says_unsupported
 
 Answer = TypeVar("Answer")
 
 # What a model is asked next that cannot be asked this way.
-_LOWER: dict[Mode, Mode] = {"json_schema": "function", "function": "json_object"}
+FALLBACK_ORDER: dict[StructuredMethod, StructuredMethod] = {
+    "json_schema": "function",
+    "function": "json_object",
+}
 
 
 class StructuredPrediction(FunctionCallingLLM):
@@ -50,11 +53,13 @@ class StructuredPrediction(FunctionCallingLLM):
         ge=0,
         description="How often an invalid object is asked for anew; each is billed.",
     )
-    _modes: dict[str, Mode] = PrivateAttr(default_factory=dict)  # what each model last took
+    _method_by_model: dict[str, StructuredMethod] = PrivateAttr(
+        default_factory=dict
+    )  # what each model last took
 
     # --- what LlamaIndex calls ---
 
-    @endpoint(mask=of_prediction)
+    @traced_endpoint(mask=mask_prediction)
     def structured_predict(
         self,
         output_cls: type[Model],
@@ -63,16 +68,16 @@ class StructuredPrediction(FunctionCallingLLM):
         **prompt_args: Any,
     ) -> Model:
         """Return an object of the class; raise OneRouterError."""
-        if self._asks_by_program():
+        if self._uses_llama_index_program():
             program = super().structured_predict
             return cast("Model", program(output_cls, prompt, llm_kwargs, **prompt_args))
-        dispatcher.event(_started(output_cls, prompt, prompt_args))
+        dispatcher.event(_start_event(output_cls, prompt, prompt_args))
         messages = prompt.format_messages(llm=self, **prompt_args)
-        found = self.structured_chat(output_cls, messages, **(llm_kwargs or {})).raw
-        dispatcher.event(LLMStructuredPredictEndEvent(output=found))
-        return cast("Model", found)
+        output = self.structured_chat(output_cls, messages, **(llm_kwargs or {})).raw
+        dispatcher.event(LLMStructuredPredictEndEvent(output=output))
+        return cast("Model", output)
 
-    @endpoint(mask=of_prediction)
+    @traced_endpoint(mask=mask_prediction)
     async def astructured_predict(
         self,
         output_cls: type[Model],
@@ -81,16 +86,16 @@ class StructuredPrediction(FunctionCallingLLM):
         **prompt_args: Any,
     ) -> Model:
         """Return an object of the class; raise OneRouterError."""
-        if self._asks_by_program():
+        if self._uses_llama_index_program():
             program = super().astructured_predict
             return cast("Model", await program(output_cls, prompt, llm_kwargs, **prompt_args))
-        dispatcher.event(_started(output_cls, prompt, prompt_args))
+        dispatcher.event(_start_event(output_cls, prompt, prompt_args))
         messages = prompt.format_messages(llm=self, **prompt_args)
-        found = (await self.astructured_chat(output_cls, messages, **(llm_kwargs or {}))).raw
-        dispatcher.event(LLMStructuredPredictEndEvent(output=found))
-        return cast("Model", found)
+        output = (await self.astructured_chat(output_cls, messages, **(llm_kwargs or {}))).raw
+        dispatcher.event(LLMStructuredPredictEndEvent(output=output))
+        return cast("Model", output)
 
-    @veiled(of_prediction)
+    @redacted_endpoint(mask_prediction)
     def stream_structured_predict(
         self,
         output_cls: type[Model],
@@ -101,7 +106,7 @@ class StructuredPrediction(FunctionCallingLLM):
         """Yield the object as it grows; the last one is valid and whole. Raise OneRouterError."""
         return super().stream_structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
 
-    @veiled(of_prediction)
+    @redacted_endpoint(mask_prediction)
     async def astream_structured_predict(
         self,
         output_cls: type[Model],
@@ -120,7 +125,7 @@ class StructuredPrediction(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Generator[Any, None, None]:
-        if self._asks_by_program():
+        if self._uses_llama_index_program():
             return super()._structured_stream_call(output_cls, prompt, llm_kwargs, **prompt_args)
         messages = prompt.format_messages(llm=self, **prompt_args)
         return _objects(self.stream_structured_chat(output_cls, messages, **(llm_kwargs or {})))
@@ -132,7 +137,7 @@ class StructuredPrediction(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> AsyncGenerator[Any, None]:
-        if self._asks_by_program():
+        if self._uses_llama_index_program():
             program = super()._structured_astream_call
             return await program(output_cls, prompt, llm_kwargs, **prompt_args)
         messages = prompt.format_messages(llm=self, **prompt_args)
@@ -151,146 +156,172 @@ class StructuredPrediction(FunctionCallingLLM):
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponse:
         """Return a response whose `raw` is the object; raise OneRouterError."""
-        wanted, turns = Wanted(output_cls), self._extend_messages(list(messages))
-        return self._whole(wanted, turns, kwargs, self.structured_output_retries)
+        output_request, turns = OutputRequest(output_cls), self._extend_messages(list(messages))
+        return self._structured_response(
+            output_request, turns, kwargs, self.structured_output_retries
+        )
 
     async def astructured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponse:
         """Return a response whose `raw` is the object; raise OneRouterError."""
-        wanted, turns = Wanted(output_cls), self._extend_messages(list(messages))
-        return await self._awhole(wanted, turns, kwargs, self.structured_output_retries)
+        output_request, turns = OutputRequest(output_cls), self._extend_messages(list(messages))
+        return await self._astructured_response(
+            output_request, turns, kwargs, self.structured_output_retries
+        )
 
     def stream_structured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseGen:
         """Yield responses whose `raw` is the object so far; the last one's is valid and whole."""
-        wanted, turns = Wanted(output_cls), self._extend_messages(list(messages))
-        responses = self._asked(self.stream_chat, wanted, turns, kwargs)
-        return _growing(wanted, responses)
+        output_request, turns = OutputRequest(output_cls), self._extend_messages(list(messages))
+        responses = self._request_with_fallback(self.stream_chat, output_request, turns, kwargs)
+        return _stream_objects(output_request, responses)
 
     async def astream_structured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
         """Yield responses whose `raw` is the object so far; the last one's is valid and whole."""
-        wanted, turns = Wanted(output_cls), self._extend_messages(list(messages))
-        responses = await self._aasked(self.astream_chat, wanted, turns, kwargs)
-        return _agrowing(wanted, responses)
+        output_request, turns = OutputRequest(output_cls), self._extend_messages(list(messages))
+        responses = await self._arequest_with_fallback(
+            self.astream_chat, output_request, turns, kwargs
+        )
+        return _astream_objects(output_request, responses)
 
-    def _whole(
-        self, wanted: Wanted, messages: list[ChatMessage], given: Mapping[str, Any], left: int
+    def _structured_response(
+        self,
+        output_request: OutputRequest,
+        messages: list[ChatMessage],
+        given: Mapping[str, Any],
+        left: int,
     ) -> ChatResponse:
         """Ask, and while any retries are left ask again for what is not valid."""
-        response = self._asked(self.chat, wanted, messages, given)
+        response = self._request_with_fallback(self.chat, output_request, messages, given)
         try:
-            return _around(wanted.read(response), response)
+            return _object_response(output_request.read(response), response)
         except MalformedReplyError as error:
             if not left:
                 raise
-            messages = wanted.once_more(messages, response, error)
-        return self._whole(wanted, messages, given, left - 1)
+            messages = output_request.repair_messages(messages, response, error)
+        return self._structured_response(output_request, messages, given, left - 1)
 
-    async def _awhole(
-        self, wanted: Wanted, messages: list[ChatMessage], given: Mapping[str, Any], left: int
+    async def _astructured_response(
+        self,
+        output_request: OutputRequest,
+        messages: list[ChatMessage],
+        given: Mapping[str, Any],
+        left: int,
     ) -> ChatResponse:
-        response = await self._aasked(self.achat, wanted, messages, given)
+        response = await self._arequest_with_fallback(self.achat, output_request, messages, given)
         try:
-            return _around(wanted.read(response), response)
+            return _object_response(output_request.read(response), response)
         except MalformedReplyError as error:
             if not left:
                 raise
-            messages = wanted.once_more(messages, response, error)
-        return await self._awhole(wanted, messages, given, left - 1)
+            messages = output_request.repair_messages(messages, response, error)
+        return await self._astructured_response(output_request, messages, given, left - 1)
 
     # --- which way to ask ---
 
-    def _asks_by_program(self) -> bool:
+    def _uses_llama_index_program(self) -> bool:
         """Tell whether the user chose one of LlamaIndex's own programs, such as text and parse."""
         ours = (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION)
         return self.pydantic_program_mode not in ours
 
-    def _asked(
+    def _request_with_fallback(
         self,
         chat: Callable[..., Answer],
-        wanted: Wanted,
+        output_request: OutputRequest,
         messages: list[ChatMessage],
         given: Mapping[str, Any],
     ) -> Answer:
-        mode = self._mode(given)
+        method = self._first_method(given)
         while True:
             try:
-                answer = chat(**wanted.question(mode, messages, given))
+                answer = chat(**output_request.request_kwargs(method, messages, given))
             except OneRouterError as error:  # noqa: PERF203 -- three turns
-                mode = self._lower(mode, error)
+                method = self._next_method(method, error)
             else:
-                self._modes[self._model(given)] = mode
+                self._method_by_model[self._model_id(given)] = method
                 return answer
 
-    async def _aasked(
+    async def _arequest_with_fallback(
         self,
         chat: Callable[..., Awaitable[Answer]],
-        wanted: Wanted,
+        output_request: OutputRequest,
         messages: list[ChatMessage],
         given: Mapping[str, Any],
     ) -> Answer:
-        mode = self._mode(given)
+        method = self._first_method(given)
         while True:
             try:
-                answer = await chat(**wanted.question(mode, messages, given))
+                answer = await chat(**output_request.request_kwargs(method, messages, given))
             except OneRouterError as error:  # noqa: PERF203 -- three turns
-                mode = self._lower(mode, error)
+                method = self._next_method(method, error)
             else:
-                self._modes[self._model(given)] = mode
+                self._method_by_model[self._model_id(given)] = method
                 return answer
 
-    def _mode(self, given: Mapping[str, Any]) -> Mode:
-        chosen = self._chosen_mode()
-        return self._modes.get(self._model(given), "json_schema") if chosen is None else chosen
+    def _first_method(self, given: Mapping[str, Any]) -> StructuredMethod:
+        chosen = self._fixed_method()
+        return (
+            self._method_by_model.get(self._model_id(given), "json_schema")
+            if chosen is None
+            else chosen
+        )
 
-    def _chosen_mode(self) -> Mode | None:
+    def _fixed_method(self) -> StructuredMethod | None:
         if self.pydantic_program_mode is PydanticProgramMode.FUNCTION:
             return "function"
         return None if self.structured_output_mode == "auto" else self.structured_output_mode
 
-    def _lower(self, mode: Mode, error: OneRouterError) -> Mode:
+    def _next_method(self, method: StructuredMethod, error: OneRouterError) -> StructuredMethod:
         """Return the next lower mode; raise the error if that would not help."""
-        by_itself = self._chosen_mode() is None
-        if not by_itself or mode not in _LOWER or not says_unsupported(error):
+        by_itself = self._fixed_method() is None
+        if not by_itself or method not in FALLBACK_ORDER or not says_unsupported(error):
             raise error
-        return _LOWER[mode]
+        return FALLBACK_ORDER[method]
 
-    def _model(self, given: Mapping[str, Any]) -> str:
+    def _model_id(self, given: Mapping[str, Any]) -> str:
         return str(given.get("model") or self.metadata.model_name)
 
 
 # --- responses around objects ---
 
 
-def _around(found: BaseModel, response: ChatResponse, delta: str | None = None) -> ChatResponse:
+def _object_response(
+    output: BaseModel, response: ChatResponse, delta: str | None = None
+) -> ChatResponse:
     """Return the object as a response that has the model's usage."""
-    spelled = found.model_dump_json(fallback=str)  # of a class that cannot be spelled, its words
+    spelled = output.model_dump_json(fallback=str)  # of a class that cannot be spelled, its words
     return ChatResponse(
         message=ChatMessage(spelled, role=MessageRole.ASSISTANT),
-        raw=found,
+        raw=output,
         delta=delta,
         additional_kwargs=response.additional_kwargs,
     )
 
 
-def _growing(wanted: Wanted, responses: ChatResponseGen) -> ChatResponseGen:
+def _stream_objects(output_request: OutputRequest, responses: ChatResponseGen) -> ChatResponseGen:
     with closing(responses):
         for response in responses:
-            if (so_far := wanted.read_growing(response)) is not None:
-                yield _around(so_far, response, wanted.written_since(response))
-    yield _around(wanted.read(response), response, wanted.written_since(response))
+            if (partial := output_request.read_partial(response)) is not None:
+                yield _object_response(partial, response, output_request.new_text(response))
+    yield _object_response(
+        output_request.read(response), response, output_request.new_text(response)
+    )
 
 
-async def _agrowing(wanted: Wanted, responses: ChatResponseAsyncGen) -> ChatResponseAsyncGen:
+async def _astream_objects(
+    output_request: OutputRequest, responses: ChatResponseAsyncGen
+) -> ChatResponseAsyncGen:
     async with aclosing(responses):
         async for response in responses:
-            if (so_far := wanted.read_growing(response)) is not None:
-                yield _around(so_far, response, wanted.written_since(response))
-    yield _around(wanted.read(response), response, wanted.written_since(response))
+            if (partial := output_request.read_partial(response)) is not None:
+                yield _object_response(partial, response, output_request.new_text(response))
+    yield _object_response(
+        output_request.read(response), response, output_request.new_text(response)
+    )
 
 
 def _objects(responses: ChatResponseGen) -> Generator[Any, None, None]:
@@ -305,7 +336,7 @@ async def _aobjects(responses: ChatResponseAsyncGen) -> AsyncGenerator[Any, None
             yield response.raw
 
 
-def _started(
+def _start_event(
     output_cls: type[BaseModel], prompt: PromptTemplate, prompt_args: dict[str, Any]
 ) -> LLMStructuredPredictStartEvent:
     return LLMStructuredPredictStartEvent(

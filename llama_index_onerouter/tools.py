@@ -18,19 +18,19 @@ from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools import BaseTool
 from llama_index.core.tools.calling import acall_tool_with_selection, call_tool_with_selection
 
-from llama_index_onerouter.raw import Raw, read
-from llama_index_onerouter.shapes import parameters_of
+from llama_index_onerouter.attribute_dict import AttributeDict, get_field
+from llama_index_onerouter.output_schema import parameters_of
 from onerouter_core.errors import ConfigurationError, MalformedReplyError
-from onerouter_core.schemas import strict
-from onerouter_core.values import Json, Tool, ToolCall
-from onerouter_core.wire.lenient import as_text
-from onerouter_core.wire.replies import arguments_text, read_call
-from onerouter_core.wire.requests import read_tool
+from onerouter_core.strict_schema import to_strict_schema
+from onerouter_core.types import Json, Tool, ToolCall
+from onerouter_core.wire.coerce import as_text
+from onerouter_core.wire.decode import decode_tool_call, encode_arguments
+from onerouter_core.wire.encode import decode_tool
 
 # --- out ---
 
 
-def offer(
+def tool_kwargs(
     tools: Sequence[Any],
     *,
     choice: Any = None,
@@ -41,10 +41,10 @@ def offer(
     """Return the keywords that offer tools; without tools there is nothing to say."""
     if not tools:
         return {}
-    wanted = "required" if choice is None and required else choice
+    output_request = "required" if choice is None and required else choice
     return {
         "tools": [to_tool(tool, keep_strictly=keep_strictly) for tool in tools],
-        **({} if wanted is None else {"tool_choice": wanted}),
+        **({} if output_request is None else {"tool_choice": output_request}),
         **({} if parallel else {"parallel_tool_calls": False}),
     }
 
@@ -57,12 +57,12 @@ def to_tool(tool: Any, *, keep_strictly: bool = False) -> Tool | Json:
         case BaseTool():
             about = tool.metadata
             parameters = parameters_of(about)
-            parameters = strict(parameters) if keep_strictly else parameters
+            parameters = to_strict_schema(parameters) if keep_strictly else parameters
             return Tool(
                 about.get_name(), about.description or "", parameters, keep_strictly or None
             )
         case Mapping():
-            return read_tool(tool)
+            return decode_tool(tool)
         case _:
             raise ConfigurationError(f"That is no tool: {tool!r}. FunctionTool makes one of it.")
 
@@ -70,10 +70,14 @@ def to_tool(tool: Any, *, keep_strictly: bool = False) -> Tool | Json:
 # --- in ---
 
 
-def to_entry(call: ToolCall) -> Raw:
+def to_tool_call_dict(call: ToolCall) -> AttributeDict:
     """Return a call as LlamaIndex's streaming programs and tracers look for it."""
-    entry = Raw(id=call.id, type="function", function=Raw(name=call.name, arguments=call.arguments))
-    return entry if call.error is None else Raw(entry, error=call.error)
+    entry = AttributeDict(
+        id=call.id,
+        type="function",
+        function=AttributeDict(name=call.name, arguments=call.arguments),
+    )
+    return entry if call.error is None else AttributeDict(entry, error=call.error)
 
 
 def to_block(call: ToolCall) -> ToolCallBlock:
@@ -115,7 +119,7 @@ def calls_in(message: ChatMessage) -> list[ToolCall]:
     entries = entries if isinstance(entries, (list, tuple)) else ()
     if not blocks:
         return [_from_entry(entry) for entry in entries]
-    errors = {str(read(entry, "id")): as_text(read(entry, "error")) for entry in entries}
+    errors = {str(get_field(entry, "id")): as_text(get_field(entry, "error")) for entry in entries}
     return [_from_block(block, errors.get(str(block.tool_call_id))) for block in blocks]
 
 
@@ -127,18 +131,18 @@ def _from_block(block: ToolCallBlock, error: str | None) -> ToolCall:
         return ToolCall(call_id, block.tool_name, "", arguments)
     if error is not None:
         return ToolCall(call_id, block.tool_name, arguments, error=error)
-    return read_call(call_id, block.tool_name, arguments, cut=False)
+    return decode_tool_call(call_id, block.tool_name, arguments, cut=False)
 
 
 def _from_entry(entry: Any) -> ToolCall:
-    function = read(entry, "function") or entry  # Anthropic's and Bedrock's have all in one
-    name = str(read(function, "name") or "")
-    call_id = as_text(read(entry, "id")) or as_text(read(entry, "toolUseId")) or name
-    error = as_text(read(entry, "error"))
-    arguments = arguments_text(read(function, "arguments") or read(function, "input"))
+    function = get_field(entry, "function") or entry  # Anthropic's and Bedrock's have all in one
+    name = str(get_field(function, "name") or "")
+    call_id = as_text(get_field(entry, "id")) or as_text(get_field(entry, "toolUseId")) or name
+    error = as_text(get_field(entry, "error"))
+    arguments = encode_arguments(get_field(function, "arguments") or get_field(function, "input"))
     if error is not None:
         return ToolCall(call_id, name, arguments, error=error)
-    return read_call(call_id, name, arguments, cut=False)
+    return decode_tool_call(call_id, name, arguments, cut=False)
 
 
 _LOOK_UPS = {call_tool_with_selection.__code__, acall_tool_with_selection.__code__}

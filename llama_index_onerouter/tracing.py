@@ -17,43 +17,43 @@ from llama_index.core.instrumentation.dispatcher import (  # type: ignore[attr-d
 from llama_index.core.llms.llm import dispatcher
 from pydantic import Secret
 
-SECRET = frozenset({"api_key", "default_headers", "extra_headers"})
+SECRET_ARGUMENTS = frozenset({"api_key", "default_headers", "extra_headers"})
 """The names of what a call may be given that no trace may show."""
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 _Mask: TypeAlias = Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]
 
 
-def of_call(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def mask_call(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Mask what a call is given by keyword."""
-    return args, masked(kwargs)
+    return args, mask_secrets(kwargs)
 
 
-def of_prediction(
+def mask_prediction(
     output_cls: Any, prompt: Any, llm_kwargs: Any = None, **prompt_args: Any
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Mask the keywords of the call that a prediction makes; those of its prompt are words."""
-    return (output_cls, prompt, llm_kwargs and masked(llm_kwargs)), prompt_args
+    return (output_cls, prompt, llm_kwargs and mask_secrets(llm_kwargs)), prompt_args
 
 
-def endpoint(
-    callback: Callable[..., Any] = lambda method: method, mask: _Mask = of_call
+def traced_endpoint(
+    callback: Callable[..., Any] = lambda method: method, mask: _Mask = mask_call
 ) -> Callable[[_Method], _Method]:
     """Return LlamaIndex's decorator of an endpoint, as one that lets no secret through."""
-    return lambda method: _behind(mask, dispatcher.span(callback(method)), method)
+    return lambda method: _mask_before_tracing(mask, dispatcher.span(callback(method)), method)
 
 
-def veiled(mask: _Mask = of_call) -> Callable[[_Method], _Method]:
+def redacted_endpoint(mask: _Mask = mask_call) -> Callable[[_Method], _Method]:
     """Do the same for a method whose span is around what it calls."""
 
     def decorate(method: _Method) -> _Method:
         setattr(method, DISPATCHER_SPAN_DECORATED_ATTR, True)
-        return _behind(mask, method, method)
+        return _mask_before_tracing(mask, method, method)
 
     return decorate
 
 
-def _behind(mask: _Mask, traced: Any, method: _Method) -> _Method:
+def _mask_before_tracing(mask: _Mask, traced: Any, method: _Method) -> _Method:
     # LlamaIndex would put its span around whatever is here, the mask included.
     @wraps(traced)
     def called(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -68,15 +68,15 @@ def _behind(mask: _Mask, traced: Any, method: _Method) -> _Method:
     return cast("_Method", awaited if iscoroutinefunction(method) else called)
 
 
-def masked(given: Mapping[str, Any]) -> dict[str, Any]:
+def mask_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a call's keywords, the secret ones as stars to whoever looks."""
     return {
-        name: Secret(value) if name in SECRET and not isinstance(value, Secret) else value
+        name: Secret(value) if name in SECRET_ARGUMENTS and not isinstance(value, Secret) else value
         for name, value in given.items()
     }
 
 
-def unmasked(given: Mapping[str, Any]) -> dict[str, Any]:
+def unmask_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keywords as the caller gave them."""
     return {
         name: value.get_secret_value() if isinstance(value, Secret) else value

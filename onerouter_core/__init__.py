@@ -1,24 +1,30 @@
 """What ChatOneRouter and OneRouterLLM share: a OneRouter gateway, and the values it speaks in."""
 
+from onerouter_core.base_model import GatewayModel
 from onerouter_core.catalog import Catalog
-from onerouter_core.clients import Clients
-from onerouter_core.costs import Entry, Ledger
+from onerouter_core.client_pool import Clients
+from onerouter_core.connection import ConnectionSettings
 from onerouter_core.errors import OneRouterError
+from onerouter_core.fields import Parameters
 from onerouter_core.gateway import Gateway, awarm_up, warm_up
-from onerouter_core.model import GatewayModel
-from onerouter_core.options import FallbackRules, ProviderRouting, Reasoning, WebSearchOptions
-from onerouter_core.parameters import Connection, Parameters
-from onerouter_core.values import (
+from onerouter_core.ledger import Ledger, LedgerEntry
+from onerouter_core.request_options import (
+    FallbackRules,
+    ProviderRouting,
+    Reasoning,
+    WebSearchOptions,
+)
+from onerouter_core.types import (
     Audio,
-    CacheMark,
+    CacheControl,
     File,
     Image,
     JsonSchema,
     Message,
     ModelInfo,
     NamedTool,
-    Piece,
     Reply,
+    ReplyDelta,
     Request,
     Text,
     Tool,
@@ -30,11 +36,10 @@ from onerouter_core.version import __version__
 
 __all__ = [
     "Audio",
-    "CacheMark",
+    "CacheControl",
     "Catalog",
     "Clients",
-    "Connection",
-    "Entry",
+    "ConnectionSettings",
     "FallbackRules",
     "File",
     "Gateway",
@@ -42,15 +47,16 @@ __all__ = [
     "Image",
     "JsonSchema",
     "Ledger",
+    "LedgerEntry",
     "Message",
     "ModelInfo",
     "NamedTool",
     "OneRouterError",
     "Parameters",
-    "Piece",
     "ProviderRouting",
     "Reasoning",
     "Reply",
+    "ReplyDelta",
     "Request",
     "Text",
     "Tool",

@@ -14,37 +14,37 @@ from decimal import Decimal
 from typing import Any
 
 from onerouter_core.catalog import Catalog
-from onerouter_core.costs import as_usd
 from onerouter_core.errors import OneRouterError
-from onerouter_core.tables import per_million
-from onerouter_core.values import ModelInfo
+from onerouter_core.html_table import per_million
+from onerouter_core.ledger import as_usd
+from onerouter_core.types import ModelInfo
 
 _HEAD = ("model", "context", "in $/M", "out $/M", "takes", "can")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    asked = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        models = _found(asked)
+        models = _find_models(options)
     except (OneRouterError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    if asked.json:
+    if options.json:
         sys.stdout.write(json.dumps([_to_json(model) for model in models], indent=1) + "\n")
     else:
-        _show([_HEAD, *map(_row, models)])
+        _print_table([_HEAD, *map(_row, models)])
     return 0
 
 
-def _found(asked: argparse.Namespace) -> tuple[ModelInfo, ...]:
-    catalog = Catalog.load(asked.file) if asked.file else Catalog.fetch()
+def _find_models(options: argparse.Namespace) -> tuple[ModelInfo, ...]:
+    catalog = Catalog.load(options.file) if options.file else Catalog.fetch()
     return catalog.find(
-        text=" ".join(asked.text),
-        free=asked.free or None,
-        vision=asked.vision or None,
-        tools=asked.tools or None,
-        max_price=asked.max_price and as_usd(asked.max_price, "--max-price").scaleb(-6),
+        text=" ".join(options.text),
+        free=options.free or None,
+        vision=options.vision or None,
+        tools=options.tools or None,
+        max_price=options.max_price and as_usd(options.max_price, "--max-price").scaleb(-6),
     )
 
 
@@ -81,7 +81,7 @@ def _row(model: ModelInfo) -> tuple[str, ...]:
     )
 
 
-def _show(rows: Sequence[tuple[str, ...]]) -> None:
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     """Print a table: rich's on a screen if it is there, else aligned columns, never cut."""
     try:
         from rich.console import Console  # noqa: PLC0415 -- an extra

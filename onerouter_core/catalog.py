@@ -16,13 +16,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import Self
 
-from onerouter_core.costs import as_usd
-from onerouter_core.errors import ConfigurationError, ModelNotFoundError, findings
+from onerouter_core.connection import ConnectionSettings
+from onerouter_core.errors import ConfigurationError, ModelNotFoundError, format_validation_errors
+from onerouter_core.fields import Parameters
 from onerouter_core.gateway import Gateway
-from onerouter_core.parameters import Connection, Parameters
-from onerouter_core.tables import per_million, to_html
-from onerouter_core.values import Json, ModelInfo
-from onerouter_core.wire.models import is_chat_model, read_model
+from onerouter_core.html_table import per_million, to_html
+from onerouter_core.ledger import as_usd
+from onerouter_core.types import Json, ModelInfo
+from onerouter_core.wire.model_list import decode_model_info, is_chat_model
 
 
 class Catalog:
@@ -42,13 +43,13 @@ class Catalog:
     # --- where it comes from, and where it is kept ---
 
     @classmethod
-    def fetch(cls, connection: Connection | None = None) -> Self:
+    def fetch(cls, connection: ConnectionSettings | None = None) -> Self:
         """Ask the gateway, by default the environment's; no key is needed."""
         with Gateway(connection or _from_environment()) as gateway:
             return cls.of(gateway.models())
 
     @classmethod
-    async def afetch(cls, connection: Connection | None = None) -> Self:
+    async def afetch(cls, connection: ConnectionSettings | None = None) -> Self:
         """Ask the gateway, by default the environment's; no key is needed."""
         async with Gateway(connection or _from_environment()) as gateway:
             return cls.of(await gateway.amodels())
@@ -56,19 +57,21 @@ class Catalog:
     @classmethod
     def of(cls, entries: Iterable[Json]) -> Self:
         """Return the models to chat with in a list as the gateway sends it."""
-        return cls(read_model(entry) for entry in entries if is_chat_model(entry))
+        return cls(decode_model_info(entry) for entry in entries if is_chat_model(entry))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote; raise ConfigurationError if it is something else."""
         try:
-            return cls(_models().validate_json(Path(path).read_bytes()))
+            return cls(_models_adapter().validate_json(Path(path).read_bytes()))
         except ValidationError as error:
-            raise ConfigurationError(f"No catalogue in {path}: {findings(error)}") from None
+            raise ConfigurationError(
+                f"No catalogue in {path}: {format_validation_errors(error)}"
+            ) from None
 
     def save(self, path: str | Path) -> None:
         """Write all models to a JSON file."""
-        Path(path).write_bytes(_models().dump_json(tuple(self), indent=1))
+        Path(path).write_bytes(_models_adapter().dump_json(tuple(self), indent=1))
 
     # --- finding a model ---
 
@@ -76,7 +79,7 @@ class Catalog:
         """Return what `get` does; raise ModelNotFoundError, which says what is called alike."""
         found = self.get(model_id)
         if found is None:
-            alike = " or ".join(map(repr, self._alike(model_id)))
+            alike = " or ".join(map(repr, self._similar_ids(model_id)))
             raise ModelNotFoundError(
                 "The catalogue has no such model." + (f" Did you mean {alike}?" if alike else ""),
                 model=model_id,
@@ -89,10 +92,10 @@ class Catalog:
         An id that is not listed may be one with a variant (`:free`), a version (`@20240620`), or
         without its vendor, if only one vendor has a model of that name.
         """
-        for spelling in _spellings(model_id):
+        for spelling in _id_candidates(model_id):
             if spelling in self._by_id:
                 return self._by_id[spelling]
-            named = [model for model in self if _name(model.id) == spelling]
+            named = [model for model in self if _model_name(model.id) == spelling]
             if len(named) == 1:
                 return named[0]
         return None
@@ -116,19 +119,19 @@ class Catalog:
             model
             for model in self
             if not model.deprecated
-            and (text is None or _says(model, text))
+            and (text is None or _matches_text(model, text))
             and (vision is None or model.vision is vision)
             and (tools is None or model.tools is tools)
             and (free is None or model.free is free)
-            and (limit is None or _within(model, limit))
+            and (limit is None or _is_within_price(model, limit))
         )
-        return tuple(sorted(fitting, key=_by_price))
+        return tuple(sorted(fitting, key=_price_sort_key))
 
-    def _alike(self, model_id: str) -> list[str]:
+    def _similar_ids(self, model_id: str) -> list[str]:
         """Return up to three ids that are spelled like this one, with or without the vendor."""
         spelled: dict[str, list[str]] = {}
         for listed in self._by_id:
-            for spelling in {listed.lower(), _name(listed).lower()}:
+            for spelling in {listed.lower(), _model_name(listed).lower()}:
                 spelled.setdefault(spelling, []).append(listed)
         close = difflib.get_close_matches(model_id.lower(), spelled)
         return list(dict.fromkeys(listed for match in close for listed in spelled[match]))[:3]
@@ -173,38 +176,38 @@ class Catalog:
         return to_html(repr(self)[1:-1], head, rows)
 
 
-def _from_environment() -> Connection:
+def _from_environment() -> ConnectionSettings:
     """Return how a model with nothing set would reach the gateway."""
     return Parameters(model="-").resolve().connection
 
 
 @cache
-def _models() -> TypeAdapter[tuple[ModelInfo, ...]]:
+def _models_adapter() -> TypeAdapter[tuple[ModelInfo, ...]]:
     return TypeAdapter(tuple[ModelInfo, ...])
 
 
-def _spellings(model_id: str) -> dict[str, None]:
+def _id_candidates(model_id: str) -> dict[str, None]:
     """Return an id as it is, without its variant, and without its version, in this order."""
     plain = model_id.partition(":")[0]
     return dict.fromkeys((model_id, plain, plain.partition("@")[0]))
 
 
-def _name(model_id: str) -> str:
+def _model_name(model_id: str) -> str:
     """Return an id without its vendor; some names have slashes of their own."""
     vendor, _, name = model_id.partition("/")
     return name or vendor
 
 
-def _says(model: ModelInfo, text: str) -> bool:
+def _matches_text(model: ModelInfo, text: str) -> bool:
     said = f"{model.id} {model.name}".lower()
     return all(word in said for word in text.lower().split())
 
 
-def _within(model: ModelInfo, limit: Decimal) -> bool:
+def _is_within_price(model: ModelInfo, limit: Decimal) -> bool:
     prices = (model.input_price, model.output_price)
     return all(price is not None and price <= limit for price in prices)
 
 
-def _by_price(model: ModelInfo) -> tuple[bool, Decimal, str]:
+def _price_sort_key(model: ModelInfo) -> tuple[bool, Decimal, str]:
     """Sort by price, the unpriced last, then by id."""
     return model.price is None, model.price or Decimal(0), model.id

@@ -208,20 +208,22 @@ _OVERFLOW = (
     r"|input is too long for requested model"  # Bedrock
     r"|reduce the length of the messages"  # Groq
 )
-_PAY = r"credit|\bbalance\b|insufficient_quota|exceeded your current quota|billing|payment required"
+_PAYMENT = (
+    r"credit|\bbalance\b|insufficient_quota|exceeded your current quota|billing|payment required"
+)
 # It passes by itself, though OpenAI and Google speak of billing as well.
-_SOON = r"rate_limit_exceeded|(?:try again|retry) (?:after|in) \d"
-_NO_KEY = r"invalid_api_key|authentication_error|no token provided"
-_POOR = r"credit balance is too low|insufficient.?(?:credits|balance|funds)"
+_RATE_LIMIT = r"rate_limit_exceeded|(?:try again|retry) (?:after|in) \d"
+_INVALID_KEY = r"invalid_api_key|authentication_error|no token provided"
+_NO_CREDIT = r"credit balance is too low|insufficient.?(?:credits|balance|funds)"
 
 # The first row that fits decides. Words are looked for in the message, the code and the type.
 _TABLE = (
     _Row(frozenset({400, 413, 422, 500, _UNKNOWN}), _OVERFLOW, ContextOverflowError),
     _Row(frozenset({401}), "", AuthenticationError),
     _Row(frozenset({402}), "", InsufficientCreditsError),
-    _Row(frozenset({429, _UNKNOWN}), _SOON, RateLimitError),
-    _Row(frozenset({403, 429, _UNKNOWN}), _PAY, InsufficientCreditsError),
-    _Row(frozenset({400}), _POOR, InsufficientCreditsError),  # Anthropic
+    _Row(frozenset({429, _UNKNOWN}), _RATE_LIMIT, RateLimitError),
+    _Row(frozenset({403, 429, _UNKNOWN}), _PAYMENT, InsufficientCreditsError),
+    _Row(frozenset({400}), _NO_CREDIT, InsufficientCreditsError),  # Anthropic
     _Row(frozenset({400}), "content_filter|content_policy_violation", ContentFilterError),
     _Row(frozenset({403}), "moderat|flagged|content.?(policy|filter)", ContentFilterError),
     _Row(frozenset({403}), "", PermissionDeniedError),
@@ -237,7 +239,7 @@ _TABLE = (
     _Row(frozenset(range(500, 600)), "", UpstreamError),
     _Row(frozenset({_UNKNOWN}), "content.?filter|moderat", ContentFilterError),
     _Row(frozenset({_UNKNOWN}), "rate.?limit|too many requests", RateLimitError),
-    _Row(frozenset({_UNKNOWN}), _NO_KEY, AuthenticationError),
+    _Row(frozenset({_UNKNOWN}), _INVALID_KEY, AuthenticationError),
     _Row(frozenset({_UNKNOWN}), "model_not_found|not_found_error", ModelNotFoundError),
     _Row(frozenset({_UNKNOWN}), "invalid_\\w*request|BadRequest", InvalidRequestError),
     _Row(frozenset({_UNKNOWN}), "", UpstreamError),
@@ -255,7 +257,7 @@ def classify(status: int | None, text: str) -> type[OneRouterError]:
     )
 
 
-_PROSE = re.compile(
+_RETRY_PROSE = re.compile(
     r"(?:try again|retry) (?:after|in) (\d+(?:\.\d+)?) ?(ms|s\b|sec)", re.IGNORECASE
 )
 
@@ -264,13 +266,13 @@ def retry_after(headers: Mapping[str, str], message: str) -> float | None:
     """Return the seconds the server asks to wait: from headers, else from its prose."""
     for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1)):
         with suppress(ValueError, OverflowError):  # a header that says nothing: the next may
-            return _seconds(headers.get(header, "").strip()) * unit
-    if found := _PROSE.search(message):
+            return _parse_retry_after(headers.get(header, "").strip()) * unit
+    if found := _RETRY_PROSE.search(message):
         return float(found[1]) / (1000 if found[2].lower() == "ms" else 1)
     return None
 
 
-def _seconds(value: str) -> float:
+def _parse_retry_after(value: str) -> float:
     """Read a Retry-After value: a number of seconds, or a date; else raise ValueError."""
     if re.fullmatch(r"-?\d+(\.\d+)?", value):
         return max(0.0, float(value))
@@ -289,7 +291,7 @@ MIN_SECRET = 6
 """A shorter "key" is a placeholder such as "x"; cutting it out would only garble messages."""
 
 
-def findings(error: Exception) -> str:
+def format_validation_errors(error: Exception) -> str:
     """Return what an error found, on one line; of pydantic's no values, which may be secret."""
     if not hasattr(error, "errors"):
         return " ".join(str(error).split())

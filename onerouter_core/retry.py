@@ -28,7 +28,7 @@ from onerouter_core.errors import OneRouterError
 
 OnRetry: TypeAlias = Callable[[RetryCallState], Any]
 
-LONGEST_WAIT = 60.0
+MAX_RETRY_AFTER = 60.0
 """Seconds. A server that asks for more is not asked again within the call."""
 
 _log = logging.getLogger("onerouter_core")
@@ -59,10 +59,10 @@ def policy(
         try:
             return fn(*args)
         except OneRouterError as error:
-            if not (max_retries and _worth_it(error)):
+            if not (max_retries and _should_retry(error)):
                 raise
-            again = _failed_once(fn, error)
-        return Retrying(**_arguments(max_retries, deadline, on_retry))(again, *args)
+            again = _replay_first_failure(fn, error)
+        return Retrying(**_tenacity_arguments(max_retries, deadline, on_retry))(again, *args)
 
     return ask
 
@@ -73,7 +73,7 @@ def apolicy(
     """Return the same for coroutine functions; `on_retry` may be one, too."""
 
     async def before_sleep(state: RetryCallState) -> None:
-        _report(state)
+        _log_retry(state)
         if on_retry is not None and isawaitable(called := on_retry(state)):
             await called
 
@@ -81,20 +81,22 @@ def apolicy(
         try:
             return await fn(*args)
         except OneRouterError as error:
-            if not (max_retries and _worth_it(error)):
+            if not (max_retries and _should_retry(error)):
                 raise
-            failed_once = _failed_once(fn, error)
+            failed_once = _replay_first_failure(fn, error)
 
         async def again(*args: Any) -> Any:
             return await failed_once(*args)
 
-        arguments = _arguments(max_retries, deadline, None) | {"before_sleep": before_sleep}
+        arguments = _tenacity_arguments(max_retries, deadline, None) | {
+            "before_sleep": before_sleep
+        }
         return await AsyncRetrying(**arguments)(again, *args)
 
     return ask
 
 
-def _failed_once(fn: Callable[..., Any], error: OneRouterError) -> Callable[..., Any]:
+def _replay_first_failure(fn: Callable[..., Any], error: OneRouterError) -> Callable[..., Any]:
     """Return the function as it was before its first try, which fails as it did."""
     errors = [error]
 
@@ -106,11 +108,11 @@ def _failed_once(fn: Callable[..., Any], error: OneRouterError) -> Callable[...,
     return again
 
 
-def _arguments(
+def _tenacity_arguments(
     max_retries: int, deadline: float | None, on_retry: OnRetry | None
 ) -> dict[str, Any]:
     def before_sleep(state: RetryCallState) -> None:
-        _report(state)
+        _log_retry(state)
         if on_retry is not None:
             on_retry(state)
 
@@ -118,24 +120,24 @@ def _arguments(
         return deadline is not None and monotonic() + state.upcoming_sleep >= deadline
 
     return {
-        "retry": retry_if_exception(_worth_it),
+        "retry": retry_if_exception(_should_retry),
         "stop": lambda state: stop_after_attempt(max_retries + 1)(state) or no_time_left(state),
-        "wait": _wait,
+        "wait": _wait_seconds,
         "before_sleep": before_sleep,
         "reraise": True,
     }
 
 
-def _worth_it(error: BaseException) -> bool:
+def _should_retry(error: BaseException) -> bool:
     """Tell whether asking again may help, and soon enough."""
     return (
         isinstance(error, OneRouterError)
         and error.transient
-        and (error.retry_after or 0) <= LONGEST_WAIT
+        and (error.retry_after or 0) <= MAX_RETRY_AFTER
     )
 
 
-def _wait(state: RetryCallState) -> float:
+def _wait_seconds(state: RetryCallState) -> float:
     """Wait as long as the server says, else exponentially with full jitter."""
     if _fixed_wait is not None:
         return _fixed_wait
@@ -144,7 +146,7 @@ def _wait(state: RetryCallState) -> float:
     return asked or _backoff(state)  # at once is no answer to who came too often
 
 
-def _report(state: RetryCallState) -> None:
+def _log_retry(state: RetryCallState) -> None:
     """Log a retry without a word of content."""
     error: Any = state.outcome.exception() if state.outcome else None
     _log.info(

@@ -18,7 +18,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from onerouter_core.clients import Clients
+from onerouter_core.client_pool import Clients
+from onerouter_core.connection import ConnectionSettings
+from onerouter_core.deadlines import DeadlineFn, ReadTimeout, set_read_deadline
 from onerouter_core.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -26,14 +28,12 @@ from onerouter_core.errors import (
     MalformedReplyError,
     OneRouterError,
 )
-from onerouter_core.parameters import Connection
-from onerouter_core.refusals import BadStatus, refusal_of
-from onerouter_core.sdk import aload_sdk, load_sdk, response_type
-from onerouter_core.waits import Alarm, Until, wait_until
+from onerouter_core.http_errors import HTTPErrorResponse, to_http_error_response
+from onerouter_core.sdk_clients import aload_sdk, load_sdk, response_type
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class HTTPRequest:
     """One HTTP request; without a body it is a GET. `timeout` is in seconds."""
 
     url: str
@@ -42,38 +42,38 @@ class Outgoing:
     body: Mapping[str, Any] | None = None
 
 
-def send(clients: Clients, connection: Connection, outgoing: Outgoing) -> Response:
+def send(clients: Clients, connection: ConnectionSettings, http_request: HTTPRequest) -> Response:
     """Send, and return when the headers are there; raise BadStatus or APIConnectionError."""
     sdk = load_sdk()
-    client = clients.for_threads(sdk, connection.http_client)
-    wait_until(None if outgoing.timeout is None else monotonic() + outgoing.timeout)
+    client = clients.get_sync(sdk, connection.http_client)
+    set_read_deadline(None if http_request.timeout is None else monotonic() + http_request.timeout)
     handled = sys.exc_info()[1]
     try:
-        return Response(_post(client, outgoing))
+        return Response(_post(client, http_request))
     except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-        failed = [_told(error, handled)]
+        failed = [_to_error(error, handled)]
     # Not from there: the SDK's error quotes the body, and so perhaps the key. And held by no local
     # of the frames that it goes through: it would keep them alive until the collector comes.
     raise failed.pop()
 
 
 async def asend(
-    clients: Clients, connection: Connection, outgoing: Outgoing, alarm: Alarm
+    clients: Clients, connection: ConnectionSettings, http_request: HTTPRequest, alarm: ReadTimeout
 ) -> Response:
     """Do the same without blocking the event loop."""
     sdk = await aload_sdk()
-    client = await clients.for_loop(sdk, connection.http_async_client)
+    client = await clients.get_async(sdk, connection.http_async_client)
     for _ in range(2):  # let a loop that was busy hear which kept connections have ended
         await asyncio.sleep(0)
     handled = sys.exc_info()[1]
     try:
-        return Response(await alarm.wait(_post(client, outgoing)))
+        return Response(await alarm.wait(_post(client, http_request)))
     except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-        failed = [_told(error, handled)]
+        failed = [_to_error(error, handled)]
     raise failed.pop()
 
 
-class _Hidden(str):
+class _RedactedHeader(str):
     """A header's value that shows nothing: the SDK's second major version logs it at DEBUG."""
 
     __slots__ = ()
@@ -82,38 +82,42 @@ class _Hidden(str):
         return "'***'"
 
 
-def _post(client: Any, outgoing: Outgoing) -> Any:
+def _post(client: Any, http_request: HTTPRequest) -> Any:
     """Have the SDK return before the body is read, also that of a reply that is no stream."""
-    headers = {name: _Hidden(value) for name, value in outgoing.headers.items()}
-    options = {"headers": headers, "timeout": outgoing.timeout}
+    headers = {name: _RedactedHeader(value) for name, value in http_request.headers.items()}
+    options = {"headers": headers, "timeout": http_request.timeout}
     how = {"cast_to": response_type(client), "options": options, "stream": True}
-    if outgoing.body is None:
-        return client.get(outgoing.url, **how)
-    return client.post(outgoing.url, body=outgoing.body, **how)
+    if http_request.body is None:
+        return client.get(http_request.url, **how)
+    return client.post(http_request.url, body=http_request.body, **how)
 
 
-def _told(error: Exception, handled: BaseException | None) -> BadStatus | OneRouterError:
+def _to_error(
+    error: Exception, handled: BaseException | None
+) -> HTTPErrorResponse | OneRouterError:
     """Return the refusal that an error is, or has behind it, or else our error.
 
     What the caller was handling as it called (`handled`) is another story.
     """
-    causes = list(_behind(error, handled))
+    causes = list(_iter_causes_and_contexts(error, handled))
     for cause in causes:
-        if (refused := refusal_of(cause)) is not None:
+        if (refused := to_http_error_response(cause)) is not None:
             return refused
-    ours = _unwritable(error) or _named(
-        error, unverified=any(isinstance(c, _UNVERIFIED) for c in causes)
+    ours = _unserializable_body_error(error) or _name_failure(
+        error, unverified=any(isinstance(c, _CERTIFICATE_ERROR) for c in causes)
     )
-    *_, ours.__cause__ = _causes(error)  # the first: aiohttp's next shows the request, key and all
+    *_, ours.__cause__ = _iter_causes(
+        error
+    )  # the first: aiohttp's next shows the request, key and all
     return ours
 
 
-_UNVERIFIED = ssl.SSLCertVerificationError
+_CERTIFICATE_ERROR = ssl.SSLCertVerificationError
 
 
-def _unwritable(error: Exception) -> ConfigurationError | None:
+def _unserializable_body_error(error: Exception) -> ConfigurationError | None:
     """Return what is wrong with a request that no JSON can say, before it was sent."""
-    *_, first = _causes(error)
+    *_, first = _iter_causes(error)
     kinds = (TypeError, ValueError, RecursionError)
     if not isinstance(first, kinds) or isinstance(first, OSError | UnicodeDecodeError):
         return None
@@ -121,13 +125,15 @@ def _unwritable(error: Exception) -> ConfigurationError | None:
     return ConfigurationError(f"The request cannot be written as JSON: {what}")
 
 
-def _behind(error: BaseException | None, handled: BaseException | None) -> Iterator[BaseException]:
+def _iter_causes_and_contexts(
+    error: BaseException | None, handled: BaseException | None
+) -> Iterator[BaseException]:
     """Yield an error and all that led to it, said to be its cause or not."""
     if error is not None and error is not handled:
         yield error
-        yield from _behind(error.__cause__, handled)
+        yield from _iter_causes_and_contexts(error.__cause__, handled)
         if error.__context__ is not error.__cause__:
-            yield from _behind(error.__context__, handled)
+            yield from _iter_causes_and_contexts(error.__context__, handled)
 
 
 class Response:
@@ -140,24 +146,24 @@ class Response:
         self._raw = raw
         self.headers: dict[str, str] = {k.lower(): v for k, v in raw.headers.items()}
 
-    def chunks(self, until: Until) -> Generator[bytes, None, None]:
+    def chunks(self, deadline: DeadlineFn) -> Generator[bytes, None, None]:
         """Yield bytes; raise APIConnectionError if the connection breaks or is silent too long."""
         try:
-            wait_until(until())
+            set_read_deadline(deadline())
             for chunk in self._raw.iter_bytes():
                 yield chunk
-                wait_until(until())
+                set_read_deadline(deadline())
         except Exception as error:  # whatever an HTTP library raises
-            raise in_our_words(error) from error
+            raise to_read_error(error) from error
 
-    async def achunks(self, alarm: Alarm) -> AsyncGenerator[bytes, None]:
+    async def achunks(self, alarm: ReadTimeout) -> AsyncGenerator[bytes, None]:
         """Do the same on an event loop."""
         chunks = self._raw.aiter_bytes()
         try:
             while (chunk := await alarm.wait(anext(chunks, None))) is not None:
                 yield chunk
         except Exception as error:  # whatever an HTTP library raises
-            raise in_our_words(error) from error
+            raise to_read_error(error) from error
 
     def close(self) -> None:
         """Hang up, unless all was read."""
@@ -171,7 +177,7 @@ class Response:
 # --- the key ---
 
 
-def key_of(connection: Connection) -> str | None:
+def get_api_key(connection: ConnectionSettings) -> str | None:
     """Return the key for the next request."""
     key = connection.api_key() if callable(connection.api_key) else connection.api_key
     if isawaitable(key):
@@ -181,7 +187,7 @@ def key_of(connection: Connection) -> str | None:
     return key.get_secret_value() if isinstance(key, SecretStr) else key
 
 
-async def akey_of(connection: Connection) -> str | None:
+async def aget_api_key(connection: ConnectionSettings) -> str | None:
     """Return the key for the next request, awaiting a callable that must be."""
     key = connection.api_key() if callable(connection.api_key) else connection.api_key
     if isawaitable(key):
@@ -192,14 +198,14 @@ async def akey_of(connection: Connection) -> str | None:
 # --- what went wrong ---
 
 
-def in_our_words(error: Exception) -> OneRouterError:
+def to_read_error(error: Exception) -> OneRouterError:
     """Return the error of ours that a failure to read is."""
-    return error if isinstance(error, OneRouterError) else _named(error)
+    return error if isinstance(error, OneRouterError) else _name_failure(error)
 
 
-def _named(error: Exception, *, unverified: bool = False) -> OneRouterError:
+def _name_failure(error: Exception, *, unverified: bool = False) -> OneRouterError:
     """Name a failure by its first cause: over aiohttp the SDK calls a dead server a slow one."""
-    causes = list(_causes(error))
+    causes = list(_iter_causes(error))
     first, names = causes[-1], " ".join(type(cause).__name__ for cause in causes)
     name = type(first).__name__
     what = " ".join(f"{name}: {first}".split()).removesuffix(":")
@@ -212,7 +218,7 @@ def _named(error: Exception, *, unverified: bool = False) -> OneRouterError:
     )
 
 
-def _causes(error: BaseException | None) -> Iterator[Exception]:
+def _iter_causes(error: BaseException | None) -> Iterator[Exception]:
     while isinstance(error, Exception):
         yield error
         error = error.__cause__

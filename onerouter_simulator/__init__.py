@@ -46,7 +46,7 @@ except ImportError as error:
 
 from onerouter_simulator.bodies import chunk, completion, tool_call
 from onerouter_simulator.errors import failure
-from onerouter_simulator.journal import Received
+from onerouter_simulator.request_log import Received
 from onerouter_simulator.scripts import Script
 from onerouter_simulator.server import Simulator
 

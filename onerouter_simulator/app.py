@@ -17,8 +17,8 @@ from starlette.routing import Route
 from onerouter_simulator import catalog
 from onerouter_simulator.delivery import Delivery
 from onerouter_simulator.errors import RejectedError
-from onerouter_simulator.journal import Journal, Received
 from onerouter_simulator.replies import reply
+from onerouter_simulator.request_log import Journal, Received
 from onerouter_simulator.scripts import Script
 from onerouter_simulator.validation import check
 

@@ -6,7 +6,7 @@ Knows JSON schemas. Knows no tool, no request, no answer.
 import itertools
 from typing import Any, TypeAlias
 
-from onerouter_simulator.offers import ABSENT, FORMATS, Offers, from_pattern, matches
+from onerouter_simulator.field_values import ABSENT, FORMATS, Offers, from_pattern, matches
 
 JSON = dict[str, Any]
 Path: TypeAlias = tuple[str, ...]

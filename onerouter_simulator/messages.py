@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from onerouter_simulator.answers import Answer
 from onerouter_simulator.bodies import JSON, tool_call
 from onerouter_simulator.conversation import Conversation
 from onerouter_simulator.counting import LETTERS_PER_TOKEN
-from onerouter_simulator.offers import phrases
+from onerouter_simulator.field_values import phrases
+from onerouter_simulator.rules import Answer
 
 REASONING_FORMAT = "simulated-v1"
 PIXEL = (

@@ -7,11 +7,11 @@ import secrets
 import time
 from collections.abc import Iterator
 
-from onerouter_simulator.answers import answer
 from onerouter_simulator.bodies import JSON, chunk, completion
 from onerouter_simulator.counting import LETTERS_PER_TOKEN, cost_of, usage_of
 from onerouter_simulator.messages import logprobs, message_of, pieces_of
 from onerouter_simulator.routing import served_model, upstream
+from onerouter_simulator.rules import answer
 from onerouter_simulator.scripts import Script
 
 # What comes whole, after the pieces.

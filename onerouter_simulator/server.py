@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from onerouter_simulator.app import Gateway
-from onerouter_simulator.journal import Journal, Received
+from onerouter_simulator.request_log import Journal, Received
 from onerouter_simulator.scripts import Script
 
 

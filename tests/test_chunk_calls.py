@@ -26,7 +26,7 @@ from llama_index.core.base.llms.types import ChatMessage
 
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
-from onerouter_core import Connection, Gateway, Message, Request, Text
+from onerouter_core import ConnectionSettings, Gateway, Message, Request, Text
 
 ROOT = Path(__file__).parents[1]
 OURS = tuple(
@@ -115,13 +115,13 @@ def count(read: Callable[[], None]) -> int:
 
 def core(url: str) -> Iterable[Any]:
     """Read pieces."""
-    with Gateway(Connection(api_key=lambda: "key", base_url=url)) as gateway:
+    with Gateway(ConnectionSettings(api_key=lambda: "key", base_url=url)) as gateway:
         yield from gateway.stream(HELLO)
 
 
 async def acore(url: str) -> AsyncIterable[Any]:
     """Read pieces."""
-    async with Gateway(Connection(api_key=lambda: "key", base_url=url)) as gateway:
+    async with Gateway(ConnectionSettings(api_key=lambda: "key", base_url=url)) as gateway:
         async for piece in await gateway.astream(HELLO):
             yield piece
 

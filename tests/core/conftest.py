@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 from pydantic import SecretStr
 
-from onerouter_core import Clients, Connection, Gateway, Piece, Reply, Request
+from onerouter_core import Clients, ConnectionSettings, Gateway, Reply, ReplyDelta, Request
 from onerouter_simulator import Simulator
 
 
@@ -20,10 +20,10 @@ class Colour(Protocol):
     def complete(self, gateway: Gateway, request: Request, **options: Any) -> Reply:
         """Return the whole answer."""
 
-    def stream(self, gateway: Gateway, request: Request, **options: Any) -> list[Piece]:
+    def stream(self, gateway: Gateway, request: Request, **options: Any) -> list[ReplyDelta]:
         """Return all pieces."""
 
-    def first(self, gateway: Gateway, request: Request, count: int) -> list[Piece]:
+    def first(self, gateway: Gateway, request: Request, count: int) -> list[ReplyDelta]:
         """Return some pieces, and leave."""
 
     def models(self, gateway: Gateway) -> tuple[Any, ...]:
@@ -37,11 +37,11 @@ class Sync:
         """Return the whole answer."""
         return gateway.complete(request, **options)
 
-    def stream(self, gateway: Gateway, request: Request, **options: Any) -> list[Piece]:
+    def stream(self, gateway: Gateway, request: Request, **options: Any) -> list[ReplyDelta]:
         """Return all pieces."""
         return list(gateway.stream(request, **options))
 
-    def first(self, gateway: Gateway, request: Request, count: int) -> list[Piece]:
+    def first(self, gateway: Gateway, request: Request, count: int) -> list[ReplyDelta]:
         """Return some pieces, and leave."""
         pieces = gateway.stream(request)
         taken = [next(pieces) for _ in range(count)]
@@ -64,18 +64,18 @@ class Async:
         """Return the whole answer."""
         return self._run(gateway.acomplete(request, **options))
 
-    def stream(self, gateway: Gateway, request: Request, **options: Any) -> list[Piece]:
+    def stream(self, gateway: Gateway, request: Request, **options: Any) -> list[ReplyDelta]:
         """Return all pieces."""
 
-        async def collect() -> list[Piece]:
+        async def collect() -> list[ReplyDelta]:
             return [piece async for piece in await gateway.astream(request, **options)]
 
         return self._run(collect())
 
-    def first(self, gateway: Gateway, request: Request, count: int) -> list[Piece]:
+    def first(self, gateway: Gateway, request: Request, count: int) -> list[ReplyDelta]:
         """Return some pieces, and leave."""
 
-        async def collect() -> list[Piece]:
+        async def collect() -> list[ReplyDelta]:
             pieces = await gateway.astream(request)
             taken = [await anext(pieces) for _ in range(count)]
             await pieces.aclose()
@@ -130,7 +130,7 @@ def gateway(sim: Simulator, clients: Clients) -> Callable[..., Gateway]:
 
     def make(clients: Clients = clients, **changes: Any) -> Gateway:
         reached = {"api_key": SecretStr(sim.api_key), "base_url": sim.base_url}
-        return Gateway(Connection(**reached | changes), clients)
+        return Gateway(ConnectionSettings(**reached | changes), clients)
 
     return make
 

@@ -7,7 +7,7 @@ import json
 from hypothesis import strategies as st
 
 from onerouter_core import Message, Text, ToolCall
-from onerouter_core.values import Audio, File, Image, Part, Role, Video
+from onerouter_core.types import Audio, File, Image, Part, Role, Video
 from tests.core.generated import texts, values
 
 _ids = st.sampled_from(["c1", "c2", "c3"])

@@ -13,9 +13,9 @@ import pytest
 
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
-from tests.faults.faces import REACH, Face, LangChain, LlamaIndex, User, Way
+from tests.faults.adapters import REACH, Face, LangChain, LlamaIndex, User, Way
+from tests.faults.leak_check import both
 from tests.faults.server import Line, Server
-from tests.faults.use import both
 
 Loop: TypeAlias = asyncio.AbstractEventLoop
 CLASSES: dict[str, tuple[type, Face]] = {

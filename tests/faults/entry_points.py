@@ -19,7 +19,7 @@ from llama_index.core.schema import TextNode
 
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
-from tests.faults.faces import REACH
+from tests.faults.adapters import REACH
 
 ASKED = [ChatMessage("Hi")]
 

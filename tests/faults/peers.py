@@ -31,11 +31,11 @@ import anyio
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
 from onerouter_core.retry import waiting
-from tests.core import bodies
-from tests.faults.behaviours import Outcome, Row
+from tests.core import payloads
+from tests.faults.adapters import REACH, Face, LangChain, LlamaIndex, Way, aask, ask
+from tests.faults.cases import Outcome, Row
 from tests.faults.conftest import write_one_certificate
-from tests.faults.faces import REACH, Face, LangChain, LlamaIndex, Way, aask, ask
-from tests.faults.plays import http
+from tests.faults.http_scripts import http
 from tests.faults.server import End, Ever, Play, Server, Step
 
 Case: TypeAlias = tuple[Row, Way, int]
@@ -50,8 +50,8 @@ TRIES = 2  # the machine may be busy
 
 # What a strict class asks of every body, and ours do without.
 FACTS = {"created": 1, "model": REACH["model"], "system_fingerprint": None}
-bodies.completion = partial(bodies.completion, **FACTS)
-bodies.chunk = partial(bodies.chunk, **FACTS)
+payloads.completion = partial(payloads.completion, **FACTS)
+payloads.chunk = partial(payloads.chunk, **FACTS)
 
 from tests.faults.rows import GROUPS  # noqa: E402 -- made of these bodies
 

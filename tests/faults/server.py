@@ -107,7 +107,7 @@ class Server:
         self._tls = tls
         self._lines: dict[str, Line] = {}
         self._names = count()
-        self.connections: set[Connection] = set()
+        self.connections: set[ConnectionSettings] = set()
 
     def line(self, *plays: Play, host: str = "127.0.0.1") -> Line:
         """Open an address at which requests are answered by these plays."""
@@ -137,7 +137,7 @@ class Server:
     async def _serve(self, started: threading.Event) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         server = await self._loop.create_server(
-            lambda: Connection(self), sock=self._listener, ssl=self._tls
+            lambda: ConnectionSettings(self), sock=self._listener, ssl=self._tls
         )
         started.set()
         await self._ended.wait()
@@ -147,7 +147,7 @@ class Server:
         await asyncio.sleep(0)
 
 
-class Connection(asyncio.Protocol):
+class ConnectionSettings(asyncio.Protocol):
     """One connection: its requests are taken one by one."""
 
     transport: asyncio.Transport

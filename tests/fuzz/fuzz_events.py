@@ -12,7 +12,7 @@ import atheris
 
 with atheris.instrument_imports(include=["onerouter_core"]):
     from tests.core.generated import cut
-    from tests.core.test_core_properties import events_in, events_told
+    from tests.core.test_round_trip_properties import events_in, events_told
 
 
 def one(data: bytes) -> None:

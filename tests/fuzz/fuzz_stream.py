@@ -14,7 +14,7 @@ with atheris.instrument_imports(include=["onerouter_core"]):
     from hypothesis import given
 
     from tests.core.generated import cut, odd_streams
-    from tests.core.test_core_properties import check_cuts, often
+    from tests.core.test_round_trip_properties import check_cuts, often
 
 
 @often

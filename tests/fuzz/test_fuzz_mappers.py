@@ -14,7 +14,7 @@ from llama_index.core.base.llms.types import ChatMessage, TextBlock, ThinkingBlo
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
 from onerouter_core import OneRouterError
-from tests.core.test_core_properties import check_body
+from tests.core.test_round_trip_properties import check_body
 from tests.fuzz.histories import langchain_histories, llama_index_histories
 
 often = settings(

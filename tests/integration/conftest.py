@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration.fake_models import COLOURS, FRAMEWORKS, Voice
 from tests.integration.servers import Server, answers, free_port, running, tail
-from tests.integration.voices import COLOURS, FRAMEWORKS, Voice
 
 HERE = Path(__file__).parent
 

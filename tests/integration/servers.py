@@ -52,7 +52,7 @@ def running(
             command, stdout=written, stderr=subprocess.STDOUT, env={**os.environ, **env}
         )
         try:
-            wait_until(lambda: is_up() or process.poll() is not None)
+            set_read_deadline(lambda: is_up() or process.poll() is not None)
             if process.poll() is not None:
                 raise RuntimeError(f"{command[0]} ended before it was up:\n{tail(log)}")
             yield
@@ -71,7 +71,9 @@ def answers(url: str) -> bool:
     return good
 
 
-def wait_until(holds: Callable[[], bool], patience: float = PATIENCE, pause: float = 0.05) -> None:
+def set_read_deadline(
+    holds: Callable[[], bool], patience: float = PATIENCE, pause: float = 0.05
+) -> None:
     """Look again and again until something holds; TimeoutError if it does not in time."""
     ends = time.monotonic() + patience
     while not holds():

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 
 from onerouter_core import Ledger
+from onerouter_core.connection import DEFAULT_BASE_URL
 from onerouter_core.errors import BudgetExceededError
-from onerouter_core.parameters import BASE_URL
 from tests.live.evidence import Evidence, to_markdown
 from tests.live.gateway import Answer, Gateway
 from tests.live.seen import seen_in
 
 # Read now: the environment is clean by the time that a test runs.
 KEY = os.environ.get("ONEROUTER_API_KEY")
-WHERE = os.environ.get("ONEROUTER_BASE_URL", BASE_URL).rstrip("/")
+WHERE = os.environ.get("ONEROUTER_BASE_URL", DEFAULT_BASE_URL).rstrip("/")
 MODEL = os.environ.get("ONEROUTER_MODEL", "deepseek/deepseek-v4-flash")
 BUDGET = os.environ.get("ONEROUTER_LIVE_BUDGET", "0.10")
 

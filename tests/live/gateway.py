@@ -16,11 +16,11 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from onerouter_core import Catalog, Entry, Ledger, OneRouterError, Reply
+from onerouter_core import Catalog, Ledger, LedgerEntry, OneRouterError, Reply
 from onerouter_core.errors import BudgetExceededError, redact
-from onerouter_core.wire.failures import error_in
-from onerouter_core.wire.names import Names
+from onerouter_core.wire.error_bodies import decode_error
 from onerouter_core.wire.stream import decode_body
+from onerouter_core.wire.tool_names import ToolNames
 
 JSON: TypeAlias = dict[str, Any]
 PATIENCE = 180  # seconds for one answer
@@ -54,8 +54,8 @@ class Answer:
         """What the package makes of it."""
         try:
             if self.status >= 300:
-                return error_in(self.text, status=self.status, headers=self.headers)
-            return decode_body(self.body, Names(), self.headers)
+                return decode_error(self.text, status=self.status, headers=self.headers)
+            return decode_body(self.body, ToolNames(), self.headers)
         except OneRouterError as error:
             return error
 
@@ -167,9 +167,9 @@ class Gateway:
         """Book what it cost, or the most it can have cost if the gateway does not say."""
         reply = getattr(answer.read, "partial", None) or answer.read
         if isinstance(reply, Reply):
-            entry = Entry.of(replace(reply, model=reply.model or model), 0.0)
-            self.ledger.book(entry if entry.cost is not None else _guessed(entry, most))
+            entry = LedgerEntry.of(replace(reply, model=reply.model or model), 0.0)
+            self.ledger.record(entry if entry.cost is not None else _guessed(entry, most))
 
 
-def _guessed(entry: Entry, most: Decimal) -> Entry:
+def _guessed(entry: LedgerEntry, most: Decimal) -> LedgerEntry:
     return replace(entry, cost=most, estimated=True)

@@ -7,9 +7,19 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from tests.core.bodies import chunk, completion, sse
-from tests.faults.behaviours import Modes, Row, answer, fails, streamed, whole
-from tests.faults.plays import EVENTS, HTML, JSON, PLAIN, chunked, compact, head, http, stream
+from tests.core.payloads import chunk, completion, sse
+from tests.faults.cases import Modes, Row, answer, fails, streamed, whole
+from tests.faults.http_scripts import (
+    EVENTS,
+    HTML,
+    JSON,
+    PLAIN,
+    chunked,
+    compact,
+    head,
+    http,
+    stream,
+)
 from tests.faults.server import Play
 
 GOOD = completion("Hi")

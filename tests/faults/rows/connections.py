@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.core.bodies import chunk, completion, sse
-from tests.faults.behaviours import Modes, Row, answer, fails, streamed, whole
-from tests.faults.plays import EVENTS, JSON, chunked, compact, head, http, stream, until_closed
+from tests.core.payloads import chunk, completion, sse
+from tests.faults.cases import Modes, Row, answer, fails, streamed, whole
+from tests.faults.http_scripts import (
+    EVENTS,
+    JSON,
+    chunked,
+    compact,
+    head,
+    http,
+    stream,
+    until_closed,
+)
 from tests.faults.rows.streams import begun
 from tests.faults.server import End, Ever, Play, Step
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from email.utils import formatdate
 
-from tests.core.bodies import chunk, completion
-from tests.faults.behaviours import Modes, Row, answer, fails, streamed, whole
-from tests.faults.plays import HTML, JSON, PLAIN, head, http, stream
+from tests.core.payloads import chunk, completion
+from tests.faults.cases import Modes, Row, answer, fails, streamed, whole
+from tests.faults.http_scripts import HTML, JSON, PLAIN, head, http, stream
 from tests.faults.server import End
 
 HI = Modes(http(completion("Hi")), stream(chunk("Hi", "stop")))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.core.bodies import chunk, sse
-from tests.faults.behaviours import Row, answer, fails
-from tests.faults.behaviours import streamed as row
-from tests.faults.plays import DONE, chunked, stream, until_closed
+from tests.core.payloads import chunk, sse
+from tests.faults.cases import Row, answer, fails
+from tests.faults.cases import streamed as row
+from tests.faults.http_scripts import DONE, chunked, stream, until_closed
 from tests.faults.server import End, Ever
 
 HEL, LO = chunk("Hel"), chunk("lo", "stop")

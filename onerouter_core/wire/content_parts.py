@@ -1,0 +1,114 @@
+"""Content parts, both ways: a value to the API's part, and a part written by hand to a value.
+
+This module knows every kind of part the API takes (source: the API page; for audio, video and
+documents by URL the gateway's docs on multimodal input). People write such parts by hand, too, so
+it reads them back: what comes in as a part goes out as the same part.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from onerouter_core.errors import UnsupportedContentError
+from onerouter_core.types import Audio, CacheControl, File, Image, Part, Text, Video
+
+Body = dict[str, Any]
+_DATA_URL = re.compile(r"data:([^,]+);base64,(.*)", re.DOTALL)
+
+
+def encode_part(part: Part, file_form: str = "data") -> Body:
+    """Return a part as the API takes it; raise UnsupportedContentError if it cannot be."""
+    match part:
+        case Text():
+            body: Body = {"type": "text", "text": part.text}
+        case Image():
+            detail = {} if part.detail is None else {"detail": part.detail}
+            body = {"type": "image_url", "image_url": {"url": _encode_url(part), **detail}}
+        case Audio():
+            audio = {"data": part.data, "format": part.format}
+            body = {"type": "input_audio", "input_audio": audio}
+        case Video():
+            body = {"type": "video_url", "video_url": {"url": _encode_url(part)}}
+        case File():
+            body = {"type": "file", "file": _encode_file(part, file_form)}
+        case _:
+            raise UnsupportedContentError(f"The API has no part for {part!r}.")
+    return add_cache_control(body, part.cache)
+
+
+def _encode_file(part: File, file_form: str) -> Body:
+    """Spell a document; a URL, which only OpenRouter's form takes, is in that form always."""
+    url = _encode_url(part)
+    data_url = _DATA_URL.fullmatch(url)
+    if data_url is None or file_form == "file_data":
+        return {"filename": _filename(part), "file_data": url}
+    media_type, data = data_url.groups()
+    return {"data": data, "media_type": media_type, "filename": _filename(part)}
+
+
+def _filename(part: File) -> str:
+    if part.filename:
+        return part.filename
+    return "document" + (mimetypes.guess_extension(part.media_type or "application/pdf") or "")
+
+
+def _encode_url(part: Image | Video | File) -> str:
+    if part.url is not None:
+        return part.url
+    if part.data is None or part.media_type is None:
+        kind = type(part).__name__
+        raise UnsupportedContentError(f"{kind} needs a url, or data with its media_type.")
+    return f"data:{part.media_type};base64,{part.data}"
+
+
+def add_cache_control(body: Body, cache: CacheControl | None) -> Body:
+    """Put a cache breakpoint on a part or a tool."""
+    if cache is not None:
+        ttl = {} if cache.ttl is None else {"ttl": cache.ttl}
+        body["cache_control"] = {"type": "ephemeral", **ttl}
+    return body
+
+
+def decode_cache_control(body: Mapping[str, Any]) -> CacheControl | None:
+    """Return the cache breakpoint on a part or a tool."""
+    match body.get("cache_control"):
+        case None:
+            return None
+        case {"type": "ephemeral", **rest} if rest.keys() <= {"ttl"}:
+            ttl = rest.get("ttl")
+            return CacheControl(None if ttl is None else str(ttl))
+        case other:
+            raise UnsupportedContentError(f"The API knows no cache_control {other!r}.")
+
+
+def decode_part(body: Mapping[str, Any]) -> Part | None:
+    """Return the value of a part that is spelled as the API takes it, None if it is not."""
+    cache = decode_cache_control(body)
+    part: Part | None = None
+    match body:
+        case {"type": "text", "text": str(text)}:
+            part = Text(text, cache)
+        case {"type": "image_url", "image_url": str(url)}:
+            part = Image(url=url, cache=cache)
+        case {"type": "image_url", "image_url": {"url": str(url)} as image}:
+            part = Image(url=url, detail=image.get("detail"), cache=cache)
+        case {"type": "input_audio", "input_audio": {"data": str(data), "format": str(form)}}:
+            part = Audio(data, form, cache=cache)
+        case {"type": "video_url", "video_url": {"url": str(url)} | str(url)}:
+            part = Video(url=url, cache=cache)
+        case {"type": "file", "file": Mapping() as file}:
+            part = _decode_file(file, cache)
+    return part
+
+
+def _decode_file(file: Mapping[str, Any], cache: CacheControl | None) -> File | None:
+    name = file.get("filename")
+    match file:
+        case {"file_data": str(url)}:
+            return File(url=url, filename=name, cache=cache)
+        case {"data": str(data), "media_type": str(media_type)}:
+            return File(data=data, media_type=media_type, filename=name, cache=cache)
+    return None

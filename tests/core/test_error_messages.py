@@ -1,0 +1,66 @@
+"""What a person reads: an error says what happened, where, what to do; help lists the fields."""
+
+from __future__ import annotations
+
+import inspect
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from onerouter_core import Gateway, GatewayModel, errors
+from onerouter_core.errors import APIConnectionError, IncompleteStreamError, OneRouterError
+from onerouter_simulator import Script, Simulator
+from tests.core.conftest import Colour
+from tests.core.payloads import HELLO, chunk
+
+Make = Callable[..., Gateway]
+
+# What is wrong with an argument says so in its own message.
+NO_HINT = {"OneRouterError", "ConfigurationError", "UnsupportedContentError"}
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, OneRouterError) and kind.__name__ not in NO_HINT
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_says_what_to_do(kind: type[OneRouterError]) -> None:
+    """Its hint is the end of its message."""
+    assert kind.hint
+    assert str(kind("No.")).endswith(kind.hint)
+
+
+def test_a_failed_connection_says_where_to(gateway: Make, colour: Colour) -> None:
+    """The address is what was wrong, most often."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        there = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        with pytest.raises(APIConnectionError) as caught:
+            colour.complete(gateway(base_url=there), HELLO)
+    assert f"({there})" in str(caught.value)
+
+
+def test_a_cut_stream_says_which(sim: Simulator, gateway: Make, colour: Colour) -> None:
+    """Support asks for the ids of what came."""
+    sim.script(Script(events=[chunk("Hel")], end="cut", headers={"x-infron-request-id": "r1"}))
+    with pytest.raises(IncompleteStreamError) as caught:
+        colour.stream(gateway(), HELLO)
+    assert caught.value.request_id == "r1"
+    assert caught.value.generation_id == caught.value.partial.id
+
+
+def test_help_lists_the_fields() -> None:
+    """Each with its description, said once where it is declared."""
+
+    class Model(GatewayModel):
+        """Some model."""
+
+    said = Model.__doc__ or ""
+    assert said.startswith("Some model.\n\nFields:\n")
+    assert "    temperature: 0 to 2; None: the model's.\n" in said
+    assert "    max_retries: Requests beyond the first. [2]\n" in said
+    arguments = inspect.signature(Model).parameters  # editors show it before there is an instance
+    assert arguments["model"].default is inspect.Parameter.empty
+    assert arguments["max_retries"].default == 2
