@@ -10,7 +10,7 @@ except ImportError as error:
 from langchain_onerouter import content_blocks as _content_blocks
 from langchain_onerouter.chat_models import ChatOneRouter
 from langchain_onerouter.registration import register
-from onerouter_core.version import __version__
+from onerouter_core import __version__
 
 __all__ = ["ChatOneRouter", "__version__", "register"]
 

@@ -28,19 +28,18 @@ from langchain_onerouter.profiles import to_profile
 from langchain_onerouter.replies import combine_llm_outputs, to_chunks, to_result
 from langchain_onerouter.structured_output import Method, structured_output_runnable, to_format
 from langchain_onerouter.tools import check_choice, to_dicts, to_tools
-from onerouter_core import Gateway, GatewayModel, Parameters, Request, __version__
+from onerouter_core import (
+    SECRET_ARGUMENTS,
+    Gateway,
+    GatewayFields,
+    GatewayModel,
+    OnRetry,
+    Request,
+    __version__,
+    resolve_call,
+)
 from onerouter_core.errors import ConfigurationError
-from onerouter_core.retry import OnRetry
-from onerouter_core.wire.encode import decode_tool_choice, encode
-
-# What a call may be given that no trace and no cache key may show.
-_SECRET_ARGUMENTS = {
-    "api_key",
-    "default_headers",
-    "extra_headers",
-    "http_client",
-    "http_async_client",
-}
+from onerouter_core.wire import decode_tool_choice, encode_request
 
 
 class ChatOneRouter(GatewayModel, BaseChatModel):
@@ -98,7 +97,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         """Return what changes the answer: the cache key is made of it, and traces show it."""
-        settings = self.resolve({"n": self.n})
+        settings = resolve_call(self, {"n": self.n})
         plain = {
             name: value.to_dict() if hasattr(value, "to_dict") else value
             for name, value in settings.parameters.items()
@@ -110,7 +109,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> dict[str, Any]:
         """Return the same with a call's own, but no secret; its silence means the field."""
         stop_now: Any = self.stop if stop is None else stop
-        shown = {name: value for name, value in kwargs.items() if name not in _SECRET_ARGUMENTS}
+        shown = {name: value for name, value in kwargs.items() if name not in SECRET_ARGUMENTS}
         return super()._get_invocation_params(stop=stop_now, **shown)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -162,7 +161,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         tools = options.pop("tools", None) or ()
         choice = options.pop("tool_choice", None)
         stop = options.pop("stop_sequences", stop)
-        gateway, settings = self.open({**options, "stop": stop})
+        gateway, settings = self._prepare_call({**options, "stop": stop})
         request = Request(
             model=settings.model,
             messages=to_messages(messages, settings.model, self.replay_reasoning),
@@ -178,7 +177,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         """Return the JSON body that `invoke` would send, and send nothing."""
         with translate_errors():
             _, request = self._prepare(self.to_messages(messages), stop, kwargs)
-            return encode(request)[0]
+            return encode_request(request)[0]
 
     def to_messages(self, given: LanguageModelInput) -> list[BaseMessage]:
         """Return what `invoke` makes of a string, a prompt or a list of messages in any form."""
@@ -308,5 +307,5 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
 
 
 _MODEL_ONLY_FIELDS = (
-    ChatOneRouter.model_fields.keys() - Parameters.model_fields.keys() - {"n", "stop"}
+    ChatOneRouter.model_fields.keys() - GatewayFields.model_fields.keys() - {"n", "stop"}
 )

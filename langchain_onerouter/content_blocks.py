@@ -16,7 +16,7 @@ from langchain_core.messages import content as standard
 from langchain_core.messages.block_translators import register_translator
 
 from langchain_onerouter.messages import PROVIDER
-from onerouter_core.wire.annotations import decode_citations
+from onerouter_core.wire import decode_citations
 
 _HAS_REFUSAL_BLOCK = hasattr(standard, "RefusalContentBlock")  # langchain-core 1.7.5
 _STREAMED_TYPES = {"text", "reasoning", "refusal"}

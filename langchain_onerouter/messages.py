@@ -23,9 +23,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from onerouter_core.errors import UnsupportedContentError
-from onerouter_core.model_ids import ReplayPolicy, should_replay
-from onerouter_core.types import (
+from onerouter_core import (
     Audio,
     CacheControl,
     File,
@@ -33,13 +31,15 @@ from onerouter_core.types import (
     Json,
     Message,
     Part,
+    ReplayPolicy,
     Role,
     Text,
     ToolCall,
     Video,
+    should_replay,
 )
-from onerouter_core.wire.coerce import as_items, as_mapping, as_text
-from onerouter_core.wire.content_parts import decode_cache_control, decode_part
+from onerouter_core.errors import UnsupportedContentError
+from onerouter_core.wire import as_items, as_mapping, as_text, decode_cache_control, decode_part
 
 PROVIDER = "onerouter"
 """What messages of ours say under `model_provider`; only their reasoning is sent back."""

@@ -23,9 +23,8 @@ from langchain_onerouter.errors import (
     RefusalError,
 )
 from langchain_onerouter.messages import to_messages
+from onerouter_core import Reply, parse_incomplete_json, parse_json_text
 from onerouter_core.errors import format_validation_errors
-from onerouter_core.json_text import parse_incomplete_json, parse_json_text
-from onerouter_core.types import Reply
 
 
 class ObjectParser(BaseTransformOutputParser[Any]):

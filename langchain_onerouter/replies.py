@@ -22,7 +22,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.utils.json import parse_partial_json
 
 from langchain_onerouter.messages import PROVIDER
-from onerouter_core.types import Image, Reply, ReplyDelta, Usage
+from onerouter_core import Image, Reply, ReplyDelta, Usage
 
 _METADATA_FIELDS = (
     *("finish_reason", "native_finish_reason", "id", "provider", "request_id", "created"),

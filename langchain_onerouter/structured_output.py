@@ -26,10 +26,8 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_onerouter.method_fallback import MethodFallback, StructuredMethod
 from langchain_onerouter.object_parser import ObjectParser
 from langchain_onerouter.tools import schema_tool
+from onerouter_core import Json, JsonSchema, json_instruction, schema_name, to_strict_schema
 from onerouter_core.errors import ConfigurationError
-from onerouter_core.json_text import json_instruction
-from onerouter_core.strict_schema import schema_name, to_strict_schema
-from onerouter_core.types import Json, JsonSchema
 
 if TYPE_CHECKING:
     from langchain_onerouter.chat_models import ChatOneRouter

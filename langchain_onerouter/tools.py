@@ -13,18 +13,18 @@ from typing import Any, TypeGuard
 from langchain_core.tools import BaseTool, create_schema_from_function
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from onerouter_core import Json, Tool, inline_root_ref, to_strict_schema
 from onerouter_core.errors import ConfigurationError
-from onerouter_core.strict_schema import inline_root_ref, to_strict_schema
-from onerouter_core.types import Json, Tool
-from onerouter_core.wire.coerce import as_mapping, omit
-from onerouter_core.wire.content_parts import decode_cache_control
-from onerouter_core.wire.encode import (
+from onerouter_core.wire import (
+    ToolNames,
+    as_mapping,
     check_tool_choice,
+    decode_cache_control,
     decode_tool,
     decode_tool_choice,
     encode_tool,
+    omit,
 )
-from onerouter_core.wire.tool_names import ToolNames
 
 AnyTool = dict[str, Any] | type | Callable[..., Any] | BaseTool
 

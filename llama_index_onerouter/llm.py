@@ -41,15 +41,20 @@ from llama_index_onerouter.replies import (
 from llama_index_onerouter.structured_output import StructuredPrediction
 from llama_index_onerouter.tools import to_selections, to_tool, tool_kwargs, unknown_tools_reported
 from llama_index_onerouter.tracing import (
-    SECRET_ARGUMENTS,
     redacted_endpoint,
     traced_endpoint,
     unmask_secrets,
 )
-from onerouter_core import Gateway, GatewayModel, Parameters, Request
+from onerouter_core import (
+    SECRET_ARGUMENTS,
+    Gateway,
+    GatewayFields,
+    GatewayModel,
+    Request,
+    deep_merge,
+)
 from onerouter_core.errors import ConfigurationError
-from onerouter_core.fields import deep_merge
-from onerouter_core.wire.encode import decode_tool_choice, encode
+from onerouter_core.wire import decode_tool_choice, encode_request
 
 _CONTEXT_WINDOW = 128_000
 _MERGED_OPTIONS = ("extra_body", "extra_headers")  # objects whose keys are each an argument
@@ -191,7 +196,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     def preview(self, messages: Sequence[ChatMessage], **kwargs: Any) -> dict[str, Any]:
         """Return the JSON body that `chat` would send, and send nothing."""
         _, request = self._prepare(messages, kwargs)
-        return deepcopy(encode(request)[0])  # the schemas in it are kept
+        return deepcopy(encode_request(request)[0])  # the schemas in it are kept
 
     def _prepare(
         self, messages: Sequence[ChatMessage], given: Mapping[str, Any]
@@ -200,7 +205,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         options = self._options(given)
         tools = options.pop("tools", ())
         choice = options.pop("tool_choice", None)
-        gateway, settings = self.open(options)
+        gateway, settings = self._prepare_call(options)
         request = Request(
             model=settings.model,
             messages=to_messages(messages, settings.model, self.replay_reasoning),
@@ -215,7 +220,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         always = self.additional_kwargs
         options = always | {n: v for n, v in unmask_secrets(given).items() if v is not None}
         for name in options:
-            if name in type(self).model_fields and name not in Parameters.model_fields:
+            if name in type(self).model_fields and name not in GatewayFields.model_fields:
                 raise ConfigurationError(f"{name} belongs to the model: a call cannot change it.")
         for name in _MERGED_OPTIONS:
             if name in always:

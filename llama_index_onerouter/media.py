@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import filetype  # type: ignore[import-untyped]
 from llama_index.core.base.llms.types import AudioBlock, DocumentBlock, ImageBlock, VideoBlock
 
+from onerouter_core import Audio, File, Image, Video
 from onerouter_core.errors import UnsupportedContentError
-from onerouter_core.types import Audio, File, Image, Video
 
 MediaBlock: TypeAlias = ImageBlock | AudioBlock | VideoBlock | DocumentBlock
 

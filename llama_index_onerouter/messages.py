@@ -26,10 +26,9 @@ from llama_index.core.base.llms.types import (
 
 from llama_index_onerouter.media import to_part
 from llama_index_onerouter.tools import to_calls
+from onerouter_core import CacheControl, Message, Part, ReplayPolicy, Role, Text, should_replay
 from onerouter_core.errors import UnsupportedContentError
-from onerouter_core.model_ids import ReplayPolicy, should_replay
-from onerouter_core.types import CacheControl, Message, Part, Role, Text
-from onerouter_core.wire.coerce import as_items, as_text
+from onerouter_core.wire import as_items, as_text
 
 DETAILS_KEY = "reasoning_details"
 """Where a ThinkingBlock of ours keeps what the upstream wants back; others' have no such key."""

@@ -16,6 +16,14 @@ from pydantic import BaseModel
 from llama_index_onerouter.attribute_dict import get_field, to_attribute_dict
 from llama_index_onerouter.output_schema import output_schema_of
 from llama_index_onerouter.tools import calls_in
+from onerouter_core import (
+    NamedTool,
+    Tool,
+    ToolCall,
+    json_instruction,
+    parse_incomplete_json,
+    parse_json_text,
+)
 from onerouter_core.errors import (
     ContentFilterError,
     LengthLimitError,
@@ -23,11 +31,7 @@ from onerouter_core.errors import (
     RefusalError,
     format_validation_errors,
 )
-from onerouter_core.json_text import json_instruction, parse_incomplete_json, parse_json_text
-from onerouter_core.types import NamedTool, Tool, ToolCall
-from onerouter_core.wire.coerce import as_mapping
-from onerouter_core.wire.decode import partial_reply
-from onerouter_core.wire.tool_names import ToolNames
+from onerouter_core.wire import ToolNames, as_mapping, partial_reply
 
 StructuredMethod: TypeAlias = Literal["json_schema", "function", "json_object"]
 

@@ -13,9 +13,8 @@ from weakref import WeakKeyDictionary
 from llama_index.core.tools import ToolMetadata
 from pydantic import BaseModel, ConfigDict, create_model
 
+from onerouter_core import Json, JsonSchema, inline_root_ref, schema_name, to_strict_schema
 from onerouter_core.errors import ConfigurationError
-from onerouter_core.strict_schema import inline_root_ref, schema_name, to_strict_schema
-from onerouter_core.types import Json, JsonSchema
 
 
 class _PartialObject(BaseModel):

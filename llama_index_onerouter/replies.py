@@ -31,10 +31,10 @@ from llama_index.core.base.llms.types import (
 from llama_index_onerouter.attribute_dict import AttributeDict, to_attribute_dict
 from llama_index_onerouter.messages import DETAILS_KEY, MODEL_KEY
 from llama_index_onerouter.tools import to_block, to_tool_call_dict
-from onerouter_core.gateway import AsyncDeltaStream, DeltaStream
-from onerouter_core.json_text import parse_incomplete_json
-from onerouter_core.types import (
+from onerouter_core import (
+    AsyncDeltaStream,
     Citation,
+    DeltaStream,
     Image,
     Json,
     Reply,
@@ -42,8 +42,9 @@ from onerouter_core.types import (
     TokenLogprob,
     ToolCall,
     Usage,
+    parse_incomplete_json,
 )
-from onerouter_core.wire.annotations import decode_citations, decode_logprobs
+from onerouter_core.wire import decode_citations, decode_logprobs
 
 
 def to_response(

@@ -20,12 +20,9 @@ from llama_index.core.tools.calling import acall_tool_with_selection, call_tool_
 
 from llama_index_onerouter.attribute_dict import AttributeDict, get_field
 from llama_index_onerouter.output_schema import parameters_of
+from onerouter_core import Json, Tool, ToolCall, to_strict_schema
 from onerouter_core.errors import ConfigurationError, MalformedReplyError
-from onerouter_core.strict_schema import to_strict_schema
-from onerouter_core.types import Json, Tool, ToolCall
-from onerouter_core.wire.coerce import as_text
-from onerouter_core.wire.decode import decode_tool_call, encode_arguments
-from onerouter_core.wire.encode import decode_tool
+from onerouter_core.wire import as_text, decode_tool, decode_tool_call, encode_arguments
 
 # --- out ---
 

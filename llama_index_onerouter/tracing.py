@@ -17,8 +17,7 @@ from llama_index.core.instrumentation.dispatcher import (  # type: ignore[attr-d
 from llama_index.core.llms.llm import dispatcher
 from pydantic import Secret
 
-SECRET_ARGUMENTS = frozenset({"api_key", "default_headers", "extra_headers"})
-"""The names of what a call may be given that no trace may show."""
+from onerouter_core import SECRET_ARGUMENTS
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 _Mask: TypeAlias = Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]

@@ -1,70 +1,144 @@
-"""What ChatOneRouter and OneRouterLLM share: a OneRouter gateway, and the values it speaks in."""
+"""Core of ChatOneRouter and OneRouterLLM: a OneRouter gateway, and the types it works with."""
+
+import warnings as _warnings
+from typing import Any as _Any
 
 from onerouter_core.base_model import GatewayModel
 from onerouter_core.catalog import Catalog
-from onerouter_core.client_pool import Clients
-from onerouter_core.connection import ConnectionSettings
+from onerouter_core.client_pool import ClientOwner, Clients
+from onerouter_core.connection import ApiKey, ConnectionSettings, Headers
 from onerouter_core.errors import OneRouterError
-from onerouter_core.fields import Parameters
-from onerouter_core.gateway import Gateway, awarm_up, warm_up
-from onerouter_core.ledger import Ledger, LedgerEntry
+from onerouter_core.fields import (
+    SECRET_ARGUMENTS,
+    CallSettings,
+    ConnectionFields,
+    GatewayFields,
+    RequestFields,
+    deep_merge,
+    resolve_call,
+)
+from onerouter_core.gateway import AsyncDeltaStream, DeltaStream, Gateway, awarm_up, warm_up
+from onerouter_core.json_text import json_instruction, parse_incomplete_json, parse_json_text
+from onerouter_core.ledger import Ledger, LedgerEntry, Prices
+from onerouter_core.model_ids import ReplayPolicy, should_replay
 from onerouter_core.request_options import (
+    FallbackRule,
     FallbackRules,
+    Percentiles,
     ProviderRouting,
     Reasoning,
+    UserLocation,
     WebSearchOptions,
 )
+from onerouter_core.retry import OnRetry
+from onerouter_core.strict_schema import inline_root_ref, schema_name, to_strict_schema
 from onerouter_core.types import (
     Audio,
     CacheControl,
+    Citation,
     File,
     Image,
+    Json,
     JsonSchema,
     Message,
     ModelInfo,
     NamedTool,
+    Part,
     Reply,
     ReplyDelta,
     Request,
+    Role,
     Text,
+    TokenLogprob,
     Tool,
     ToolCall,
+    ToolCallDelta,
+    ToolChoice,
     Usage,
     Video,
 )
 from onerouter_core.version import __version__
 
 __all__ = [
+    "SECRET_ARGUMENTS",
+    "ApiKey",
+    "AsyncDeltaStream",
     "Audio",
     "CacheControl",
+    "CallSettings",
     "Catalog",
+    "Citation",
+    "ClientOwner",
     "Clients",
+    "ConnectionFields",
     "ConnectionSettings",
+    "DeltaStream",
+    "FallbackRule",
     "FallbackRules",
     "File",
     "Gateway",
+    "GatewayFields",
     "GatewayModel",
+    "Headers",
     "Image",
+    "Json",
     "JsonSchema",
     "Ledger",
     "LedgerEntry",
     "Message",
     "ModelInfo",
     "NamedTool",
+    "OnRetry",
     "OneRouterError",
-    "Parameters",
+    "Part",
+    "Percentiles",
+    "Prices",
     "ProviderRouting",
     "Reasoning",
+    "ReplayPolicy",
     "Reply",
     "ReplyDelta",
     "Request",
+    "RequestFields",
+    "Role",
     "Text",
+    "TokenLogprob",
     "Tool",
     "ToolCall",
+    "ToolCallDelta",
+    "ToolChoice",
     "Usage",
+    "UserLocation",
     "Video",
     "WebSearchOptions",
     "__version__",
     "awarm_up",
+    "deep_merge",
+    "inline_root_ref",
+    "json_instruction",
+    "parse_incomplete_json",
+    "parse_json_text",
+    "resolve_call",
+    "schema_name",
+    "should_replay",
+    "to_strict_schema",
     "warm_up",
 ]
+
+_RENAMED = {  # names of version 1.0; the aliases go with the next minor version
+    "CacheMark": "CacheControl",
+    "Connection": "ConnectionSettings",
+    "Entry": "LedgerEntry",
+    "Parameters": "GatewayFields",
+    "Piece": "ReplyDelta",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new_name = _RENAMED[name]
+    _warnings.warn(
+        f"onerouter_core.{name} is now onerouter_core.{new_name}", DeprecationWarning, stacklevel=2
+    )
+    return globals()[new_name]

@@ -26,7 +26,7 @@ from onerouter_core.http_errors import HTTPErrorResponse
 from onerouter_core.ledger import LedgerEntry
 from onerouter_core.transport import HTTPRequest
 from onerouter_core.types import Json, Reply, ReplyDelta, Request
-from onerouter_core.wire.encode import encode
+from onerouter_core.wire.encode import encode_request
 from onerouter_core.wire.error_bodies import decode_error
 from onerouter_core.wire.stream import StreamDecoder
 from onerouter_core.wire.tool_names import ToolNames
@@ -50,7 +50,7 @@ class Call:
         self.body: Json | None = None
         self.names = ToolNames()
         if request is not None:
-            self.body, self.names = encode(request, stream=stream)
+            self.body, self.names = encode_request(request, stream=stream)
         self.secrets: tuple[str | None, ...] = ()  # what no error may show: servers echo it
         self.attempts = 0
         self.deadline_at = monotonic() + connection.deadline if connection.deadline else None

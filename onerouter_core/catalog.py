@@ -18,7 +18,7 @@ from typing_extensions import Self
 
 from onerouter_core.connection import ConnectionSettings
 from onerouter_core.errors import ConfigurationError, ModelNotFoundError, format_validation_errors
-from onerouter_core.fields import Parameters
+from onerouter_core.fields import GatewayFields, resolve_call
 from onerouter_core.gateway import Gateway
 from onerouter_core.html_table import per_million, to_html
 from onerouter_core.ledger import as_usd
@@ -177,8 +177,8 @@ class Catalog:
 
 
 def _from_environment() -> ConnectionSettings:
-    """Return how a model with nothing set would reach the gateway."""
-    return Parameters(model="-").resolve().connection
+    """Return the connection settings of a model with nothing set."""
+    return resolve_call(GatewayFields(model="-")).connection
 
 
 @cache

@@ -1,8 +1,9 @@
-"""The constructor fields of both classes, declared once; per call the same names override them.
+"""Constructor fields of both classes, declared once; per call the same names override them.
 
-This module knows names, types and ranges (source: the API page). It knows no framework, no
-message and no transport. `Parameters.resolve` turns fields and per-call keywords into what a call
-needs: how to reach the gateway (`Connection`) and what to ask of it (`Settings.parameters`).
+Membership decides where a field goes: `ConnectionFields` never reach the request body and are
+private (no dump, repr, trace or cache key shows them) unless they are marked `PUBLIC`;
+`RequestFields` are sent. `resolve_call` merges fields and per-call keywords. Names, types and
+ranges: the gateway's API page. No framework, no message and no transport is known here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -42,15 +44,6 @@ from onerouter_core.suggestions import suggestion
 from onerouter_core.types import JsonSchema
 
 
-@dataclass(frozen=True, slots=True)
-class CallSettings:
-    """What one call needs, constructor and call merged."""
-
-    model: str
-    connection: ConnectionSettings
-    parameters: dict[str, Any]
-
-
 def _first_env(*names: str) -> str | None:
     return next((value for name in names if (value := os.environ.get(name))), None)
 
@@ -64,7 +57,7 @@ def _base_url_from_env() -> str:
     return _first_env("ONEROUTER_BASE_URL") or DEFAULT_BASE_URL
 
 
-# pydantic makes an object of a dict, and a secret of a string; type checkers are told so here.
+# pydantic makes an object of a mapping, and a secret of a string; these types tell type checkers.
 if TYPE_CHECKING:
     ApiKeyOrStr: TypeAlias = ApiKey | str
     ReasoningOrDict: TypeAlias = Reasoning | Mapping[str, Any]
@@ -76,132 +69,70 @@ else:
     ProviderRoutingOrDict, FallbackRulesOrDict = ProviderRouting, FallbackRules
     WebSearchOrDict = WebSearchOptions
 
-_MAX_SECONDS = 10_000_000.0  # seconds: beyond some months an operating system's timers give up
-UnitInterval = Annotated[float, Field(ge=0, le=1)]
-Penalty = Annotated[float, Field(ge=-2, le=2)]
+_MAX_SECONDS = 10_000_000.0  # about four months: operating system timers overflow beyond
+Seconds: TypeAlias = Annotated[float, Field(gt=0, le=_MAX_SECONDS)]
+UnitInterval: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2)]
+
+PUBLIC = object()
+"""Mark of a connection field that dumps, repr, traces and cache keys may show."""
+
+_MODEL_CONFIG = ConfigDict(
+    hide_input_in_errors=True,  # pydantic prints the input, keys included
+    arbitrary_types_allowed=True,
+    populate_by_name=True,
+    use_attribute_docstrings=True,  # the docstring under a field is its description
+    defer_build=True,  # until the first instance: an import should take no time
+)
 
 
-class Parameters(BaseModel):
-    """Fields of `ChatOneRouter` and `OneRouterLLM`; all can be given per call, which wins."""
+class ConnectionFields(BaseModel):
+    """Fields that say how to reach the gateway. They are never part of the request body."""
 
-    model_config = ConfigDict(
-        hide_input_in_errors=True,
-        arbitrary_types_allowed=True,
-        populate_by_name=True,
-        defer_build=True,  # until the first instance: an import should take no time
-    )
+    model_config = _MODEL_CONFIG
 
-    model: str = Field(min_length=1, description='Model id, such as "deepseek/deepseek-v4-flash".')
-    api_key: ApiKeyOrStr | None = Field(
-        default_factory=_api_key_from_env,
-        exclude=True,
-        description="Key, or a callable (sync or async) asked per request. "
-        "Env: ONEROUTER_API_KEY, then INFRON_API_KEY.",
-    )
-    base_url: str = Field(
-        default_factory=_base_url_from_env,
-        validate_default=True,
-        description="Gateway. Env: ONEROUTER_BASE_URL.",
-    )
-    timeout: float | None = Field(
-        default=600.0,
-        gt=0,
-        le=_MAX_SECONDS,
-        description="Seconds to connect, to the first event, between data events.",
-    )
-    deadline: float | None = Field(
-        default=None,
-        gt=0,
-        le=_MAX_SECONDS,
-        description="Seconds for the whole call, retries included.",
-    )
-    max_retries: int = Field(default=2, ge=0, description="Requests beyond the first.")
-    default_headers: Headers | None = Field(
-        default=None, exclude=True, repr=False, description="Sent with every request."
-    )
-    http_client: Any = Field(
-        default=None, exclude=True, repr=False, description="Your httpx client for sync calls."
-    )
-    http_async_client: Any = Field(
-        default=None, exclude=True, repr=False, description="Your httpx client for async calls."
-    )
+    api_key: ApiKeyOrStr | None = Field(default_factory=_api_key_from_env)
+    """API key: a string, or a sync or async callable that is called before each request and
+    returns the key. Default: ONEROUTER_API_KEY, then INFRON_API_KEY from the environment."""
 
-    ledger: Ledger | None = Field(
-        default=None,
-        exclude=True,
-        repr=False,
-        description="Where costs are booked, and a budget kept.",
+    base_url: Annotated[str, PUBLIC] = Field(
+        default_factory=_base_url_from_env, validate_default=True
     )
+    """Base URL of the gateway, up to and including /v1. Default: ONEROUTER_BASE_URL from the
+    environment, then https://llm.onerouter.pro/v1."""
 
-    temperature: float | None = Field(
-        default=None, ge=0, le=2, description="0 to 2; None: the model's."
-    )
-    top_p: UnitInterval | None = Field(default=None, description="0 to 1.")
-    max_tokens: int | None = Field(default=None, gt=0, description="Most tokens to generate.")
-    frequency_penalty: Penalty | None = Field(default=None, description="-2 to 2.")
-    presence_penalty: Penalty | None = Field(default=None, description="-2 to 2.")
-    stop: list[str] | str | None = Field(default=None, description="Where to stop generating.")
-    seed: int | None = Field(default=None, description="For answers that repeat.")
-    logprobs: bool | None = Field(default=None, description="Report log probabilities.")
-    top_logprobs: int | None = Field(
-        default=None, ge=0, le=20, description="Alternatives per token."
-    )
-    logit_bias: dict[str, float] | None = Field(default=None, description="Token id to -100..100.")
-    user: str | None = Field(default=None, description="Your end user's id.")
-    parallel_tool_calls: bool | None = Field(
-        default=None, description="Several calls in one answer."
-    )
-    response_format: dict[str, Any] | JsonSchema | str | None = Field(
-        default=None, description="json_schema, json (legacy), json_object or text."
-    )
-    modalities: list[str] | None = Field(
-        default=None, description='Answer in "text", "image", "audio".'
-    )
-    reasoning: ReasoningOrDict | None = Field(
-        default=None, description="How much the model may think."
-    )
-    reasoning_effort: str | None = Field(
-        default=None, description='Short for reasoning={"effort": ...}.'
-    )
-    provider: ProviderRoutingOrDict | None = Field(
-        default=None, description="Which upstreams may serve."
-    )
-    fallback_models: list[str] | None = Field(
-        default=None, description="Models to try after `model`."
-    )
-    fallback_rules: FallbackRulesOrDict | Literal["auto", ""] | None = Field(
-        default=None, description="When to fall back; the gateway's default is auto."
-    )
-    web_search_options: WebSearchOrDict | None = Field(
-        default=None, description="Search the web first."
-    )
-    extra_body: dict[str, Any] | None = Field(
-        default=None, description="Merged into the JSON body last: for what has no field here."
-    )
-    stream_usage: bool = Field(default=True, description="Ask for usage and cost.")
-    file_form: Literal["data", "file_data"] = Field(
-        default="data",
-        description="How a document is spelled: the API page's \"data\", or OpenRouter's.",
-    )
+    timeout: Annotated[Seconds | None, PUBLIC] = Field(default=600.0)
+    """Read timeout in seconds: the longest silence while connecting, before the first event, and
+    between events. None: no limit."""
 
-    @_model_validator(mode="before")
-    @classmethod
-    def _reject_unknown_arguments(cls, given: Any) -> Any:
-        """Refuse a misspelt argument rather than ignore it."""
-        if isinstance(given, Mapping):
-            names = set(_field_names(cls))
-            for name in given:
-                if name not in names:
-                    raise ConfigurationError(f"Unknown argument {name!r}.{suggestion(name, names)}")
-        return given
+    deadline: Annotated[Seconds | None, PUBLIC] = Field(default=None)
+    """Total time limit of a call in seconds, retries and the reading of a stream included. None:
+    no limit."""
+
+    max_retries: Annotated[int, PUBLIC] = Field(default=2, ge=0)
+    """Most requests that may follow a failed first one: a call sends at most max_retries + 1."""
+
+    default_headers: Headers | None = Field(default=None)
+    """HTTP headers sent with every request."""
+
+    http_client: Any = Field(default=None)
+    """HTTP client for sync calls: an instance of the openai SDK's HTTP library (httpx.Client with
+    openai 2). Default: a client that all instances share."""
+
+    http_async_client: Any = Field(default=None)
+    """HTTP client for async calls (httpx.AsyncClient with openai 2). Default: a client that all
+    instances on one event loop share."""
+
+    ledger: Ledger | None = Field(default=None)
+    """Ledger that records the cost of each call (USD) and refuses calls beyond its budget."""
 
     @field_validator("api_key", mode="before")
     @classmethod
     def _read_api_key(cls, key: Any) -> Any:
-        """Take None for not given: so do those who load a model without its key."""
+        """Treat None as not given: a model that is loaded without its key passes None."""
         if not (key is None or isinstance(key, str | SecretStr) or callable(key)):
-            what = type(key).__name__
-            raise ConfigurationError(f"api_key must be a string or a callable, not {what}.")
+            kind = type(key).__name__
+            raise ConfigurationError(f"api_key must be a string or a callable, not {kind}.")
         return _api_key_from_env() if key is None else key
 
     @field_validator("base_url")
@@ -209,76 +140,199 @@ class Parameters(BaseModel):
     def _check_base_url(cls, url: str) -> str:
         return check_base_url(url)
 
+
+class RequestFields(BaseModel):
+    """Fields that are sent in the request body. None leaves a parameter out of it."""
+
+    model_config = _MODEL_CONFIG
+
+    model: str = Field(min_length=1)
+    """Model id, such as "deepseek/deepseek-v4-flash"."""
+
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    """Sampling temperature (0 to 2): 0 picks the likeliest token, higher values vary more.
+    Default: the model's own."""
+
+    top_p: UnitInterval | None = Field(default=None)
+    """Nucleus sampling: keep the smallest set of tokens whose probabilities add up to top_p
+    (0 to 1). Default: the model's own."""
+
+    max_tokens: int | None = Field(default=None, gt=0)
+    """Most tokens to generate, reasoning included. Default: the model's own limit."""
+
+    frequency_penalty: Penalty | None = Field(default=None)
+    """Penalty per earlier occurrence of a token (-2 to 2); positive values reduce repetition."""
+
+    presence_penalty: Penalty | None = Field(default=None)
+    """Penalty for tokens that have occurred at all (-2 to 2); positive values favour new topics."""
+
+    stop: list[str] | str | None = Field(default=None)
+    """Stop sequences: generation ends before the first of them."""
+
+    seed: int | None = Field(default=None)
+    """Seed for sampling: the same seed and request give the same answer where the model supports
+    it."""
+
+    logprobs: bool | None = Field(default=None)
+    """Whether to return the log probability of each output token."""
+
+    top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    """Number of alternatives per token that log probabilities list (0 to 20); needs logprobs."""
+
+    logit_bias: dict[str, float] | None = Field(default=None)
+    """Bias per token id (-100 bans a token, 100 forces it)."""
+
+    user: str | None = Field(default=None)
+    """Id of your end user, for abuse monitoring by the upstream."""
+
+    parallel_tool_calls: bool | None = Field(default=None)
+    """Whether one answer may hold several tool calls. Default: the model's own."""
+
+    response_format: dict[str, Any] | JsonSchema | str | None = Field(default=None)
+    """Format of the answer: a JsonSchema, "json_object", "text", or the API's own mapping of type
+    json_schema, json (legacy), json_object or text."""
+
+    modalities: list[str] | None = Field(default=None)
+    """Modalities of the answer: "text", "image", "audio". Default: text."""
+
+    reasoning: ReasoningOrDict | None = Field(default=None)
+    """Reasoning options: effort ("none" to "xhigh") or max_tokens, and whether to return it."""
+
+    reasoning_effort: str | None = Field(default=None)
+    """Reasoning effort, short for reasoning={"effort": ...}: "none", "minimal", "low", "medium",
+    "high" or "xhigh"."""
+
+    provider: ProviderRoutingOrDict | None = Field(default=None)
+    """Provider routing: which upstream providers may serve the request, and in which order."""
+
+    fallback_models: list[str] | None = Field(default=None)
+    """Model ids that the gateway tries, in order, when `model` fails."""
+
+    fallback_rules: FallbackRulesOrDict | Literal["auto", ""] | None = Field(default=None)
+    """Conditions under which the gateway goes to the next of fallback_models. Default: "auto"."""
+
+    web_search_options: WebSearchOrDict | None = Field(default=None)
+    """Web search before the answer: context size and the user's approximate location."""
+
+    extra_body: dict[str, Any] | None = Field(default=None)
+    """Keys merged into the request body last: for parameters that have no field here."""
+
+    stream_usage: bool = Field(default=True)
+    """Whether to ask for token counts and cost; False for servers that refuse the keys `usage` and
+    `stream_options`."""
+
+    file_form: Literal["data", "file_data"] = Field(default="data")
+    """Form of a file part: "data" is the API page's ({data, media_type, filename}), "file_data" is
+    OpenRouter's ({filename, file_data} with a data URL)."""
+
     @field_validator("logit_bias", mode="before")
     @classmethod
     def _stringify_token_ids(cls, bias: Any) -> Any:
-        """JSON has no integer keys, Python users write them."""
+        """Turn integer token ids into the strings that JSON needs as keys."""
         return {str(k): v for k, v in bias.items()} if isinstance(bias, Mapping) else bias
 
+
+def _make_private(fields: type[BaseModel]) -> frozenset[str]:
+    """Keep fields without the mark `PUBLIC` out of dumps and repr; return their names."""
+    private = {n: info for n, info in fields.model_fields.items() if PUBLIC not in info.metadata}
+    for info in private.values():
+        info.exclude, info.repr = True, False
+    return frozenset(private)
+
+
+SECRET_ARGUMENTS = _make_private(ConnectionFields) | {"extra_headers"}
+"""Names of the arguments, of constructor or call, that no trace and no cache key may show."""
+
+
+class GatewayFields(ConnectionFields, RequestFields):
+    """Fields of `ChatOneRouter` and `OneRouterLLM`; all of them can be given per call, too."""
+
+    @_model_validator(mode="before")
+    @classmethod
+    def _reject_unknown_arguments(cls, given: Any) -> Any:
+        """Reject an unknown argument, and suggest the name that was probably meant."""
+        if isinstance(given, Mapping):
+            names = set(_field_names(cls))
+            for name in given:
+                if name not in names:
+                    raise ConfigurationError(f"Unknown argument {name!r}.{suggestion(name, names)}")
+        return given
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
-        """Copy all but the user's own HTTP clients, which cannot be and stay shared."""
+        """Copy all but the user's own HTTP clients, which cannot be copied and stay shared."""
         memo = {} if memo is None else memo
         for client in (self.http_client, self.http_async_client):
             memo[id(client)] = client
         return super().__deepcopy__(memo)
 
-    def resolve(self, overrides: Mapping[str, Any] | None = None) -> CallSettings:
-        """Merge per-call keywords over the fields; None means not given.
-
-        An unknown keyword goes into the body as it is. Raises ConfigurationError.
-        """
-        known, unknown = _validate_overrides(overrides) if overrides else ({}, {})
-
-        value = {**self.__dict__, **known}
-        if "reasoning" in known and "reasoning_effort" not in known:
-            value["reasoning_effort"] = None  # it is short for a part of the other
-        parameters = {n: v for n in _ON_THE_WIRE if (v := value[n]) is not None}
-        if overrides:
-            body = deep_merge(self.extra_body, known.get("extra_body"))
-            parameters["extra_body"] = {**(body or {}), **unknown}
-        return CallSettings(
-            model=value["model"],
-            connection=ConnectionSettings(
-                headers={**(value["default_headers"] or {}), **known.get("extra_headers", {})},
-                **{name: value[name] for name in _TO_CONNECT},
-            ),
-            parameters=parameters,
-        )
-
 
 def _field_names(model: type[BaseModel]) -> Iterator[str]:
-    """Yield what the fields are called, by their other names, too."""
+    """Yield the names of the fields and their validation aliases."""
     for name, info in model.model_fields.items():
         yield name
         if isinstance(info.validation_alias, AliasChoices):
             yield from map(str, info.validation_alias.choices)
 
 
-def deep_merge(one: Any, other: Any) -> Any:
-    """Return both objects in one, the other's keys first; of what is no object, the other."""
-    if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
-        return one if other is None else other
-    both = {name: deep_merge(one[name], other[name]) for name in one.keys() & other.keys()}
-    return {**one, **other, **both}
+# --- one call: fields and per-call keywords merged ---
 
 
-_TO_CONNECT = (
-    *("api_key", "base_url", "timeout", "deadline", "max_retries"),
-    *("http_client", "http_async_client", "ledger"),
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """Settings of one call: fields and per-call keywords merged.
+
+    `parameters` holds the request fields that are set, by name, and `extra_body`.
+    """
+
+    model: str
+    connection: ConnectionSettings
+    parameters: dict[str, Any]
+
+
+_CONNECTION_NAMES = tuple(
+    field.name
+    for field in dataclass_fields(ConnectionSettings)
+    if field.name in ConnectionFields.model_fields
 )
-_ON_THE_WIRE = tuple(
-    name
-    for name in Parameters.model_fields
-    if name not in {*_TO_CONNECT, "model", "default_headers"}
-)
+_PARAMETER_NAMES = tuple(name for name in RequestFields.model_fields if name != "model")
 
 
-class _PerCallFields(Parameters):
-    """What may be given per call: the fields, no longer required, and headers for this call."""
+class _PerCallFields(GatewayFields):
+    """Keywords of one call: the fields, none of them required, and headers for this call."""
 
     model: str = Field(default="-", min_length=1)
     base_url: str = DEFAULT_BASE_URL
     extra_headers: Headers | None = None
+
+
+def resolve_call(fields: GatewayFields, overrides: Mapping[str, Any] | None = None) -> CallSettings:
+    """Merge per-call keywords over the fields of an instance.
+
+    Args:
+        fields: the instance.
+        overrides: per-call keywords by field name, and `extra_headers`. None means not given. A
+            keyword without a field goes into the request body as it is.
+
+    Raises:
+        ConfigurationError: a keyword has a wrong type or is out of range.
+
+    """
+    known, unknown = _validate_overrides(overrides) if overrides else ({}, {})
+    value = {**fields.__dict__, **known}
+    if "reasoning" in known and "reasoning_effort" not in known:
+        value["reasoning_effort"] = None  # short for a part of `reasoning`, which the call replaced
+    parameters = {name: v for name in _PARAMETER_NAMES if (v := value[name]) is not None}
+    if overrides:
+        body = deep_merge(fields.extra_body, known.get("extra_body"))
+        parameters["extra_body"] = {**(body or {}), **unknown}
+    return CallSettings(
+        model=value["model"],
+        connection=ConnectionSettings(
+            headers={**(value["default_headers"] or {}), **known.get("extra_headers", {})},
+            **{name: value[name] for name in _CONNECTION_NAMES},
+        ),
+        parameters=parameters,
+    )
 
 
 def _validate_overrides(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -288,7 +342,18 @@ def _validate_overrides(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], d
     if not given:
         return {}, unknown
     try:
-        checked = _PerCallFields(**given)
+        validated = _PerCallFields(**given)
     except ValidationError as error:
         raise ConfigurationError(format_validation_errors(error)) from None
-    return {name: getattr(checked, name) for name in given}, unknown
+    return {name: getattr(validated, name) for name in given}, unknown
+
+
+def deep_merge(base: Any, override: Any) -> Any:
+    """Merge two mappings at every level; where a value is no mapping, `override` wins if not None.
+
+    The keys of `override` come first.
+    """
+    if not (isinstance(base, Mapping) and isinstance(override, Mapping)):
+        return base if override is None else override
+    both = {name: deep_merge(base[name], override[name]) for name in base.keys() & override.keys()}
+    return {**base, **override, **both}

@@ -46,7 +46,7 @@ MESSAGE_KEYS = (
 )
 
 
-def decode(completion: Any, names: ToolNames, headers: Mapping[str, str]) -> Reply:
+def decode_reply(completion: Any, names: ToolNames, headers: Mapping[str, str]) -> Reply:
     """Return the answer in a completion; raise the error it is, or that it has none."""
     choices = as_items(as_mapping(completion).get("choices"))
     if not choices or completion.get("error"):

@@ -29,7 +29,7 @@ from onerouter_core.wire.tool_names import ToolNames
 Body = dict[str, Any]
 
 
-def encode(request: Request, *, stream: bool = False) -> tuple[Body, ToolNames]:
+def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, ToolNames]:
     """Return the body, and the names its tools go by; raise ConfigurationError if it cannot be."""
     names = ToolNames(_tool_names(request))
     parameters = dict(request.parameters)

@@ -16,10 +16,10 @@ from onerouter_core.types import Image, Json, Reply, ReplyDelta, ToolCallDelta
 from onerouter_core.wire.coerce import as_items, as_mapping, as_text, parse_json_bytes
 from onerouter_core.wire.decode import (
     MESSAGE_KEYS,
-    decode,
     decode_content,
     decode_images,
     decode_reasoning,
+    decode_reply,
     partial_reply,
 )
 from onerouter_core.wire.error_bodies import decode_error, has_error
@@ -45,7 +45,7 @@ def decode_body(body: bytes, names: ToolNames, headers: Mapping[str, str]) -> Re
         completion = parse_json_bytes(body)
     except ValueError:
         completion = body.decode("utf-8", "replace")
-    return decode(completion, names, headers)
+    return decode_reply(completion, names, headers)
 
 
 def _is_event_stream(body: bytes) -> bool:
@@ -101,7 +101,9 @@ class StreamDecoder:
             )
         calls = self._calls.finish(self._root.get("id"))
         last = ReplyDelta(self._text.flush(), self._reasoning.flush(), calls)
-        yield last._replace(final_reply=decode(self._to_completion(), self._names, self._headers))
+        yield last._replace(
+            final_reply=decode_reply(self._to_completion(), self._names, self._headers)
+        )
 
     @property
     def finished(self) -> bool:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onerouter_core import Catalog, ConnectionSettings, GatewayModel, ModelInfo
+from onerouter_core import Catalog, ConnectionSettings, GatewayModel, ModelInfo, resolve_call
 from onerouter_core.errors import ConfigurationError, ModelNotFoundError
 from onerouter_core.wire.model_list import decode_model_info, is_chat_model
 from onerouter_simulator import Simulator
@@ -444,7 +444,7 @@ def test_a_model_with_a_catalog() -> None:
     assert made != GatewayModel(model="kimi-k2.6:free")
     assert "catalog" not in made.model_dump()
     assert "catalog" not in repr(made).lower()
-    assert made.resolve({"temperature": 1}).parameters.keys() == {
+    assert resolve_call(made, {"temperature": 1}).parameters.keys() == {
         *("temperature", "stream_usage", "file_form", "extra_body")
     }
 

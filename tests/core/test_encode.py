@@ -25,7 +25,7 @@ from onerouter_core import (
     Video,
 )
 from onerouter_core.errors import ConfigurationError, UnsupportedContentError
-from onerouter_core.wire.encode import encode
+from onerouter_core.wire.encode import encode_request
 
 USER = Message("user", (Text("Hello"),))
 FIND = Tool("find", "Finds.", {"type": "object", "properties": {"what": {"type": "string"}}})
@@ -34,7 +34,9 @@ FIND = Tool("find", "Finds.", {"type": "object", "properties": {"what": {"type":
 def body_of(*messages: Message, tools: Any = (), tool_choice: Any = None, **more: Any) -> Any:
     """Return the body of a request that asks for neither usage nor a stream."""
     parameters = {"stream_usage": False, **more}
-    return encode(Request("m", messages or (USER,), tuple(tools), tool_choice, parameters))[0]
+    return encode_request(Request("m", messages or (USER,), tuple(tools), tool_choice, parameters))[
+        0
+    ]
 
 
 def content_of(*parts: Any, **more: Any) -> Any:
@@ -165,7 +167,7 @@ def test_an_empty_name_is_a_name() -> None:
 def test_no_messages() -> None:
     """A request without messages is an error before anything is sent."""
     with pytest.raises(ConfigurationError, match="no messages"):
-        encode(Request("m", ()))
+        encode_request(Request("m", ()))
 
 
 def test_a_call_goes_back() -> None:
@@ -294,14 +296,14 @@ ODD = {
 def test_odd_names_are_spelled_and_spelled_back(odd: list[str]) -> None:
     """Names the API would refuse get legal, different, lasting spellings, which lead back."""
     request = Request("m", (USER,), tuple(map(Tool, odd)), NamedTool(odd[0]))
-    body, names = encode(request)
+    body, names = encode_request(request)
     sent = [tool["function"]["name"] for tool in body["tools"]]
     assert len({*sent}) == len(odd)
     assert all(1 <= len(name) <= 64 and name.isascii() for name in sent)
     assert not any({*name} & {*". []()/"} for name in sent)
     assert [names.decode(name) for name in sent] == odd
     assert body["tool_choice"]["function"]["name"] == sent[0]
-    assert encode(request)[0] == body
+    assert encode_request(request)[0] == body
 
 
 def test_legal_names_stay() -> None:
@@ -322,7 +324,7 @@ def test_a_name_is_spelled_alike_everywhere() -> None:
 
 def test_a_name_nobody_gave_comes_back_as_it_is() -> None:
     """A model may call a tool that was never offered; its name is its own."""
-    _, names = encode(Request("m", (USER,), (Tool("a.b"),)))
+    _, names = encode_request(Request("m", (USER,), (Tool("a.b"),)))
     assert (names.decode("a_c"), names.decode("a_b")) == ("a_c", "a.b")
 
 
@@ -345,9 +347,11 @@ def test_a_name_nobody_gave_comes_back_as_it_is() -> None:
 )
 def test_usage_is_asked_for(stream: bool, expected: dict[str, Any]) -> None:
     """Usage is asked for in both of the gateway's ways, unless it is not wanted."""
-    body, _ = encode(Request("m", (USER,)), stream=stream)
+    body, _ = encode_request(Request("m", (USER,)), stream=stream)
     assert {key: body[key] for key in body if key not in ("model", "messages")} == expected
-    body, _ = encode(Request("m", (USER,), parameters={"stream_usage": False}), stream=stream)
+    body, _ = encode_request(
+        Request("m", (USER,), parameters={"stream_usage": False}), stream=stream
+    )
     assert body.keys() == {"model", "messages", *(["stream"] if stream else [])}
 
 
@@ -448,7 +452,7 @@ def test_nothing_given_is_changed() -> None:
     own = {"type": "web_search", "options": {}}
     request = Request("m", history, (Tool("a.b", parameters={"a": []}), own), None, parameters)
     before = deepcopy(request)
-    encode(request, stream=True)
+    encode_request(request, stream=True)
     assert request == before
 
 
@@ -456,9 +460,9 @@ def test_nothing_given_is_changed() -> None:
 def test_a_stream_carries_one_answer(n: int) -> None:
     """Several answers cannot be streamed as one: that is said before anything is paid for."""
     request = Request("m", (USER,), parameters={"extra_body": {"n": n}})
-    assert encode(request)[0]["n"] == n
+    assert encode_request(request)[0]["n"] == n
     if n == 1:
-        assert encode(request, stream=True)[0]["n"] == 1
+        assert encode_request(request, stream=True)[0]["n"] == 1
     else:
         with pytest.raises(ConfigurationError, match="n must be 1"):
-            encode(request, stream=True)
+            encode_request(request, stream=True)

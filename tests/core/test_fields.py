@@ -13,18 +13,18 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from onerouter_core import (
+    Catalog,
     FallbackRules,
+    GatewayFields,
     GatewayModel,
-    Parameters,
     ProviderRouting,
     Reasoning,
-    Request,
     WebSearchOptions,
+    resolve_call,
 )
 from onerouter_core.connection import DEFAULT_BASE_URL
 from onerouter_core.errors import ConfigurationError
-from onerouter_simulator import Script, Simulator
-from tests.core.payloads import HELLO, completion
+from onerouter_simulator import Simulator
 
 KEY = "sk-very-secret-0123456789"
 
@@ -64,9 +64,9 @@ CASES = [(name, value) for name, values in OUT_OF_RANGE.items() for value in val
 def test_out_of_range(name: str, value: Any) -> None:
     """What is out of range is a ValidationError when made, a ConfigurationError per call."""
     with pytest.raises(ValidationError, match=name):
-        Parameters(**{"model": "m", name: value})
+        GatewayFields(**{"model": "m", name: value})
     with pytest.raises(ConfigurationError, match=f"^{name}"):
-        Parameters(model="m").resolve({name: value})
+        resolve_call(GatewayFields(model="m"), {name: value})
 
 
 @pytest.mark.parametrize(
@@ -98,19 +98,19 @@ def test_out_of_range(name: str, value: Any) -> None:
 def test_in_range(name: str, values: list[Any]) -> None:
     """The ends of each range are in it, and falsy values are values."""
     for value in values:
-        made, called = Parameters(**{"model": "m", name: value}), Parameters(model="m")
-        assert made.resolve().parameters[name] == value
-        assert called.resolve({name: value}).parameters[name] == value
-        other = made.resolve({name: values[-1]}).parameters[name]
+        made, called = GatewayFields(**{"model": "m", name: value}), GatewayFields(model="m")
+        assert resolve_call(made).parameters[name] == value
+        assert resolve_call(called, {name: value}).parameters[name] == value
+        other = resolve_call(made, {name: values[-1]}).parameters[name]
         assert other == values[-1]
 
 
 def test_a_misspelt_name() -> None:
     """A misspelt name is an error that says the right one; an unknown one points to extra_body."""
     with pytest.raises(ValidationError, match=r"'temperatur'\. Did you mean 'temperature'\?"):
-        Parameters(model="m", temperatur=1)
+        GatewayFields(model="m", temperatur=1)
     with pytest.raises(ValidationError, match=r"'zzz'.*goes into extra_body"):
-        Parameters(model="m", zzz=1)
+        GatewayFields(model="m", zzz=1)
 
 
 @pytest.mark.parametrize(
@@ -125,48 +125,50 @@ def test_a_misspelt_name() -> None:
 def test_a_name_of_another_class(name: str, said: str) -> None:
     """What looks like one of our names may mean another one, or be for extra_body."""
     with pytest.raises(ValidationError, match=said):
-        Parameters(model="m", **{name: 1})
+        GatewayFields(model="m", **{name: 1})
 
 
 def test_a_calls_reasoning_beats_the_fields_effort() -> None:
     """The effort is short for a part of the reasoning: who gives the whole per call means it."""
-    made = Parameters(model="m", reasoning_effort="low")
-    asked = made.resolve({"reasoning": {"max_tokens": 9}}).parameters
+    made = GatewayFields(model="m", reasoning_effort="low")
+    asked = resolve_call(made, {"reasoning": {"max_tokens": 9}}).parameters
     assert asked["reasoning"].to_dict() == {"max_tokens": 9}
     assert "reasoning_effort" not in asked
-    both = made.resolve({"reasoning": {"exclude": True}, "reasoning_effort": "high"}).parameters
+    both = resolve_call(
+        made, {"reasoning": {"exclude": True}, "reasoning_effort": "high"}
+    ).parameters
     assert both["reasoning_effort"] == "high"
 
 
 def test_something_that_is_no_arguments() -> None:
     """What is no mapping is refused as pydantic refuses it."""
     with pytest.raises(ValidationError):
-        Parameters.model_validate(5)
+        GatewayFields.model_validate(5)
 
 
 def test_bodies_are_merged_all_the_way_down() -> None:
     """What a call adds to an object in the body takes nothing else out of it."""
-    made = Parameters(model="m", extra_body={"plugins": {"a": 1, "b": {"c": 1}}, "x": [1]})
-    body = made.resolve({"extra_body": {"plugins": {"b": {"d": 2}}, "x": [2]}})
+    made = GatewayFields(model="m", extra_body={"plugins": {"a": 1, "b": {"c": 1}}, "x": [1]})
+    body = resolve_call(made, {"extra_body": {"plugins": {"b": {"d": 2}}, "x": [2]}})
     assert body.parameters["extra_body"] == {"plugins": {"a": 1, "b": {"c": 1, "d": 2}}, "x": [2]}
     assert made.extra_body == {"plugins": {"a": 1, "b": {"c": 1}}, "x": [1]}
 
 
 def test_an_unknown_name_per_call() -> None:
     """An unknown keyword per call goes into the body as it is, beside extra_body."""
-    made = Parameters(model="m", extra_body={"a": 1, "b": 1, "c": 1})
-    assert made.resolve().parameters["extra_body"] == {"a": 1, "b": 1, "c": 1}
-    body = made.resolve({"extra_body": {"b": 2, "c": 2}, "c": 3, "d": None, "e": 0})
+    made = GatewayFields(model="m", extra_body={"a": 1, "b": 1, "c": 1})
+    assert resolve_call(made).parameters["extra_body"] == {"a": 1, "b": 1, "c": 1}
+    body = resolve_call(made, {"extra_body": {"b": 2, "c": 2}, "c": 3, "d": None, "e": 0})
     assert body.parameters["extra_body"] == {"a": 1, "b": 2, "c": 3, "e": 0}
     assert made.extra_body == {"a": 1, "b": 1, "c": 1}
-    alone = Parameters(model="m").resolve({"c": 3})
+    alone = resolve_call(GatewayFields(model="m"), {"c": 3})
     assert alone.parameters["extra_body"] == {"c": 3}
 
 
 def test_per_call_beats_constructor() -> None:
     """A keyword per call wins, a falsy one too; None is not given."""
-    made = Parameters(model="m", temperature=1, max_retries=5, timeout=9, stop=["x"])
-    settings = made.resolve({"temperature": 0, "max_retries": 0, "model": "n", "stop": None})
+    made = GatewayFields(model="m", temperature=1, max_retries=5, timeout=9, stop=["x"])
+    settings = resolve_call(made, {"temperature": 0, "max_retries": 0, "model": "n", "stop": None})
     assert (settings.model, settings.parameters["temperature"]) == ("n", 0)
     assert (settings.connection.max_retries, settings.connection.timeout) == (0, 9)
     assert settings.parameters["stop"] == ["x"]
@@ -175,8 +177,8 @@ def test_per_call_beats_constructor() -> None:
 
 def test_connection_per_call() -> None:
     """How to reach the gateway can be said per call, and its defaults do not come back then."""
-    made = Parameters(model="m", api_key="one", base_url="https://one/v1", timeout=None)
-    settings = made.resolve({"api_key": "two", "deadline": 3})
+    made = GatewayFields(model="m", api_key="one", base_url="https://one/v1", timeout=None)
+    settings = resolve_call(made, {"api_key": "two", "deadline": 3})
     assert settings.connection.api_key == SecretStr("two")
     assert settings.connection.base_url == "https://one/v1"
     assert (settings.connection.timeout, settings.connection.deadline) == (None, 3)
@@ -184,19 +186,19 @@ def test_connection_per_call() -> None:
 
 def test_headers() -> None:
     """Headers per call are added to the default ones, and win."""
-    made = Parameters(model="m", default_headers={"a": "1", "b": "1"})
-    assert made.resolve().connection.headers == {"a": "1", "b": "1"}
-    settings = made.resolve({"extra_headers": {"b": "2"}})
+    made = GatewayFields(model="m", default_headers={"a": "1", "b": "1"})
+    assert resolve_call(made).connection.headers == {"a": "1", "b": "1"}
+    settings = resolve_call(made, {"extra_headers": {"b": "2"}})
     assert settings.connection.headers == {"a": "1", "b": "2"}
-    replaced = made.resolve({"default_headers": {"c": "3"}})
+    replaced = resolve_call(made, {"default_headers": {"c": "3"}})
     assert replaced.connection.headers == {"c": "3"}
 
 
 def test_nothing_given_is_nothing_sent() -> None:
     """Of a bare instance only what has a default of its own is a parameter."""
     expected = {"stream_usage": True, "file_form": "data"}
-    assert Parameters(model="m").resolve().parameters == expected
-    assert Parameters(model="m").resolve({}).parameters == expected
+    assert resolve_call(GatewayFields(model="m")).parameters == expected
+    assert resolve_call(GatewayFields(model="m"), {}).parameters == expected
 
 
 @pytest.mark.parametrize(
@@ -237,57 +239,59 @@ def test_objects_keep_what_they_do_not_know(kind: Any, given: Any, sent: Any) ->
 
 def test_objects_from_dicts() -> None:
     """Where an object is wanted, a plain dict will do."""
-    made = Parameters(model="m", provider={"order": ["a/b"], "x": 1}, reasoning={"effort": "low"})
+    made = GatewayFields(
+        model="m", provider={"order": ["a/b"], "x": 1}, reasoning={"effort": "low"}
+    )
     assert made.provider == ProviderRouting(order=["a/b"], x=1)
     assert made.reasoning == Reasoning(effort="low")
-    called = made.resolve({"provider": {"only": ["c"]}}).parameters["provider"]
+    called = resolve_call(made, {"provider": {"only": ["c"]}}).parameters["provider"]
     assert called == ProviderRouting(only=["c"])
 
 
 def test_logit_bias_by_number() -> None:
     """Token ids may be numbers, which JSON's keys cannot."""
-    assert Parameters(model="m", logit_bias={50256: -100}).logit_bias == {"50256": -100}
+    assert GatewayFields(model="m", logit_bias={50256: -100}).logit_bias == {"50256": -100}
 
 
 def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The key comes from ONEROUTER_API_KEY, then from INFRON_API_KEY; arguments come first."""
-    assert (Parameters(model="m").api_key, Parameters(model="m").base_url) == (
+    assert (GatewayFields(model="m").api_key, GatewayFields(model="m").base_url) == (
         None,
         DEFAULT_BASE_URL,
     )
     monkeypatch.setenv("INFRON_API_KEY", "infron")
-    assert Parameters(model="m").api_key == SecretStr("infron")
+    assert GatewayFields(model="m").api_key == SecretStr("infron")
     monkeypatch.setenv("ONEROUTER_API_KEY", "onerouter")
-    assert Parameters(model="m").api_key == SecretStr("onerouter")
-    assert Parameters(model="m", api_key="given").api_key == SecretStr("given")
+    assert GatewayFields(model="m").api_key == SecretStr("onerouter")
+    assert GatewayFields(model="m", api_key="given").api_key == SecretStr("given")
     monkeypatch.setenv("ONEROUTER_API_KEY", "")
-    assert Parameters(model="m").api_key == SecretStr("infron")
+    assert GatewayFields(model="m").api_key == SecretStr("infron")
     monkeypatch.setenv("ONEROUTER_BASE_URL", "https://elsewhere/v1/")
-    assert Parameters(model="m").base_url == "https://elsewhere/v1"
-    assert Parameters(model="m", base_url="https://given/v1").base_url == "https://given/v1"
+    assert GatewayFields(model="m").base_url == "https://elsewhere/v1"
+    assert GatewayFields(model="m", base_url="https://given/v1").base_url == "https://given/v1"
 
 
 def test_environment_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """A base URL from the environment is checked like any other, where it is used."""
     monkeypatch.setenv("ONEROUTER_BASE_URL", "elsewhere/v1")
     with pytest.raises(ValidationError, match="base_url"):
-        Parameters(model="m")
-    Parameters(model="m", base_url="https://given/v1").resolve({"temperature": 1})
+        GatewayFields(model="m")
+    resolve_call(GatewayFields(model="m", base_url="https://given/v1"), {"temperature": 1})
 
 
 def test_per_call_keeps_the_constructors_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call with keywords does not fall back to the environment for the others."""
-    made = Parameters(model="m", api_key="given", base_url="https://given/v1")
+    made = GatewayFields(model="m", api_key="given", base_url="https://given/v1")
     monkeypatch.setenv("ONEROUTER_API_KEY", "onerouter")
     monkeypatch.setenv("ONEROUTER_BASE_URL", "https://elsewhere/v1")
-    connection = made.resolve({"temperature": 1}).connection
+    connection = resolve_call(made, {"temperature": 1}).connection
     assert (connection.api_key, connection.base_url) == (SecretStr("given"), "https://given/v1")
 
 
 @pytest.mark.parametrize("url", ["https://a/v1/", "https://a/v1", "https://a/v1///"])
 def test_base_urls_end_without_a_slash(url: str) -> None:
     """A slash at the end of the base URL is taken away."""
-    assert Parameters(model="m", base_url=url).base_url == "https://a/v1"
+    assert GatewayFields(model="m", base_url=url).base_url == "https://a/v1"
 
 
 @pytest.mark.parametrize(
@@ -305,7 +309,7 @@ def test_a_key_that_travels_unencrypted(url: str, *, told: bool) -> None:
     """A plain http URL that leaves the machine is warned of."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        Parameters(model="m", base_url=url)
+        GatewayFields(model="m", base_url=url)
     assert [str(warning.message).split(":")[0] for warning in caught] == [
         "The key goes to http"
     ] * told
@@ -316,16 +320,16 @@ def test_a_header_that_cannot_be(header: tuple[str, str]) -> None:
     """What no request can carry is refused by its name, when made and per call, value unseen."""
     name, value = header
     with pytest.raises(ValidationError, match=f"header {name!r}: ASCII only"):
-        Parameters(model="m", default_headers={name: value})
+        GatewayFields(model="m", default_headers={name: value})
     with pytest.raises(ConfigurationError, match=f"header {name!r}: ASCII only"):
-        Parameters(model="m").resolve({"extra_headers": {name: value}})
+        resolve_call(GatewayFields(model="m"), {"extra_headers": {name: value}})
 
 
 @pytest.mark.parametrize("key", [KEY, SecretStr(KEY), lambda: KEY])
 def test_secrets_are_not_shown(key: Any) -> None:
     """Neither key nor headers are in repr, dumps, or the connection's repr."""
     made = GatewayModel(model="m", api_key=key, default_headers={"x-token": KEY})
-    settings = made.resolve({"extra_headers": {"x-other": KEY}})
+    settings = resolve_call(made, {"extra_headers": {"x-other": KEY}})
     shown = [repr(made), str(made), made.model_dump_json(), repr(made.model_dump())]
     shown += [repr(settings), repr(settings.connection)]
     assert not any(KEY in text for text in shown)
@@ -335,10 +339,10 @@ def test_secrets_are_not_shown(key: Any) -> None:
 def test_secrets_are_not_in_errors() -> None:
     """A validation error does not show what was given."""
     with pytest.raises(ValidationError) as caught:
-        Parameters(model="m", api_key=KEY, default_headers={"x": KEY}, temperature=5)
+        GatewayFields(model="m", api_key=KEY, default_headers={"x": KEY}, temperature=5)
     assert KEY not in str(caught.value)
     with pytest.raises(ConfigurationError) as called:
-        Parameters(model="m").resolve({"api_key": {"key": KEY}, "temperature": 5})
+        resolve_call(GatewayFields(model="m"), {"api_key": {"key": KEY}, "temperature": 5})
     assert KEY not in str(called.value)
     assert called.value.__cause__ is None
 
@@ -374,31 +378,23 @@ def test_http_clients_stay_shared() -> None:
     assert other.extra_body is not made.extra_body
 
 
-@pytest.mark.parametrize("way", ["sync", "async"])
-def test_a_model_opens_its_gateway(sim: Simulator, way: str) -> None:
-    """An instance opens gateways that share its clients; it can be copied and closed after use."""
-    sim.script(*[Script(json=completion())] * 2)
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_an_instance_is_unchanged_by_use(sim: Simulator, mode: str) -> None:
+    """A used and closed instance equals its earlier copy, and it and its copies work again."""
     made = GatewayModel(model="m", api_key=sim.api_key, base_url=sim.base_url)
     before = copy.deepcopy(made)
 
-    def ask(instance: GatewayModel, **overrides: Any) -> tuple[Any, Request]:
-        gateway, settings = instance.open(overrides)
-        return gateway, Request(settings.model, HELLO.messages, parameters=settings.parameters)
+    async def list_models(instance: GatewayModel) -> Catalog:
+        async with instance:
+            return await instance.amodels()
 
-    async def aask() -> None:
-        async with made:
-            gateway, request = ask(made, model="n")
-            assert (await gateway.acomplete(request)).text == "Hi"
+    def list_models_sync(instance: GatewayModel) -> Catalog:
+        with instance:
+            return instance.models()
 
-    if way == "async":
-        asyncio.run(aask())
-    else:
-        with made:
-            gateway, request = ask(made, model="n")
-            assert gateway.complete(request).text == "Hi"
-    assert sim.last.body["model"] == "n"
-    for other in (made, copy.deepcopy(made), pickled(made)):
-        assert other == before
-    gateway, request = ask(copy.deepcopy(made))
-    assert gateway.complete(request).text == "Hi"
-    gateway.close()
+    for instance in (made, made, copy.deepcopy(made), pickled(made)):
+        found = (
+            asyncio.run(list_models(instance)) if mode == "async" else list_models_sync(instance)
+        )
+        assert len(found)
+        assert instance == before

@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 from onerouter_core import (
     Catalog,
     Gateway,
+    GatewayFields,
     Ledger,
     LedgerEntry,
     ModelInfo,
-    Parameters,
     Reply,
     Usage,
+    resolve_call,
 )
 from onerouter_core.errors import (
     BudgetExceededError,
@@ -356,11 +357,11 @@ def test_copies_share_and_pickles_do_not() -> None:
 def test_a_ledger_per_call() -> None:
     """A ledger is given to an instance or to a call, stays itself, and is not shown."""
     mine, its = Ledger(), Ledger(1)
-    made = Parameters(model="m", ledger=mine)
-    assert made.resolve().connection.ledger is mine
-    assert made.resolve({"ledger": its}).connection.ledger is its
+    made = GatewayFields(model="m", ledger=mine)
+    assert resolve_call(made).connection.ledger is mine
+    assert resolve_call(made, {"ledger": its}).connection.ledger is its
     assert "ledger" not in made.model_dump()
-    assert "ledger" not in made.resolve().parameters
+    assert "ledger" not in resolve_call(made).parameters
 
 
 def test_many_threads_book() -> None:

@@ -21,7 +21,7 @@ from onerouter_core import (
     Video,
 )
 from onerouter_core.errors import ConfigurationError, UnsupportedContentError
-from onerouter_core.wire.encode import encode
+from onerouter_core.wire.encode import encode_request
 from onerouter_simulator import Simulator
 
 USER = Message("user", (Text("Hello"),))
@@ -42,7 +42,7 @@ def result(call_id: Any, text: str = "42", *more: Any) -> Message:
 
 def sent(*messages: Message) -> list[Any]:
     """Return the messages that go out."""
-    body: list[Any] = encode(Request("m", messages))[0]["messages"]
+    body: list[Any] = encode_request(Request("m", messages))[0]["messages"]
     return body
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from onerouter_core import Message, OneRouterError, Reply, ReplyDelta, Request, Text
 from onerouter_core.wire.decode import decode_models
-from onerouter_core.wire.encode import encode
+from onerouter_core.wire.encode import encode_request
 from onerouter_core.wire.sse import SSEParser
 from onerouter_core.wire.stream import StreamDecoder, decode_body
 from onerouter_core.wire.text_buffer import TextBuffer, join_surrogates
@@ -177,7 +177,7 @@ def test_characters_may_be_cut_anywhere(text: str, data: st.DataObject) -> None:
 def test_a_history_goes_out_in_order(history: tuple[Message, ...]) -> None:
     """Whatever a memory has cut, the body is one that a strict gateway takes, with every word."""
     try:
-        body, _ = encode(Request("m", history))
+        body, _ = encode_request(Request("m", history))
     except OneRouterError:
         return
     check_body(body)
