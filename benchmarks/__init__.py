@@ -1,1 +1,1 @@
-"""What the two classes cost in CPU time and memory, beside their peers, in one run."""
+"""Benchmarks: CPU time and memory of the two classes and of comparable classes, in one run."""

@@ -1,4 +1,4 @@
-"""Measure all works, and write down what was measured: `make bench`, or `python -m benchmarks`."""
+"""Run the benchmark cases and save the results: `make bench`, or `python -m benchmarks`."""
 
 from __future__ import annotations
 
@@ -7,55 +7,57 @@ import time
 from collections.abc import Callable
 
 from benchmarks import cases, isolated, report
-from benchmarks.cases import FULL, QUICK, Bench, Scale
-from benchmarks.measurement import Works
-from benchmarks.server import serving
+from benchmarks.cases import FULL, QUICK, Config, Harness
+from benchmarks.measurement import Metrics
+from benchmarks.server import run_server
 
-WORKS: dict[str, Callable[[Bench], Works]] = {
-    "text": cases.text,
-    "text-async": cases.text_async,
-    "paced": cases.one_at_a_time,
-    "reasoning": cases.reasoning,
-    "tool": cases.tool,
+CASES: dict[str, Callable[[Harness], Metrics]] = {
+    "text": cases.stream_text,
+    "text-async": cases.astream_text,
+    "paced": cases.stream_paced_text,
+    "reasoning": cases.stream_reasoning,
+    "tool-call": cases.stream_tool_call,
     "first-token": cases.first_token,
     "short-call": cases.short_call,
-    "history": cases.history,
-    "tools": cases.tools,
+    "history": cases.call_with_history,
+    "tools": cases.call_with_tools,
     "import": isolated.imports,
     "instances": isolated.instances,
-    "together": isolated.together,
+    "concurrency": isolated.concurrent_streams,
 }
 
 
-def measure(names: list[str], scale: Scale) -> Works:
-    """Do these works, and say how long each took."""
-    measured: Works = {}
-    with serving() as root:
-        bench = Bench(root, scale)
+def measure(names: list[str], config: Config) -> Metrics:
+    """Run the named cases, and print how many seconds each took."""
+    metrics: Metrics = {}
+    with run_server() as server_url:
+        harness = Harness(server_url, config)
         for name in names:
-            begun = time.monotonic()
-            measured |= WORKS[name](bench)
-            print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
-        bench.close()
-    return measured
+            started = time.monotonic()
+            metrics |= CASES[name](harness)
+            print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
+        harness.close()
+    return metrics
 
 
 def main() -> None:
-    """Measure, print, and unless it was quick or in part, keep."""
-    options = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    options.add_argument("--quick", action="store_true", help="small, and nothing is kept")
-    options.add_argument("--only", nargs="+", choices=WORKS, help="some works; nothing is kept")
-    options.add_argument("--report", action="store_true", help="write the report anew")
-    asked = options.parse_args()
-    if asked.report:
+    """Measure and print the results; save them after a full run of all cases."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes; nothing is saved")
+    parser.add_argument("--only", nargs="+", choices=CASES, help="these cases; nothing is saved")
+    parser.add_argument(
+        "--report", action="store_true", help="write RESULTS.md from the saved runs; no measuring"
+    )
+    options = parser.parse_args()
+    if options.report:
         report.write()
         return
-    scale = QUICK if asked.quick else FULL
-    run = report.Run.now(scale, measure(asked.only or list(WORKS), scale))
-    if not (asked.quick or asked.only):
-        run.keep()
+    config = QUICK if options.quick else FULL
+    run = report.Run.from_metrics(config, measure(options.only or list(CASES), config))
+    if not (options.quick or options.only):
+        run.save()
         report.write()
-    print(report.printed(run))
+    print(report.to_text(run))
 
 
 if __name__ == "__main__":

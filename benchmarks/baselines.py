@@ -1,7 +1,7 @@
-"""Targets below the frameworks: HTTP and JSON by hand, the openai SDK, and our own core.
+"""Targets without a framework: HTTP and JSON by hand, the openai SDK, and onerouter_core.
 
-A target streams and calls, each in two colours. What a stream yields is read to its end by who
-measures; `text` is what one of its items adds.
+A target makes streamed and complete calls, sync and async. The benchmark reads each stream to its
+end; `text` returns the text in one item of a stream.
 """
 
 from __future__ import annotations
@@ -15,72 +15,72 @@ from urllib.parse import urlsplit
 import aiohttp
 import openai
 
-from benchmarks.payloads import KEY, MODEL, Ask, functions, spelled
+from benchmarks.payloads import API_KEY, MODEL, CallSpec, encode_tool, tool_functions
 from onerouter_core import ConnectionSettings, Gateway, Message, ReplyDelta, Request, Text
 from onerouter_core.wire.encode import decode_tool
 
 
 class Target(Protocol):
-    """What is measured."""
+    """One client library or class under measurement."""
 
-    def stream(self, ask: Ask) -> Iterator[Any]:
-        """Return what yields what a user receives."""
+    def stream(self, spec: CallSpec) -> Iterator[Any]:
+        """Make a streamed call, and return its items."""
 
-    async def astream(self, ask: Ask) -> AsyncIterator[Any]:
-        """Return what yields what a user receives."""
+    async def astream(self, spec: CallSpec) -> AsyncIterator[Any]:
+        """Make a streamed call on the event loop, and return its items."""
 
-    def call(self, ask: Ask) -> Any:
-        """Return the whole answer."""
+    def call(self, spec: CallSpec) -> Any:
+        """Make a call, and return the complete response."""
 
-    async def acall(self, ask: Ask) -> Any:
-        """Return the whole answer."""
+    async def acall(self, spec: CallSpec) -> Any:
+        """Make a call on the event loop, and return the complete response."""
 
     def text(self, item: Any) -> str:
-        """Return what an item of a stream adds."""
+        """Return the text in one item of a stream."""
 
 
-def targets(root: str) -> dict[str, Target]:
+def create_targets(server_url: str) -> dict[str, Target]:
     """Return the targets by name."""
-    every: dict[str, Target] = {
-        "plain HTTP + JSON": Http(root),
-        "plain SDK": Sdk(root),
-        "plain SDK, aiohttp": Sdk(root, on_aiohttp=True),
-        "onerouter_core": Core(root),
+    targets: dict[str, Target] = {
+        "HTTP + JSON": HttpTarget(server_url),
+        "openai SDK": SdkTarget(server_url),
+        "openai SDK, aiohttp": SdkTarget(server_url, over_aiohttp=True),
+        "onerouter_core": CoreTarget(server_url),
     }
-    return every
+    return targets
 
 
-class Http:
-    """http.client, or aiohttp, and json: what nobody can do without."""
+class HttpTarget:
+    """http.client or aiohttp, and json: the minimum that every client needs."""
 
-    def __init__(self, root: str) -> None:
-        self._root = root
-        self._connection = HTTPConnection(urlsplit(root).netloc)
+    def __init__(self, server_url: str) -> None:
+        self._server_url = server_url
+        self._connection = HTTPConnection(urlsplit(server_url).netloc)
         self._session: aiohttp.ClientSession | None = None
 
-    def _sent(self, ask: Ask, *, stream: bool) -> dict[str, Any]:
-        headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
-        return {"headers": headers, "data": json.dumps(ask.body(stream=stream)).encode()}
+    def _encode(self, spec: CallSpec, *, stream: bool) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {API_KEY}", "content-type": "application/json"}
+        return {"headers": headers, "data": json.dumps(spec.body(stream=stream)).encode()}
 
-    def _post(self, ask: Ask, *, stream: bool) -> Any:
-        sent = self._sent(ask, stream=stream)
-        url = f"{ask.path}/chat/completions"
-        self._connection.request("POST", url, sent["data"], sent["headers"])
+    def _post(self, spec: CallSpec, *, stream: bool) -> Any:
+        request = self._encode(spec, stream=stream)
+        url = f"{spec.path}/chat/completions"
+        self._connection.request("POST", url, request["data"], request["headers"])
         return self._connection.getresponse()
 
-    def stream(self, ask: Ask) -> Iterator[Any]:
-        """Yield events."""
-        with self._post(ask, stream=True) as response:
+    def stream(self, spec: CallSpec) -> Iterator[Any]:
+        """Yield the decoded events."""
+        with self._post(spec, stream=True) as response:
             for line in response:
                 if line.startswith(b"data: {"):
                     yield json.loads(line[6:])
 
-    async def astream(self, ask: Ask) -> AsyncIterator[Any]:
-        """Return the events."""
-        return self._events(ask)
+    async def astream(self, spec: CallSpec) -> AsyncIterator[Any]:
+        """Return the decoded events."""
+        return self._events(spec)
 
-    async def _events(self, ask: Ask) -> AsyncIterator[Any]:
-        async with self._apost(ask, stream=True) as response:
+    async def _events(self, spec: CallSpec) -> AsyncIterator[Any]:
+        async with self._apost(spec, stream=True) as response:
             last = b""
             async for chunk in response.content.iter_any():
                 *lines, last = (last + chunk).split(b"\n")
@@ -88,24 +88,24 @@ class Http:
                     if line.startswith(b"data: {"):
                         yield json.loads(line[6:])
 
-    def _apost(self, ask: Ask, *, stream: bool) -> Any:
+    def _apost(self, spec: CallSpec, *, stream: bool) -> Any:
         if self._session is None:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        url = f"{self._root}{ask.path}/chat/completions"
-        return self._session.post(url, **self._sent(ask, stream=stream))
+        url = f"{self._server_url}{spec.path}/chat/completions"
+        return self._session.post(url, **self._encode(spec, stream=stream))
 
-    def call(self, ask: Ask) -> Any:
-        """Return the completion."""
-        with self._post(ask, stream=False) as response:
+    def call(self, spec: CallSpec) -> Any:
+        """Return the decoded completion."""
+        with self._post(spec, stream=False) as response:
             return json.loads(response.read())
 
-    async def acall(self, ask: Ask) -> Any:
-        """Return the completion."""
-        async with self._apost(ask, stream=False) as response:
+    async def acall(self, spec: CallSpec) -> Any:
+        """Return the decoded completion."""
+        async with self._apost(spec, stream=False) as response:
             return json.loads(await response.read())
 
     def text(self, item: Any) -> str:
-        """Return the words of an event."""
+        """Return the text of an event."""
         return item["choices"][0]["delta"].get("content") or ""
 
     async def aclose(self) -> None:
@@ -114,86 +114,91 @@ class Http:
             await self._session.close()
 
 
-class Sdk:
-    """The openai SDK as its guide shows it."""
+class SdkTarget:
+    """The openai SDK, used as its documentation shows."""
 
-    def __init__(self, root: str, *, on_aiohttp: bool = False) -> None:
-        self._root = root
-        self._on_aiohttp = on_aiohttp
-        self._known: dict[tuple[type, str], Any] = {}
+    def __init__(self, server_url: str, *, over_aiohttp: bool = False) -> None:
+        self._server_url = server_url
+        self._over_aiohttp = over_aiohttp
+        self._clients: dict[tuple[type, str], Any] = {}
 
-    def _create(self, kind: type, ask: Ask) -> Any:
-        if (kind, ask.path) not in self._known:
-            on = {"http_client": openai.DefaultAioHttpClient()} if self._on_aiohttp else {}
-            client = kind(api_key=KEY, base_url=self._root + ask.path, **on)
-            self._known[kind, ask.path] = client
-        return self._known[kind, ask.path].chat.completions.create
+    def _create(self, client_class: type, spec: CallSpec) -> Any:
+        """Return `chat.completions.create` of the client for this path."""
+        key = client_class, spec.path
+        if key not in self._clients:
+            http = {"http_client": openai.DefaultAioHttpClient()} if self._over_aiohttp else {}
+            base_url = self._server_url + spec.path
+            self._clients[key] = client_class(api_key=API_KEY, base_url=base_url, **http)
+        return self._clients[key].chat.completions.create
 
-    def stream(self, ask: Ask) -> Iterator[Any]:
+    def stream(self, spec: CallSpec) -> Iterator[Any]:
         """Return the typed chunks."""
-        return self._create(openai.OpenAI, ask)(**ask.body(stream=True))
+        return self._create(openai.OpenAI, spec)(**spec.body(stream=True))
 
-    async def astream(self, ask: Ask) -> AsyncIterator[Any]:
+    async def astream(self, spec: CallSpec) -> AsyncIterator[Any]:
         """Return the typed chunks."""
-        return await self._create(openai.AsyncOpenAI, ask)(**ask.body(stream=True))
+        return await self._create(openai.AsyncOpenAI, spec)(**spec.body(stream=True))
 
-    def call(self, ask: Ask) -> Any:
+    def call(self, spec: CallSpec) -> Any:
         """Return the typed completion."""
-        return self._create(openai.OpenAI, ask)(**ask.body(stream=False))
+        return self._create(openai.OpenAI, spec)(**spec.body(stream=False))
 
-    async def acall(self, ask: Ask) -> Any:
+    async def acall(self, spec: CallSpec) -> Any:
         """Return the typed completion."""
-        return await self._create(openai.AsyncOpenAI, ask)(**ask.body(stream=False))
+        return await self._create(openai.AsyncOpenAI, spec)(**spec.body(stream=False))
 
     def text(self, item: Any) -> str:
-        """Return the words of a chunk."""
+        """Return the text of a chunk."""
         return item.choices[0].delta.content or ""
 
     async def aclose(self) -> None:
         """Close the clients of this event loop."""
-        for client in self._known.values():
+        for client in self._clients.values():
             if isinstance(client, openai.AsyncOpenAI):
                 await client.close()
 
 
-class Core:
-    """What both of our classes stand on."""
+class CoreTarget:
+    """onerouter_core alone, the base of both of our classes."""
 
-    def __init__(self, root: str) -> None:
-        self._root = root
-        self._known: dict[Ask, tuple[Gateway, Request]] = {}
+    def __init__(self, server_url: str) -> None:
+        self._server_url = server_url
+        self._prepared: dict[CallSpec, tuple[Gateway, Request]] = {}
 
-    def _ready(self, ask: Ask) -> tuple[Gateway, Request]:
-        if ask not in self._known:
-            said = ((m["role"], (Text(m["content"]),)) for m in ask.messages())
-            messages = tuple(Message(role, words) for role, words in said)
-            tools = tuple(decode_tool(spelled(tool)) for tool in functions(ask.tools))
-            gateway = Gateway(
-                ConnectionSettings(api_key=lambda: KEY, base_url=self._root + ask.path)
+    def _prepare(self, spec: CallSpec) -> tuple[Gateway, Request]:
+        """Return the gateway and the request of a call, made once."""
+        if spec not in self._prepared:
+            messages = tuple(
+                Message(message["role"], (Text(message["content"]),)) for message in spec.messages()
             )
-            self._known[ask] = gateway, Request(MODEL, messages, tools)
-        return self._known[ask]
+            functions = tool_functions(spec.tool_count)
+            tools = tuple(decode_tool(encode_tool(function)) for function in functions)
+            gateway = Gateway(
+                ConnectionSettings(api_key=lambda: API_KEY, base_url=self._server_url + spec.path)
+            )
+            self._prepared[spec] = gateway, Request(MODEL, messages, tools)
+        return self._prepared[spec]
 
-    def stream(self, ask: Ask) -> Iterator[ReplyDelta]:
-        """Return the pieces."""
-        gateway, request = self._ready(ask)
+    def stream(self, spec: CallSpec) -> Iterator[ReplyDelta]:
+        """Return the reply deltas."""
+        gateway, request = self._prepare(spec)
         return gateway.stream(request)
 
-    async def astream(self, ask: Ask) -> AsyncIterator[ReplyDelta]:
-        """Return the pieces."""
-        gateway, request = self._ready(ask)
+    async def astream(self, spec: CallSpec) -> AsyncIterator[ReplyDelta]:
+        """Return the reply deltas."""
+        gateway, request = self._prepare(spec)
         return await gateway.astream(request)
 
-    def call(self, ask: Ask) -> Any:
+    def call(self, spec: CallSpec) -> Any:
         """Return the reply."""
-        gateway, request = self._ready(ask)
+        gateway, request = self._prepare(spec)
         return gateway.complete(request)
 
-    async def acall(self, ask: Ask) -> Any:
+    async def acall(self, spec: CallSpec) -> Any:
         """Return the reply."""
-        gateway, request = self._ready(ask)
+        gateway, request = self._prepare(spec)
         return await gateway.acomplete(request)
 
     def text(self, item: ReplyDelta) -> str:
-        """Return the words of a piece."""
+        """Return the text of a reply delta."""
         return item.text

@@ -1,4 +1,4 @@
-"""The works that targets do beside each other in one process."""
+"""Benchmark cases that measure all targets in one process, in turns."""
 
 from __future__ import annotations
 
@@ -10,96 +10,122 @@ from typing import Any
 
 from benchmarks import baselines, on_langchain, on_llama_index
 from benchmarks.baselines import Target
-from benchmarks.measurement import Figure, Work, Works, growth, sloped, spent
-from benchmarks.payloads import Ask
+from benchmarks.measurement import (
+    Measurement,
+    Metric,
+    Metrics,
+    cpu_seconds,
+    linearity,
+    marginal_cost,
+)
+from benchmarks.payloads import CallSpec
 
 SLOWEST = "ChatOpenRouter"
-"""It takes as long as all others together, and so is in three works only, if not in a hurry."""
+"""Takes as long as all other targets together: part of three cases only, and of no quick run."""
 
-Make = Callable[[str, Ask], Callable[[], Any]]
+Run = Callable[[], Any]
+RunFactory = Callable[[str, CallSpec], Run]
 
 
 @dataclass(frozen=True)
-class Scale:
-    """How much of each work is done."""
+class Config:
+    """Sizes and repetitions of the cases.
+
+    Attributes:
+        rounds: Rounds in which each target has one turn.
+        text_chunks: Chunks of a text or reasoning stream.
+        tool_call_deltas: Deltas of a streamed tool call.
+        paced_chunks: Chunks of a stream whose events come one by one.
+        calls_per_turn: Calls that are not streamed in one turn.
+        message_counts: Messages in a request.
+        tool_counts: Tools in a request.
+        first_token_rounds: Rounds of the first-token case.
+        concurrent_streams: Open streams at low, medium and high concurrency.
+        instance_counts: Instances made in one process.
+        processes: Processes of each target, for the cases of benchmarks.isolated.
+        all_targets: Measure the slow targets, too.
+    """
 
     rounds: int = 5
-    chunks: Sequence[int] = (200, 1000, 5000)
-    pieces: Sequence[int] = (1000, 2000, 4000)
-    paced: int = 400
-    calls: int = 10
-    history: Sequence[int] = (50, 200, 800)
-    tools: Sequence[int] = (5, 20, 80)
-    first: int = 25
-    together: Sequence[int] = (100, 500, 2000)
-    instances: Sequence[int] = (100, 400, 1600)
+    text_chunks: Sequence[int] = (200, 1000, 5000)
+    tool_call_deltas: Sequence[int] = (1000, 2000, 4000)
+    paced_chunks: int = 400
+    calls_per_turn: int = 10
+    message_counts: Sequence[int] = (50, 200, 800)
+    tool_counts: Sequence[int] = (5, 20, 80)
+    first_token_rounds: int = 25
+    concurrent_streams: Sequence[int] = (100, 500, 2000)
+    instance_counts: Sequence[int] = (100, 400, 1600)
     processes: int = 3
-    thorough: bool = True
+    all_targets: bool = True
 
 
-FULL = Scale()
-QUICK = Scale(
+FULL = Config()
+QUICK = Config(
     rounds=2,
-    chunks=(50, 150, 450),
-    pieces=(200, 400, 800),
-    paced=100,
-    calls=3,
-    history=(50, 200, 400),
-    first=3,
-    together=(25, 50, 100),
-    instances=(20, 40, 80),
+    text_chunks=(50, 150, 450),
+    tool_call_deltas=(200, 400, 800),
+    paced_chunks=100,
+    calls_per_turn=3,
+    message_counts=(50, 200, 400),
+    first_token_rounds=3,
+    concurrent_streams=(25, 50, 100),
+    instance_counts=(20, 40, 80),
     processes=1,
-    thorough=False,
+    all_targets=False,
 )
 
 
-class Bench:
-    """All targets, each ready to be run in either colour."""
+class Harness:
+    """All targets, the event loop for their async calls, and the configuration."""
 
-    def __init__(self, root: str, scale: Scale) -> None:
-        self.root, self.scale = root, scale
+    def __init__(self, server_url: str, config: Config) -> None:
+        self.server_url, self.config = server_url, config
         self.targets: dict[str, Target] = {}
         for module in (baselines, on_langchain, on_llama_index):
-            self.targets |= module.targets(root)
+            self.targets |= module.create_targets(server_url)
         self._loop = asyncio.new_event_loop()
-        self.wait = self._loop.run_until_complete
+        self.run_until_complete = self._loop.run_until_complete
 
-    def names(self, *variants: str, slowest: bool = False) -> list[str]:
-        """Return the targets, and of their variants those asked for."""
+    def target_names(self, *variants: str, include_slowest: bool = False) -> list[str]:
+        """Return the names of the targets, and of their variants those that are named here.
+
+        A variant is the part of a name after the comma, such as "httpx" in "ChatOneRouter, httpx".
+        """
         names = [n for n in self.targets if "," not in n or n.partition(", ")[2] in variants]
-        return [name for name in names if slowest or name != SLOWEST]
+        return [name for name in names if include_slowest or name != SLOWEST]
 
-    def stream(self, name: str, ask: Ask) -> Callable[[], Any]:
-        """Return what reads a stream to its end."""
+    def stream_run(self, name: str, spec: CallSpec) -> Run:
+        """Return a function that makes a streamed call and reads the stream to its end."""
         target = self.targets[name]
-        return lambda: drain(target.stream(ask))
+        return lambda: drain(target.stream(spec))
 
-    def astream(self, name: str, ask: Ask) -> Callable[[], Any]:
-        """Return what does the same on the event loop."""
+    def astream_run(self, name: str, spec: CallSpec) -> Run:
+        """Return a function that does the same on the event loop."""
         target = self.targets[name]
-        return lambda: self.wait(adrain(target, ask))
+        return lambda: self.run_until_complete(adrain(target, spec))
 
-    def call(self, name: str, ask: Ask) -> Callable[[], Any]:
-        """Return what calls, several times."""
+    def call_run(self, name: str, spec: CallSpec) -> Run:
+        """Return a function that makes `calls_per_turn` calls."""
         target = self.targets[name]
-        return lambda: [target.call(ask) for _ in range(self.scale.calls)]
+        return lambda: [target.call(spec) for _ in range(self.config.calls_per_turn)]
 
-    def acall(self, name: str, ask: Ask) -> Callable[[], Any]:
-        """Return what does the same on the event loop."""
+    def acall_run(self, name: str, spec: CallSpec) -> Run:
+        """Return a function that does the same on the event loop."""
         target = self.targets[name]
 
-        async def several() -> None:
-            for _ in range(self.scale.calls):
-                await target.acall(ask)
+        async def make_calls() -> None:
+            for _ in range(self.config.calls_per_turn):
+                await target.acall(spec)
 
-        return lambda: self.wait(several())
+        return lambda: self.run_until_complete(make_calls())
 
     def close(self) -> None:
-        """Close what was opened on the event loop, and the loop's generators."""
+        """Close the async clients, the generators of the event loop, and the loop."""
         for target in self.targets.values():
             if hasattr(target, "aclose"):
-                self.wait(target.aclose())
-        self.wait(self._loop.shutdown_asyncgens())
+                self.run_until_complete(target.aclose())
+        self.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
 
@@ -109,153 +135,174 @@ def drain(stream: Iterable[Any]) -> None:
         pass
 
 
-async def adrain(target: Target, ask: Ask) -> None:
-    """Read a stream to its end."""
-    async for _ in await target.astream(ask):
+async def adrain(target: Target, spec: CallSpec) -> None:
+    """Make a streamed call on the event loop, and read the stream to its end."""
+    async for _ in await target.astream(spec):
         pass
 
 
 # --- streams ---
 
 
-def text(bench: Bench) -> Works:
-    """Stream words."""
-    asks = {size: Ask(f"text-{size}") for size in bench.scale.chunks}
-    return _streamed(
-        bench, "text chunk", bench.stream, bench.names(slowest=bench.scale.thorough), asks
-    )
+def stream_text(harness: Harness) -> Metrics:
+    """Stream text."""
+    specs = {size: CallSpec(f"text-{size}") for size in harness.config.text_chunks}
+    names = harness.target_names(include_slowest=harness.config.all_targets)
+    return _measure_streams(harness, "text chunk", harness.stream_run, names, specs)
 
 
-def text_async(bench: Bench) -> Works:
-    """Stream words on the event loop, over either HTTP library."""
-    asks = {size: Ask(f"text-{size}") for size in bench.scale.chunks}
-    names = bench.names("aiohttp", "httpx")
-    return _streamed(bench, "text chunk, async", bench.astream, names, asks)
+def astream_text(harness: Harness) -> Metrics:
+    """Stream text on the event loop, over both HTTP libraries."""
+    specs = {size: CallSpec(f"text-{size}") for size in harness.config.text_chunks}
+    names = harness.target_names("aiohttp", "httpx")
+    return _measure_streams(harness, "text chunk, async", harness.astream_run, names, specs)
 
 
-def reasoning(bench: Bench) -> Works:
-    """Stream thoughts."""
-    asks = {size: Ask(f"reasoning-{size}") for size in bench.scale.chunks}
-    return _streamed(bench, "reasoning chunk", bench.stream, bench.names(), asks)
+def stream_reasoning(harness: Harness) -> Metrics:
+    """Stream reasoning text."""
+    specs = {size: CallSpec(f"reasoning-{size}") for size in harness.config.text_chunks}
+    names = harness.target_names()
+    return _measure_streams(harness, "reasoning chunk", harness.stream_run, names, specs)
 
 
-def tool(bench: Bench) -> Works:
-    """Stream the arguments of a call; the whole of the longest, for not all cost is linear."""
-    sizes, names = bench.scale.pieces, bench.names("read by an agent")
-    asks = {size: Ask(f"tool-{size}", tools=1) for size in sizes}
-    runs = {(n, size): bench.stream(n, ask) for size, ask in asks.items() for n in names}
-    seconds = spent(runs, bench.scale.rounds)
-    longest = {n: Figure.of(seconds[n, sizes[-1]], 1e6 / sizes[-1]) for n in names}
-    linear = _lines("tool-call piece", seconds) | {"tool-call piece": Work("µs", longest)}
-    return dict(sorted(linear.items()))
+def stream_tool_call(harness: Harness) -> Metrics:
+    """Stream the arguments of a tool call.
+
+    Not every target's cost is linear here, so the metric is the average over the longest call.
+    """
+    sizes, names = harness.config.tool_call_deltas, harness.target_names("tool calls parsed")
+    specs = {size: CallSpec(f"tool-{size}", tool_count=1) for size in sizes}
+    runs = {(n, size): harness.stream_run(n, spec) for size, spec in specs.items() for n in names}
+    seconds = cpu_seconds(runs, harness.config.rounds)
+    longest = sizes[-1]
+    average = {n: Measurement.from_rounds(seconds[n, longest], 1e6 / longest) for n in names}
+    title = "tool-call delta"
+    metrics = _marginal_metrics(title, seconds) | {title: Metric("µs", average)}
+    return dict(sorted(metrics.items()))
 
 
-def _streamed(
-    bench: Bench, title: str, make: Make, names: Sequence[str], asks: dict[int, Ask]
-) -> Works:
-    """Return what one more chunk costs, whatever the rest of the call does."""
-    runs = {(name, size): make(name, ask) for size, ask in asks.items() for name in names}
-    return _lines(title, spent(runs, bench.scale.rounds))
+def _measure_streams(
+    harness: Harness,
+    title: str,
+    make_run: RunFactory,
+    names: Sequence[str],
+    specs: dict[int, CallSpec],
+) -> Metrics:
+    """Return the cost of one more chunk, without the fixed cost of a call."""
+    runs = {(name, size): make_run(name, spec) for size, spec in specs.items() for name in names}
+    return _marginal_metrics(title, cpu_seconds(runs, harness.config.rounds))
 
 
-def _lines(title: str, seconds: dict[tuple[str, int], list[float]], calls: int = 1) -> Works:
-    """Return what one more costs, and how linear that is."""
-    slopes, linear = {}, {}
+def _marginal_metrics(
+    title: str, seconds: dict[tuple[str, int], list[float]], calls: int = 1
+) -> Metrics:
+    """Return the cost of one more item, and its linearity; `seconds` is by target and size."""
+    costs, linearities = {}, {}
     for name in dict.fromkeys(name for name, _ in seconds):
         by_size = {
-            size: Figure.of(rounds, 1e6 / calls)
-            for (whose, size), rounds in seconds.items()
-            if whose == name
+            size: Measurement.from_rounds(rounds, 1e6 / calls)
+            for (target_name, size), rounds in seconds.items()
+            if target_name == name
         }
-        slopes[name] = sloped(by_size)
-        grows = growth(list(by_size), [figure.least for figure in by_size.values()])
-        linear[name] = Figure(grows, grows)
-    return {title: Work("µs", slopes), f"{title}: linear": Work("x", linear)}
+        costs[name] = marginal_cost(by_size)
+        ratio = linearity(list(by_size), [cost.minimum for cost in by_size.values()])
+        linearities[name] = Measurement(ratio, ratio)
+    return {title: Metric("µs", costs), f"{title}: linearity": Metric("x", linearities)}
 
 
-def one_at_a_time(bench: Bench) -> Works:
-    """Stream words that come one by one, as from a model; what the system does is counted, too."""
-    size = bench.scale.paced
-    ask = Ask(f"text-{size}", "paced")
-    sync = {(n, "text chunk, paced"): bench.stream(n, ask) for n in _served(bench)}
-    names = _served(bench, "aiohttp", "httpx")
-    other = {(n, "text chunk, paced, async"): bench.astream(n, ask) for n in names}
-    return _each({**sync, **other}, bench.scale.rounds, 1e6 / size, "µs")
+def stream_paced_text(harness: Harness) -> Metrics:
+    """Stream text whose events come one by one, as from a model: system calls are included."""
+    size = harness.config.paced_chunks
+    spec = CallSpec(f"text-{size}", "paced")
+    sync_names = _networked_names(harness)
+    async_names = _networked_names(harness, "aiohttp", "httpx")
+    runs = {(n, "text chunk, paced"): harness.stream_run(n, spec) for n in sync_names}
+    runs |= {(n, "text chunk, paced, async"): harness.astream_run(n, spec) for n in async_names}
+    return _metrics_by_title(runs, harness.config.rounds, 1e6 / size, "µs")
 
 
-def first_token(bench: Bench) -> Works:
-    """Time from the server's first byte to the user's first words: by the clock on the wall.
+def first_token(harness: Harness) -> Metrics:
+    """Measure wall time from the server's first byte to the first text that the user receives.
 
-    Whoever else uses the machine only makes it longer: a round is the least of several times.
+    Other load on the machine can only add to it: a round is the minimum of several calls.
     """
-    names = _served(bench)
-    waited: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(bench.scale.first + 1):
+    names = _networked_names(harness)
+    minimums: dict[str, list[float]] = {name: [] for name in names}
+    for round_number in range(harness.config.first_token_rounds + 1):
         times = {name: [] for name in names}
-        for _ in range(_TIMES):
+        for _ in range(_CALLS_PER_ROUND):
             for name in names:
-                times[name].append(_first(bench.targets[name]))
-        for name in names if number else ():
-            waited[name].append(min(times[name]))
-    return {"first token": Work("µs", {n: Figure.of(t, 1e-3) for n, t in waited.items()})}
+                times[name].append(_first_token_ns(harness.targets[name]))
+        for name in names if round_number else ():
+            minimums[name].append(min(times[name]))
+    by_target = {name: Measurement.from_rounds(ns, 1e-3) for name, ns in minimums.items()}
+    return {"first token": Metric("µs", by_target)}
 
 
-_TIMES = 10
+_CALLS_PER_ROUND = 10
 
 
-def _first(target: Target) -> int:
-    """Return nanoseconds."""
-    stream = target.stream(Ask("stamp-5", "stamped"))
-    stamp = next(said for item in stream if (said := target.text(item)))
+def _first_token_ns(target: Target) -> int:
+    """Return the nanoseconds from the server's first byte to the first text."""
+    stream = target.stream(CallSpec("timestamp-5", "timestamped"))
+    sent_at = next(text for item in stream if (text := target.text(item)))
     now = time.monotonic_ns()
     drain(stream)
-    return now - int(stamp)
+    return now - int(sent_at)
 
 
-def _served(bench: Bench, *variants: str) -> list[str]:
-    """Return the targets that a server answers."""
-    return [name for name in bench.names(*variants) if "floor" not in name]
+def _networked_names(harness: Harness, *variants: str) -> list[str]:
+    """Return the names of the targets that send requests: all but the no-op models."""
+    return [name for name in harness.target_names(*variants) if "no-op" not in name]
 
 
 # --- calls ---
 
 
-def short_call(bench: Bench) -> Works:
-    """Ask a short question."""
-    ask = Ask("whole-20")
-    everyone = bench.names(slowest=bench.scale.thorough)
-    sync = {(name, "short call"): bench.call(name, ask) for name in everyone}
-    names = bench.names("aiohttp", "httpx")
-    other = {(name, "short call, async"): bench.acall(name, ask) for name in names}
-    return _each({**sync, **other}, 2 * bench.scale.rounds, 1e3 / bench.scale.calls, "ms")
+def short_call(harness: Harness) -> Metrics:
+    """Make calls with one short message, sync and async."""
+    spec = CallSpec("complete-20")
+    sync_names = harness.target_names(include_slowest=harness.config.all_targets)
+    async_names = harness.target_names("aiohttp", "httpx")
+    runs = {(n, "short call"): harness.call_run(n, spec) for n in sync_names}
+    runs |= {(n, "short call, async"): harness.acall_run(n, spec) for n in async_names}
+    scale = 1e3 / harness.config.calls_per_turn
+    return _metrics_by_title(runs, 2 * harness.config.rounds, scale, "ms")
 
 
-def history(bench: Bench) -> Works:
-    """Ask after a conversation."""
-    sizes = bench.scale.history
-    asks = {size: Ask("whole-20", history=size) for size in sizes}
-    return _calls(bench, "message in a history", "call with 200 messages", asks)
+def call_with_history(harness: Harness) -> Metrics:
+    """Make calls with a long conversation."""
+    counts = harness.config.message_counts
+    specs = {count: CallSpec("complete-20", message_count=count) for count in counts}
+    return _measure_calls(harness, "history message", "call with 200 messages", specs)
 
 
-def tools(bench: Bench) -> Works:
-    """Ask with tools at hand."""
-    asks = {size: Ask("whole-20", tools=size) for size in bench.scale.tools}
-    return _calls(bench, "tool at hand", "call with 20 tools", asks)
+def call_with_tools(harness: Harness) -> Metrics:
+    """Make calls with bound tools."""
+    counts = harness.config.tool_counts
+    specs = {count: CallSpec("complete-20", tool_count=count) for count in counts}
+    return _measure_calls(harness, "bound tool", "call with 20 tools", specs)
 
 
-def _calls(bench: Bench, one_more: str, whole: str, asks: dict[int, Ask]) -> Works:
-    """Return what the middle size costs, and what one more costs."""
-    names, calls = bench.names(slowest=bench.scale.thorough), bench.scale.calls
-    runs = {(name, size): bench.call(name, ask) for size, ask in asks.items() for name in names}
-    seconds = spent(runs, bench.scale.rounds)
-    middle = list(asks)[1]
-    figures = {name: Figure.of(seconds[name, middle], 1e3 / calls) for name in names}
-    return {whole: Work("ms", figures), **_lines(one_more, seconds, calls)}
+def _measure_calls(
+    harness: Harness, item_title: str, call_title: str, specs: dict[int, CallSpec]
+) -> Metrics:
+    """Return the cost of a call of the middle size, and the cost of one more item."""
+    names = harness.target_names(include_slowest=harness.config.all_targets)
+    calls = harness.config.calls_per_turn
+    runs = {(n, size): harness.call_run(n, spec) for size, spec in specs.items() for n in names}
+    seconds = cpu_seconds(runs, harness.config.rounds)
+    middle = list(specs)[1]
+    by_target = {n: Measurement.from_rounds(seconds[n, middle], 1e3 / calls) for n in names}
+    return {call_title: Metric("ms", by_target), **_marginal_metrics(item_title, seconds, calls)}
 
 
-def _each(runs: Any, rounds: int, scale: float, unit: str) -> Works:
-    """Return the figures of runs that are keyed by target and work."""
-    works: Works = {}
-    for (name, title), seconds in spent(runs, rounds).items():
-        works.setdefault(title, Work(unit, {})).figures[name] = Figure.of(seconds, scale)
-    return works
+def _metrics_by_title(
+    runs: dict[tuple[str, str], Run], rounds: int, scale: float, unit: str
+) -> Metrics:
+    """Return the metrics of runs, which are given by target and title."""
+    metrics: Metrics = {}
+    for (name, title), seconds in cpu_seconds(runs, rounds).items():
+        metric = metrics.setdefault(title, Metric(unit, {}))
+        metric.by_target[name] = Measurement.from_rounds(seconds, scale)
+    return metrics

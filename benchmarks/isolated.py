@@ -1,4 +1,4 @@
-"""The works whose targets each have processes of their own, begun in rounds as well."""
+"""Benchmark cases that measure each target in processes of its own, in turns as well."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from benchmarks.cases import Bench
-from benchmarks.measurement import Figure, Work, Works
-from benchmarks.subprocess_cases import SPARED
+from benchmarks.cases import Harness
+from benchmarks.measurement import Measurement, Metric, Metrics
+from benchmarks.subprocess_cases import GC_TUNED
 
-Said = dict[str, list[dict[str, float]]]
-"""What each target's processes measured."""
+Results = dict[str, list[dict[str, float]]]
+"""By target: the values that each of its processes measured."""
 
 _LANGCHAIN = "langchain_core.language_models.chat_models"
 _LLAMA_INDEX = "llama_index.core.llms"
@@ -25,93 +25,105 @@ _IMPORTS = {
     "OneRouterLLM": (_LLAMA_INDEX, "llama_index_onerouter"),
     "OpenAILike": (_LLAMA_INDEX, "llama_index.llms.openai_like"),
 }
-_OURS = ("onerouter_core", "langchain_onerouter", "llama_index_onerouter")
-_FEW_AND_MANY = (
-    "plain SDK",
-    "plain SDK, aiohttp",
+_OUR_PACKAGES = ("onerouter_core", "langchain_onerouter", "llama_index_onerouter")
+_NOT_AT_HIGH_CONCURRENCY = (
+    "openai SDK",
+    "openai SDK, aiohttp",
     "ChatOneRouter, httpx",
     "ChatOpenAI",
     "OpenAILike",
 )
+"""Targets that would take minutes."""
 _CLASSES = ("ChatOneRouter", "ChatOpenAI", "OneRouterLLM", "OpenAILike")
-_OURS_TOGETHER = ("ChatOneRouter", "OneRouterLLM")
+_OUR_CLASSES = ("ChatOneRouter", "OneRouterLLM")
 
 
-def imports(bench: Bench) -> Works:
-    """Import a package after its framework; compiled, as what pip installs is."""
-    for package in _OURS:
+def imports(harness: Harness) -> Metrics:
+    """Import each package after its framework; ours are compiled first, as pip does."""
+    for package in _OUR_PACKAGES:
         compileall.compile_dir(Path(__file__).parents[1] / package, quiet=1)
-    there = {n: known for n, known in _IMPORTS.items() if n in bench.names(slowest=True)}
-    said = _run("imported", there, bench.scale.processes)
-    works = {"import": _work("ms", "package, ms", said), "import: SDK": _work("", "SDK", said)}
-    for name, framework in (
-        ("LangChain's floor", "ChatOneRouter"),
-        ("LlamaIndex's floor", "OneRouterLLM"),
+    installed = harness.target_names(include_slowest=True)
+    arguments = {name: modules for name, modules in _IMPORTS.items() if name in installed}
+    results = _run_processes("import", arguments, harness.config.processes)
+    metrics = {
+        "import": _metric("ms", "package, ms", results),
+        "import: SDK loaded": _metric("", "SDK loaded", results),
+    }
+    for name, target in (
+        ("LangChain no-op model", "ChatOneRouter"),
+        ("LlamaIndex no-op model", "OneRouterLLM"),
     ):
-        rounds = (one["framework, ms"] for one in said[framework])
-        works["import"].figures[name] = Figure.of(rounds)
-    return works
+        rounds = (values["framework, ms"] for values in results[target])
+        metrics["import"].by_target[name] = Measurement.from_rounds(rounds)
+    return metrics
 
 
-def instances(bench: Bench) -> Works:
-    """Make one more instance, and use it once."""
-    sizes = bench.scale.instances
-    there = {name: (*_where(bench, name), *sizes) for name in _CLASSES if name in bench.targets}
-    said = _run("instances", there, bench.scale.processes)
-    return {
-        "one more instance": _work("ms", "ms", said),
-        "one more instance: memory": _work("kB", "kB", said),
-        "one more instance: sockets": _work("", "sockets", said),
-        "one more instance: SSL contexts": _work("", "contexts", said),
-        "one more instance: linear": _work("x", "growth", said),
-        "one more instance, its first call": _work("ms", "first call, ms", said),
-        "one more instance, used: sockets": _work("", "sockets, used", said),
-    }
-
-
-def together(bench: Bench) -> Works:
-    """Read many answers at once; the most of all only where they do not take minutes."""
-    few, many, most = bench.scale.together
-    names = bench.names("aiohttp", "httpx")
+def instances(harness: Harness) -> Metrics:
+    """Make instances, and one call with each of some of them."""
+    counts = harness.config.instance_counts
     arguments = {
-        name: (*_where(bench, name), few, many, *(() if name in _FEW_AND_MANY else (most,)))
-        for name in names
-        if bench.scale.thorough or name in _CLASSES
+        name: (*_target_arguments(harness, name), *counts)
+        for name in _CLASSES
+        if name in harness.targets
     }
-    arguments |= {
-        name + SPARED: (*arguments[name][:2], name + SPARED, *arguments[name][3:])
-        for name in _OURS_TOGETHER
-    }
-    said = _run("together", arguments, bench.scale.processes)
+    results = _run_processes("instances", arguments, harness.config.processes)
     return {
-        "few at once": _work("ms", f"ms at {few}", said),
-        "many at once": _work("ms", f"ms at {many}", said),
-        "most at once": _work("ms", f"ms at {most}", said),
-        "many at once: memory": _work("MB", f"MB at {many}", said),
-        "most at once: memory": _work("MB", f"MB at {most}", said),
+        "instance": _metric("ms", "ms", results),
+        "instance: memory": _metric("kB", "kB", results),
+        "instance: sockets": _metric("", "sockets", results),
+        "instance: SSL contexts": _metric("", "SSL contexts", results),
+        "instance: linearity": _metric("x", "linearity", results),
+        "instance: first call": _metric("ms", "first call, ms", results),
+        "instance: sockets after first call": _metric("", "sockets after first call", results),
     }
 
 
-def _where(bench: Bench, name: str) -> tuple[str, str, str]:
-    """Return what a process needs to find a target."""
-    return bench.root, type(bench.targets[name]).__module__, name
+def concurrent_streams(harness: Harness) -> Metrics:
+    """Read many streams at once, at low, medium and high concurrency."""
+    low, medium, high = harness.config.concurrent_streams
+    arguments = {
+        name: (
+            *_target_arguments(harness, name),
+            *(low, medium),
+            *(() if name in _NOT_AT_HIGH_CONCURRENCY else (high,)),
+        )
+        for name in harness.target_names("aiohttp", "httpx")
+        if harness.config.all_targets or name in _CLASSES
+    }
+    for name in _OUR_CLASSES:
+        server_url, module, _, *counts = arguments[name]
+        arguments[name + GC_TUNED] = (server_url, module, name + GC_TUNED, *counts)
+    results = _run_processes("concurrent_streams", arguments, harness.config.processes)
+    return {
+        "low concurrency": _metric("ms", f"ms at {low}", results),
+        "medium concurrency": _metric("ms", f"ms at {medium}", results),
+        "high concurrency": _metric("ms", f"ms at {high}", results),
+        "medium concurrency: memory": _metric("MB", f"MB at {medium}", results),
+        "high concurrency: memory": _metric("MB", f"MB at {high}", results),
+    }
 
 
-def _run(work: str, arguments: Mapping[str, Iterable[object]], rounds: int) -> Said:
-    """Run each target's process: A B C, A B C."""
-    said: Said = {name: [] for name in arguments}
+def _target_arguments(harness: Harness, name: str) -> tuple[str, str, str]:
+    """Return the arguments from which a process creates a target: URL, module, name."""
+    return harness.server_url, type(harness.targets[name]).__module__, name
+
+
+def _run_processes(case: str, arguments: Mapping[str, Iterable[object]], rounds: int) -> Results:
+    """Run one process per target and round, in turns (A B C, A B C), and return their values."""
+    results: Results = {name: [] for name in arguments}
     for _ in range(rounds):
-        for name, these in arguments.items():
-            command = [sys.executable, "-m", "benchmarks.subprocess_cases", work, *map(str, these)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)  # noqa: S603 -- ourselves
-            said[name].append(json.loads(done.stdout))
-    return said
+        for name, values in arguments.items():
+            command = [sys.executable, "-m", "benchmarks.subprocess_cases", case, *map(str, values)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)  # noqa: S603 -- a module of this package
+            results[name].append(json.loads(done.stdout))
+    return results
 
 
-def _work(unit: str, key: str, said: Said) -> Work:
-    figures = {
-        name: Figure.of(one[key] for one in rounds)
-        for name, rounds in said.items()
+def _metric(unit: str, key: str, results: Results) -> Metric:
+    """Return one value of the processes as a metric; targets without it are left out."""
+    by_target = {
+        name: Measurement.from_rounds(values[key] for values in rounds)
+        for name, rounds in results.items()
         if key in rounds[0]
     }
-    return Work(unit, figures)
+    return Metric(unit, by_target)

@@ -1,6 +1,6 @@
-"""Figures: what was measured of one target, over rounds that are interleaved.
+"""Measurements of targets over interleaved rounds: CPU time, medians and slopes.
 
-This module knows clocks and the arithmetic of rounds. It knows no target and no work.
+This module knows clocks and the arithmetic of rounds. It knows no target and no benchmark case.
 """
 
 from __future__ import annotations
@@ -15,54 +15,65 @@ from typing import Any, NamedTuple, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 
 
-class Figure(NamedTuple):
-    """The median of the rounds, and the least of them."""
+class Measurement(NamedTuple):
+    """Median and minimum over all rounds."""
 
     median: float
-    least: float
+    minimum: float
 
     @classmethod
-    def of(cls, rounds: Iterable[float], scale: float = 1) -> Figure:
-        """Sum rounds up."""
-        scaled = [one * scale for one in rounds]
+    def from_rounds(cls, rounds: Iterable[float], scale: float = 1) -> Measurement:
+        """Summarize the values of all rounds, each multiplied by `scale`."""
+        scaled = [value * scale for value in rounds]
         return cls(median(scaled), min(scaled))
 
 
-class Work(NamedTuple):
-    """A work: its unit, and each target's figure."""
+class Metric(NamedTuple):
+    """One measured quantity: its unit, and the measurement of each target."""
 
     unit: str
-    figures: dict[str, Figure]
+    by_target: dict[str, Measurement]
 
 
-Works = dict[str, Work]
+Metrics = dict[str, Metric]
+"""Metrics by title."""
 
 
-def spent(runs: Mapping[Key, Callable[[], Any]], rounds: int) -> dict[Key, list[float]]:
-    """Return the CPU seconds of each run in each round: A B C, A B C; the first only warms up."""
+def cpu_seconds(runs: Mapping[Key, Callable[[], Any]], rounds: int) -> dict[Key, list[float]]:
+    """Return the CPU seconds of each run in each round.
+
+    The runs take turns (A B C, A B C). The first round is a warm-up and is not counted.
+    """
     seconds: dict[Key, list[float]] = {key: [] for key in runs}
-    for number in range(rounds + 1):
+    for round_number in range(rounds + 1):
         for key, run in runs.items():
             gc.collect()
-            begun = time.process_time()
+            started = time.process_time()
             run()
-            if number:
-                seconds[key].append(time.process_time() - begun)
-        gc.freeze()  # what is left is not looked at again: the next collections are quick
+            if round_number:
+                seconds[key].append(time.process_time() - started)
+        gc.freeze()  # objects alive now are not scanned again: the next collections are quick
     return seconds
 
 
-def sloped(by_size: Mapping[int, Figure]) -> Figure:
-    """Return what one more costs: the slope of the line through all sizes."""
+def marginal_cost(by_size: Mapping[int, Measurement]) -> Measurement:
+    """Return the cost of one more item: the slope of the regression line through all sizes."""
     sizes = list(by_size)
-    medians, leasts = zip(*by_size.values(), strict=True)
-    return Figure(linear_regression(sizes, medians).slope, linear_regression(sizes, leasts).slope)
+    medians, minimums = zip(*by_size.values(), strict=True)
+    return Measurement(
+        linear_regression(sizes, medians).slope, linear_regression(sizes, minimums).slope
+    )
 
 
-def growth(sizes: Sequence[int], costs: Sequence[float]) -> float:
-    """Return the slope of the last step over that of the first: 1 is linear, 4 is a square."""
+def linearity(sizes: Sequence[int], costs: Sequence[float]) -> float:
+    """Return the slope between the last two sizes divided by the slope between the first two.
+
+    1 means that the cost is linear. A quadratic cost gives the factor between two sizes: 4 if each
+    size is four times the one before.
+    """
     points = list(zip(sizes, costs, strict=True))
-    steps = [
-        (cost - before) / (size - smaller) for (smaller, before), (size, cost) in pairwise(points)
+    slopes = [
+        (cost - previous_cost) / (size - previous_size)
+        for (previous_size, previous_cost), (size, cost) in pairwise(points)
     ]
-    return steps[-1] / steps[0]
+    return slopes[-1] / slopes[0]

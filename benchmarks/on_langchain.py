@@ -1,6 +1,6 @@
-"""Targets on LangChain: ours, the peers that are installed, and the floor.
+"""Targets on LangChain: ChatOneRouter, the comparable classes that are installed, a no-op model.
 
-The floor is a model class that yields ready-made chunks and does nothing else.
+The no-op model yields ready-made chunks and does nothing else: its cost is LangChain's own.
 """
 
 from __future__ import annotations
@@ -17,120 +17,126 @@ from langchain_core.tools import tool
 from openai import DefaultAsyncHttpxClient  # on httpx, or with openai 3 on httpx2
 
 from benchmarks.baselines import Target
-from benchmarks.payloads import KEY, MODEL, Ask, functions
+from benchmarks.payloads import API_KEY, MODEL, CallSpec, tool_functions
 from langchain_onerouter import ChatOneRouter
 
 
-def targets(root: str) -> dict[str, Target]:
+def create_targets(server_url: str) -> dict[str, Target]:
     """Return the targets by name."""
 
-    def reached(ask: Ask) -> dict[str, Any]:
-        return {"model": MODEL, "api_key": KEY, "base_url": root + ask.path}
+    def connection(spec: CallSpec) -> dict[str, Any]:
+        return {"model": MODEL, "api_key": API_KEY, "base_url": server_url + spec.path}
 
-    every = {
-        "LangChain's floor": LangChain(lambda ask: Floor(ask=ask)),
-        "ChatOneRouter": LangChain(lambda ask: ChatOneRouter(**reached(ask))),
-        "ChatOneRouter, httpx": LangChain(
-            lambda ask: ChatOneRouter(**reached(ask), http_async_client=DefaultAsyncHttpxClient())
-        ),
+    def on_httpx(spec: CallSpec) -> ChatOneRouter:
+        return ChatOneRouter(**connection(spec), http_async_client=DefaultAsyncHttpxClient())
+
+    targets = {
+        "LangChain no-op model": LangChainTarget(lambda spec: NoOpChatModel(spec=spec)),
+        "ChatOneRouter": LangChainTarget(lambda spec: ChatOneRouter(**connection(spec))),
+        "ChatOneRouter, httpx": LangChainTarget(on_httpx),
     }
-    for name, kind in peers().items():
-        every[name] = LangChain(lambda ask, kind=kind: kind(**reached(ask)))
-    return {**every}
+    for name, peer in peer_classes().items():
+        targets[name] = LangChainTarget(lambda spec, peer=peer: peer(**connection(spec)))
+    return {**targets}
 
 
-def peers() -> dict[str, type[BaseChatModel]]:
-    """Return the peers' classes, as far as they are installed."""
-    known: dict[str, type[BaseChatModel]] = {}
+def peer_classes() -> dict[str, type[BaseChatModel]]:
+    """Return the comparable chat models that are installed, by name."""
+    classes: dict[str, type[BaseChatModel]] = {}
     if find_spec("langchain_openai"):
-        from langchain_openai import ChatOpenAI  # noqa: PLC0415 -- not on every environment
+        from langchain_openai import ChatOpenAI  # noqa: PLC0415 -- not in every environment
 
-        known["ChatOpenAI"] = ChatOpenAI
+        classes["ChatOpenAI"] = ChatOpenAI
     if find_spec("langchain_openrouter"):
-        from langchain_openrouter import ChatOpenRouter  # noqa: PLC0415 -- likewise
+        from langchain_openrouter import (  # noqa: PLC0415 -- not in every environment
+            ChatOpenRouter,
+        )
 
-        known["ChatOpenRouter"] = ChatOpenRouter
-    return known
+        classes["ChatOpenRouter"] = ChatOpenRouter
+    return classes
 
 
-class LangChain:
-    """A chat model, used as its users do."""
+class LangChainTarget:
+    """A LangChain chat model, called through its public methods."""
 
-    def __init__(self, make: Callable[[Ask], BaseChatModel]) -> None:
-        self.make = make
-        self._known: dict[Ask, tuple[Runnable[Any, Any], list[BaseMessage]]] = {}
+    def __init__(self, make_model: Callable[[CallSpec], BaseChatModel]) -> None:
+        self.make_model = make_model
+        self._prepared: dict[CallSpec, tuple[Runnable[Any, Any], list[BaseMessage]]] = {}
 
-    def _ready(self, ask: Ask) -> tuple[Runnable[Any, Any], list[BaseMessage]]:
-        if ask not in self._known:
-            model: Any = self.make(ask)
-            if ask.tools:
-                model = model.bind_tools([tool(function) for function in functions(ask.tools)])
-            kinds = {"user": HumanMessage, "assistant": AIMessage}
-            self._known[ask] = model, [kinds[m["role"]](m["content"]) for m in ask.messages()]
-        return self._known[ask]
+    def _prepare(self, spec: CallSpec) -> tuple[Runnable[Any, Any], list[BaseMessage]]:
+        """Return the model with its tools bound, and the messages of a call, made once."""
+        if spec not in self._prepared:
+            model: Any = self.make_model(spec)
+            if spec.tool_count:
+                functions = tool_functions(spec.tool_count)
+                model = model.bind_tools([tool(function) for function in functions])
+            classes = {"user": HumanMessage, "assistant": AIMessage}
+            messages = [classes[message["role"]](message["content"]) for message in spec.messages()]
+            self._prepared[spec] = model, messages
+        return self._prepared[spec]
 
-    def stream(self, ask: Ask) -> Iterator[Any]:
+    def stream(self, spec: CallSpec) -> Iterator[Any]:
         """Return the chunks."""
-        model, messages = self._ready(ask)
+        model, messages = self._prepare(spec)
         return model.stream(messages)
 
-    async def astream(self, ask: Ask) -> AsyncIterator[Any]:
+    async def astream(self, spec: CallSpec) -> AsyncIterator[Any]:
         """Return the chunks."""
-        model, messages = self._ready(ask)
+        model, messages = self._prepare(spec)
         return model.astream(messages)
 
-    def call(self, ask: Ask) -> Any:
+    def call(self, spec: CallSpec) -> Any:
         """Return the message."""
-        model, messages = self._ready(ask)
+        model, messages = self._prepare(spec)
         return model.invoke(messages)
 
-    async def acall(self, ask: Ask) -> Any:
+    async def acall(self, spec: CallSpec) -> Any:
         """Return the message."""
-        model, messages = self._ready(ask)
+        model, messages = self._prepare(spec)
         return await model.ainvoke(messages)
 
-    def ask_once(self, model: BaseChatModel) -> Any:
-        """Return what an instance answers."""
+    def call_model(self, model: BaseChatModel) -> Any:
+        """Make one short call with an instance of the model."""
         return model.invoke("hi")
 
     def text(self, item: Any) -> str:
-        """Return the words of a chunk."""
+        """Return the text of a chunk."""
         return item.content
 
 
-class Floor(BaseChatModel):
-    """Answers with what is ready."""
+class NoOpChatModel(BaseChatModel):
+    """A chat model that returns ready-made messages."""
 
-    ask: Ask
+    spec: CallSpec
 
     @property
     def _llm_type(self) -> str:
-        return "floor"
+        return "no-op"
 
     def bind_tools(self, tools: Any, **_: Any) -> Any:  # noqa: ARG002 -- LangChain's signature
-        """Offer none of them."""
+        """Ignore the tools."""
         return self
 
     def _generate(self, *_: Any, **__: Any) -> ChatResult:
-        message = AIMessage(content=" word" * self.ask.size)
+        message = AIMessage(content=" word" * self.spec.size)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     async def _agenerate(self, *_: Any, **__: Any) -> ChatResult:
         return self._generate()
 
     def _stream(self, *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
-        for _ in range(self.ask.size):
+        for _ in range(self.spec.size):
             yield ChatGenerationChunk(message=self._chunk())
 
     async def _astream(self, *_: Any, **__: Any) -> AsyncIterator[ChatGenerationChunk]:
-        for _ in range(self.ask.size):
+        for _ in range(self.spec.size):
             yield ChatGenerationChunk(message=self._chunk())
 
     def _chunk(self) -> AIMessageChunk:
-        match self.ask.kind:
+        match self.spec.kind:
             case "tool":
-                part = {"name": None, "args": "word", "id": None, "index": 0}
-                return AIMessageChunk(content="", tool_call_chunks=[part])
+                call_chunk = {"name": None, "args": "word", "id": None, "index": 0}
+                return AIMessageChunk(content="", tool_call_chunks=[call_chunk])
             case "reasoning":
                 return AIMessageChunk(content="", additional_kwargs={"reasoning_content": " word"})
             case _:

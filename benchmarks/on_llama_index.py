@@ -1,6 +1,6 @@
-"""Targets on LlamaIndex: ours, the peers that are installed, and the floor.
+"""Targets on LlamaIndex: OneRouterLLM, the comparable class that may be installed, a no-op model.
 
-The floor is a model class that yields ready-made responses and does nothing else.
+The no-op model yields ready-made responses and does nothing else: its cost is LlamaIndex's own.
 """
 
 from __future__ import annotations
@@ -21,143 +21,153 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.tools import FunctionTool
 
 from benchmarks.baselines import Target
-from benchmarks.payloads import KEY, MODEL, Ask, functions
+from benchmarks.payloads import API_KEY, MODEL, CallSpec, tool_functions
 from llama_index_onerouter import OneRouterLLM
 
-Make = Callable[[Ask], FunctionCallingLLM]
+ModelFactory = Callable[[CallSpec], FunctionCallingLLM]
 
 
-def targets(root: str) -> dict[str, Target]:
+def create_targets(server_url: str) -> dict[str, Target]:
     """Return the targets by name."""
 
-    def ours(ask: Ask) -> OneRouterLLM:
-        return OneRouterLLM(model=MODEL, api_key=KEY, base_url=root + ask.path)
+    def make_onerouter(spec: CallSpec) -> OneRouterLLM:
+        return OneRouterLLM(model=MODEL, api_key=API_KEY, base_url=server_url + spec.path)
 
-    every: dict[str, Target] = {
-        "LlamaIndex's floor": LlamaIndex(lambda ask: Floor(ask=ask)),
-        "OneRouterLLM": LlamaIndex(ours),
-        "OneRouterLLM, read by an agent": ReadByAgent(ours),
+    targets: dict[str, Target] = {
+        "LlamaIndex no-op model": LlamaIndexTarget(lambda spec: NoOpLLM(spec=spec)),
+        "OneRouterLLM": LlamaIndexTarget(make_onerouter),
+        "OneRouterLLM, tool calls parsed": ToolCallParsingTarget(make_onerouter),
     }
-    for name, kind in peers().items():
+    for name, peer in peer_classes().items():
 
-        def theirs(ask: Ask, kind: Any = kind) -> FunctionCallingLLM:
+        def make_peer(spec: CallSpec, peer: Any = peer) -> FunctionCallingLLM:
             flags = {"is_chat_model": True, "is_function_calling_model": True}
-            return kind(model=MODEL, api_key=KEY, api_base=root + ask.path, **flags)
+            return peer(model=MODEL, api_key=API_KEY, api_base=server_url + spec.path, **flags)
 
-        every[name] = LlamaIndex(theirs)
-        every[f"{name}, read by an agent"] = ReadByAgent(theirs)
-    return every
+        targets[name] = LlamaIndexTarget(make_peer)
+        targets[f"{name}, tool calls parsed"] = ToolCallParsingTarget(make_peer)
+    return targets
 
 
-def peers() -> dict[str, type[FunctionCallingLLM]]:
-    """Return the peers' classes, if installed; LlamaIndex's OpenRouter is an OpenAILike."""
+def peer_classes() -> dict[str, type[FunctionCallingLLM]]:
+    """Return OpenAILike by name, if it is installed; LlamaIndex's OpenRouter is a subclass."""
     try:
-        from llama_index.llms.openai_like import OpenAILike  # noqa: PLC0415 -- not everywhere
+        from llama_index.llms.openai_like import (  # noqa: PLC0415 -- not in every environment
+            OpenAILike,
+        )
     except ImportError:
         return {}
     return {"OpenAILike": OpenAILike}
 
 
-class LlamaIndex:
-    """An LLM, used as its users do."""
+class LlamaIndexTarget:
+    """A LlamaIndex LLM, called through its public methods."""
 
-    def __init__(self, make: Make) -> None:
-        self.make = make
-        self._known: dict[Ask, tuple[Any, dict[str, Any]]] = {}
+    def __init__(self, make_model: ModelFactory) -> None:
+        self.make_model = make_model
+        self._prepared: dict[CallSpec, tuple[Any, dict[str, Any]]] = {}
 
-    def _ready(self, ask: Ask) -> tuple[Any, dict[str, Any]]:
-        """Return the model, and the keywords for what is asked; with tools the names differ."""
-        if ask not in self._known:
-            messages = [ChatMessage(role=m["role"], content=m["content"]) for m in ask.messages()]
-            tools = [FunctionTool.from_defaults(function) for function in functions(ask.tools)]
-            asked = {"tools": tools, "chat_history": messages} if tools else {"messages": messages}
-            self._known[ask] = self.make(ask), asked
-        return self._known[ask]
+    def _prepare(self, spec: CallSpec) -> tuple[Any, dict[str, Any]]:
+        """Return the model and the arguments of a call, made once; tools change the names."""
+        if spec not in self._prepared:
+            messages = [
+                ChatMessage(role=message["role"], content=message["content"])
+                for message in spec.messages()
+            ]
+            functions = tool_functions(spec.tool_count)
+            tools = [FunctionTool.from_defaults(function) for function in functions]
+            with_tools = {"tools": tools, "chat_history": messages}
+            arguments = with_tools if tools else {"messages": messages}
+            self._prepared[spec] = self.make_model(spec), arguments
+        return self._prepared[spec]
 
-    def stream(self, ask: Ask) -> Iterator[Any]:
+    def stream(self, spec: CallSpec) -> Iterator[Any]:
         """Return the responses."""
-        llm, asked = self._ready(ask)
-        return llm.stream_chat_with_tools(**asked) if ask.tools else llm.stream_chat(**asked)
+        llm, arguments = self._prepare(spec)
+        method = llm.stream_chat_with_tools if spec.tool_count else llm.stream_chat
+        return method(**arguments)
 
-    async def astream(self, ask: Ask) -> AsyncIterator[Any]:
+    async def astream(self, spec: CallSpec) -> AsyncIterator[Any]:
         """Return the responses."""
-        llm, asked = self._ready(ask)
-        method = llm.astream_chat_with_tools if ask.tools else llm.astream_chat
-        return await method(**asked)
+        llm, arguments = self._prepare(spec)
+        method = llm.astream_chat_with_tools if spec.tool_count else llm.astream_chat
+        return await method(**arguments)
 
-    def call(self, ask: Ask) -> Any:
+    def call(self, spec: CallSpec) -> Any:
         """Return the response."""
-        llm, asked = self._ready(ask)
-        return llm.chat_with_tools(**asked) if ask.tools else llm.chat(**asked)
+        llm, arguments = self._prepare(spec)
+        method = llm.chat_with_tools if spec.tool_count else llm.chat
+        return method(**arguments)
 
-    async def acall(self, ask: Ask) -> Any:
+    async def acall(self, spec: CallSpec) -> Any:
         """Return the response."""
-        llm, asked = self._ready(ask)
-        return await (llm.achat_with_tools(**asked) if ask.tools else llm.achat(**asked))
+        llm, arguments = self._prepare(spec)
+        method = llm.achat_with_tools if spec.tool_count else llm.achat
+        return await method(**arguments)
 
-    def ask_once(self, model: FunctionCallingLLM) -> Any:
-        """Return what an instance answers."""
+    def call_model(self, model: FunctionCallingLLM) -> Any:
+        """Make one short call with an instance of the model."""
         return model.complete("hi")
 
     def text(self, item: Any) -> str:
-        """Return the words of a response."""
+        """Return the text that a response adds."""
         return item.delta or ""
 
 
-class ReadByAgent(LlamaIndex):
-    """The same, and each response read as FunctionAgent reads it."""
+class ToolCallParsingTarget(LlamaIndexTarget):
+    """The same with the tool calls of each response parsed, as FunctionAgent does."""
 
-    def stream(self, ask: Ask) -> Iterator[Any]:
+    def stream(self, spec: CallSpec) -> Iterator[Any]:
         """Yield the tool calls so far."""
-        llm, _ = self._ready(ask)
-        for response in super().stream(ask):
+        llm, _ = self._prepare(spec)
+        for response in super().stream(spec):
             yield llm.get_tool_calls_from_response(response, error_on_no_tool_call=False)
 
 
-class Floor(FunctionCallingLLM):
-    """Answers with what is ready."""
+class NoOpLLM(FunctionCallingLLM):
+    """An LLM that returns ready-made responses."""
 
-    ask: Ask
+    spec: CallSpec
 
     @property
     def metadata(self) -> LLMMetadata:
-        """Say nothing in particular."""
+        """Metadata of a model that calls functions."""
         return LLMMetadata(is_function_calling_model=True)
 
     @llm_chat_callback()
     def chat(self, messages: Any, **_: Any) -> ChatResponse:  # noqa: ARG002 -- LlamaIndex's name
         """Return a message."""
-        return ChatResponse(message=ChatMessage(" word" * self.ask.size, role="assistant"))
+        return ChatResponse(message=ChatMessage(" word" * self.spec.size, role="assistant"))
 
     @llm_chat_callback()
-    async def achat(self, messages: Any, **_: Any) -> ChatResponse:  # noqa: ARG002 -- likewise
+    async def achat(self, messages: Any, **_: Any) -> ChatResponse:  # noqa: ARG002 -- LlamaIndex's name
         """Return a message."""
-        return ChatResponse(message=ChatMessage(" word" * self.ask.size, role="assistant"))
+        return ChatResponse(message=ChatMessage(" word" * self.spec.size, role="assistant"))
 
     @llm_chat_callback()
-    def stream_chat(self, messages: Any, **_: Any) -> Any:  # noqa: ARG002 -- likewise
-        """Return a growing message."""
-        return self._grow()
+    def stream_chat(self, messages: Any, **_: Any) -> Any:  # noqa: ARG002 -- LlamaIndex's name
+        """Return the accumulated message after each delta."""
+        return self._responses()
 
     @llm_chat_callback()
-    async def astream_chat(self, messages: Any, **_: Any) -> Any:  # noqa: ARG002 -- likewise
-        """Return a growing message."""
+    async def astream_chat(self, messages: Any, **_: Any) -> Any:  # noqa: ARG002 -- LlamaIndex's name
+        """Return the accumulated message after each delta."""
 
-        async def grow() -> AsyncIterator[ChatResponse]:
-            for response in self._grow():
+        async def responses() -> AsyncIterator[ChatResponse]:
+            for response in self._responses():
                 yield response
 
-        return grow()
+        return responses()
 
-    def _grow(self) -> Iterator[ChatResponse]:
+    def _responses(self) -> Iterator[ChatResponse]:
         text = ""
-        for _ in range(self.ask.size):
+        for _ in range(self.spec.size):
             text += " word"
             message = ChatMessage(role="assistant", blocks=[self._block(text)])
             yield ChatResponse(message=message, delta=" word")
 
     def _block(self, text: str) -> Any:
-        match self.ask.kind:
+        match self.spec.kind:
             case "tool":
                 return ToolCallBlock(tool_name="look_up_0", tool_kwargs=text)
             case "reasoning":
@@ -165,11 +175,11 @@ class Floor(FunctionCallingLLM):
             case _:
                 return TextBlock(text=text)
 
-    def _prepare_chat_with_tools(self, tools: Any, **asked: Any) -> dict[str, Any]:  # noqa: ARG002
-        return {"messages": asked["chat_history"]}
+    def _prepare_chat_with_tools(self, tools: Any, **arguments: Any) -> dict[str, Any]:  # noqa: ARG002 -- LlamaIndex's name
+        return {"messages": arguments["chat_history"]}
 
     def complete(self, *_: Any, **__: Any) -> Any:
-        """Not measured."""
+        """Raise NotImplementedError: this method is not measured."""
         raise NotImplementedError
 
     stream_complete = acomplete = astream_complete = complete

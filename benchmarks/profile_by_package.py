@@ -1,7 +1,7 @@
-"""Whose code a work's time is spent in: `python -m benchmarks.profile_by_package`.
+"""CPU time of our two classes by package: `python -m benchmarks.profile_by_package`.
 
-A profile tells where the time is, not how much it is: being looked at costs Python code more than
-it costs C. What C code does is put down to the library that calls it, system calls apart.
+A profile shows shares, not costs: the profiler slows Python code down more than C code. The time of
+a C function counts for the library that calls it; system calls have a column of their own.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks.cases import FULL, Bench, adrain
-from benchmarks.payloads import Ask
-from benchmarks.server import serving
+from benchmarks.cases import FULL, Harness, adrain
+from benchmarks.payloads import CallSpec
+from benchmarks.server import run_server
 
-_OURS = "ours"
-_LIBRARIES = {
-    "onerouter_core": _OURS,
-    "langchain_onerouter": _OURS,
-    "llama_index_onerouter": _OURS,
-    "openai": "the SDK",
+_THIS_PROJECT = "this project"
+_PACKAGES = {
+    "onerouter_core": _THIS_PROJECT,
+    "langchain_onerouter": _THIS_PROJECT,
+    "llama_index_onerouter": _THIS_PROJECT,
+    "openai": "openai SDK",
     **dict.fromkeys(("httpx", "httpx2", "httpcore", "httpcore2", "h11"), "httpx"),
     **dict.fromkeys(("aiohttp", "yarl", "multidict", "httpx_aiohttp"), "aiohttp"),
     **dict.fromkeys(("langchain_core", "langsmith"), "LangChain"),
@@ -31,66 +31,67 @@ _LIBRARIES = {
     **dict.fromkeys(("pydantic", "pydantic_core"), "pydantic"),
     "tenacity": "tenacity",
 }
-_SHOWN = (*dict.fromkeys(_LIBRARIES.values()), "system calls", "Python's own and others")
-_SYSTEM = re.compile(r"of '(_socket.socket|select.epoll|select.poll)' objects")
+_SYSTEM_CALLS, _OTHERS = "system calls", "Python and others"
+_COLUMNS = (*dict.fromkeys(_PACKAGES.values()), _SYSTEM_CALLS, _OTHERS)
+_SYSTEM_CALL = re.compile(r"of '(_socket.socket|select.epoll|select.poll)' objects")
 _CLASSES = ("ChatOneRouter", "OneRouterLLM")
 
 
 def main() -> None:
-    """Print a table: for each work and class, the share of each library in per cent."""
-    print("|", " | ".join(("work", "class", *_SHOWN)), "|")
-    print("|", " | ".join(["---", "---", *["---:"] * len(_SHOWN)]), "|")
-    with serving() as root:
-        bench = Bench(root, FULL)
+    """Print a table: for each case and class, the share of each library in per cent."""
+    print("|", " | ".join(("case", "class", *_COLUMNS)), "|")
+    print("|", " | ".join(["---", "---", *["---:"] * len(_COLUMNS)]), "|")
+    with run_server() as server_url:
+        harness = Harness(server_url, FULL)
         for name in _CLASSES:
-            for work, run in _works(bench, name).items():
+            for case, run in _runs(harness, name).items():
                 shares = _shares(run)
-                said = (f"{100 * shares[whose]:.0f}" for whose in _SHOWN)
-                print("|", " | ".join((work, name, *said)), "|")
-        bench.close()
+                cells = (f"{100 * shares[column]:.0f}" for column in _COLUMNS)
+                print("|", " | ".join((case, name, *cells)), "|")
+        harness.close()
 
 
-def _works(bench: Bench, name: str) -> dict[str, Callable[[], Any]]:
-    many, target = Ask("text-50", "together"), bench.targets[name]
+def _runs(harness: Harness, name: str) -> dict[str, Callable[[], Any]]:
+    concurrent, target = CallSpec("text-50", "concurrent"), harness.targets[name]
 
-    async def together() -> None:
-        await asyncio.gather(*(adrain(target, many) for _ in range(500)))
+    async def read_streams() -> None:
+        await asyncio.gather(*(adrain(target, concurrent) for _ in range(500)))
 
     return {
-        "short call": bench.call(name, Ask("whole-20")),
-        "short call, async": bench.acall(name, Ask("whole-20")),
-        "1,000 text chunks, async": bench.astream(name, Ask("text-1000")),
-        "1,000 tool-call pieces": bench.stream(name, Ask("tool-1000", tools=1)),
-        "500 at once": lambda: bench.wait(together()),
+        "short call": harness.call_run(name, CallSpec("complete-20")),
+        "short call, async": harness.acall_run(name, CallSpec("complete-20")),
+        "1,000 text chunks, async": harness.astream_run(name, CallSpec("text-1000")),
+        "1,000 tool-call deltas": harness.stream_run(name, CallSpec("tool-1000", tool_count=1)),
+        "500 concurrent streams": lambda: harness.run_until_complete(read_streams()),
     }
 
 
 def _shares(run: Callable[[], Any]) -> Counter[str]:
-    """Return each library's part in the time of the second run."""
+    """Return the share of each library in the time of the second run."""
     run()
     profile = cProfile.Profile()
     profile.runcall(run)
-    spent: Counter[str] = Counter()
-    for whose, seconds in _seconds(pstats.Stats(profile)):  # type: ignore[arg-type]
-        spent[whose] += seconds
-    total = sum(spent.values())
-    return Counter({whose: seconds / total for whose, seconds in spent.items()})
+    totals: Counter[str] = Counter()
+    for package, seconds in _seconds_by_package(pstats.Stats(profile)):
+        totals[package] += seconds  # type: ignore[assignment]
+    total = sum(totals.values())
+    return Counter({package: seconds / total for package, seconds in totals.items()})
 
 
-def _seconds(stats: Any) -> Iterator[tuple[str, float]]:
-    for (file, _, name), (_, _, own, _, callers) in stats.stats.items():
+def _seconds_by_package(stats: Any) -> Iterator[tuple[str, float]]:
+    for (file, _, name), (_, _, own_seconds, _, callers) in stats.stats.items():
         if file != "~":
-            yield _whose(file), own
-        elif _SYSTEM.search(name):
-            yield "system calls", own
+            yield _package(file), own_seconds
+        elif _SYSTEM_CALL.search(name):
+            yield _SYSTEM_CALLS, own_seconds
         else:
-            yield from ((_whose(caller[0]), its[2]) for caller, its in callers.items())
+            yield from ((_package(caller[0]), times[2]) for caller, times in callers.items())
 
 
-def _whose(file: str) -> str:
-    """Name a file's library: the last of the folders on the way that is one."""
+def _package(file: str) -> str:
+    """Return the column of a file: by the innermost folder that is a known package."""
     folders = reversed(re.split(r"[/\\]", file))
-    return next((_LIBRARIES[one] for one in folders if one in _LIBRARIES), _SHOWN[-1])
+    return next((_PACKAGES[folder] for folder in folders if folder in _PACKAGES), _OTHERS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What was measured, as JSON, as text and as Markdown."""
+"""Results of the benchmarks: saved as JSON, printed as text, written as Markdown."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import Scale
-from benchmarks.measurement import Figure, Work, Works
-from benchmarks.thresholds import Goal, goals
+from benchmarks.cases import Config
+from benchmarks.measurement import Measurement, Metric, Metrics
+from benchmarks.thresholds import Threshold, thresholds
 
 HERE = Path(__file__).parent
 RESULTS, REPORT = HERE / "results", HERE / "RESULTS.md"
-BY_HAND = "## What was tried and did not help"
+HANDWRITTEN = "## Optimizations that were tried"
+"""First heading of the part of the report that is written by hand, and kept."""
 
 _PACKAGES = (
     *("openai", "httpx", "httpx2", "aiohttp", "pydantic", "langchain-core", "langchain-openai"),
@@ -28,185 +29,201 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Run:
-    """One run: where, how much, and what came out."""
+    """One run: the machine and its packages, the configuration, and the metrics."""
 
     machine: dict[str, str]
-    scale: dict[str, Any]
-    works: Works
+    config: dict[str, Any]
+    metrics: Metrics
 
     @classmethod
-    def now(cls, scale: Scale, works: Works) -> Run:
-        """Return the run that just ended."""
-        return cls(_machine(), asdict(scale), works)
+    def from_metrics(cls, config: Config, metrics: Metrics) -> Run:
+        """Return a run that was measured in this environment."""
+        return cls(_machine(), asdict(config), metrics)
 
     @classmethod
-    def read(cls, path: Path) -> Run:
-        """Return a run that was kept."""
-        kept = json.loads(path.read_text("utf-8"))
-        works = {
-            title: Work(work["unit"], {n: Figure(*f) for n, f in work["figures"].items()})
-            for title, work in kept.pop("works").items()
+    def load(cls, path: Path) -> Run:
+        """Load a saved run."""
+        saved = json.loads(path.read_text("utf-8"))
+        metrics = {
+            title: Metric(
+                metric["unit"],
+                {name: Measurement(*values) for name, values in metric["by_target"].items()},
+            )
+            for title, metric in saved.pop("metrics").items()
         }
-        return cls(**kept, works=works)
+        return cls(**saved, metrics=metrics)
 
     @property
     def name(self) -> str:
-        """Return what the environments differ in."""
+        """Name of the environment: the SDK's major version."""
         return "openai " + self.machine["openai"].partition(".")[0]
 
-    def keep(self) -> None:
-        """Write the run down."""
+    def save(self) -> None:
+        """Save the run as JSON, under the name of its environment."""
         RESULTS.mkdir(exist_ok=True)
-        works = {title: work._asdict() for title, work in self.works.items()}
-        kept = {"machine": self.machine, "scale": self.scale, "works": works}
+        metrics = {title: metric._asdict() for title, metric in self.metrics.items()}
+        saved = {"machine": self.machine, "config": self.config, "metrics": metrics}
         path = RESULTS / f"{self.name.replace(' ', '-')}.json"
-        path.write_text(json.dumps(_rounded(kept), indent=1) + "\n", "utf-8")
+        path.write_text(json.dumps(_round(saved), indent=1) + "\n", "utf-8")
 
 
-def _rounded(value: Any) -> Any:
+def _round(value: Any) -> Any:
+    """Return JSON data with its numbers rounded to four significant digits."""
     match value:
         case float():
             return float(f"{value:.4g}")
         case dict():
-            return {key: _rounded(one) for key, one in value.items()}
+            return {key: _round(item) for key, item in value.items()}
         case list() | tuple():
-            return [_rounded(one) for one in value]
+            return [_round(item) for item in value]
     return value
 
 
 def _machine() -> dict[str, str]:
-    said = {"python": platform.python_version(), "system": platform.system()}
-    said |= {"cores": str(os.cpu_count()), "processor": _processor()}
-    installed = {one.name: one.version for one in distributions()}
-    return said | {name: installed[name] for name in _PACKAGES if name in installed}
+    machine = {"python": platform.python_version(), "system": platform.system()}
+    machine |= {"cores": str(os.cpu_count()), "processor": _processor()}
+    installed = {package.name: package.version for package in distributions()}
+    return machine | {name: installed[name] for name in _PACKAGES if name in installed}
 
 
 def _processor() -> str:
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text("utf-8").splitlines() if told.exists() else []
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
     names = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
     return next(names, platform.machine())
 
 
-def with_peers_of(run: Run, other: Run) -> Run:
-    """Return a run whose missing targets are another's: the peers are on one environment only."""
-    works = {
-        title: Work(work.unit, {**_figures(other, title), **work.figures})
-        for title, work in run.works.items()
+def add_missing_targets(run: Run, source: Run) -> Run:
+    """Return a run with the missing targets of another: only one environment has the peers."""
+    metrics = {
+        title: Metric(metric.unit, {**_by_target(source, title), **metric.by_target})
+        for title, metric in run.metrics.items()
     }
-    return Run(run.machine, run.scale, works)
+    return Run(run.machine, run.config, metrics)
 
 
-def _figures(run: Run, title: str) -> dict[str, Figure]:
-    return run.works[title].figures if title in run.works else {}
+def _by_target(run: Run, title: str) -> dict[str, Measurement]:
+    return run.metrics[title].by_target if title in run.metrics else {}
 
 
 # --- text ---
 
 
-def printed(run: Run) -> str:
-    """Return what the command prints."""
-    tables = [_padded(_table(run, title)) for title in run.works]
-    return "\n\n".join([*tables, _padded(_verdicts([run]))])
+def to_text(run: Run) -> str:
+    """Return the tables of a run as aligned text."""
+    tables = [_aligned(_metric_rows(run, title)) for title in run.metrics]
+    return "\n\n".join([*tables, _aligned(_threshold_rows([run]))])
 
 
 def write() -> None:
-    """Write the report, and the picture where that can be drawn, from the runs that were kept."""
-    runs = [Run.read(path) for path in sorted(RESULTS.glob("*.json"))]
+    """Write the report from the saved runs, and the chart if matplotlib is installed."""
+    runs = [Run.load(path) for path in sorted(RESULTS.glob("*.json"))]
     if runs[1:]:
-        runs = [runs[0], *(with_peers_of(run, runs[0]) for run in runs[1:])]
-    old = REPORT.read_text("utf-8") if REPORT.exists() else ""
-    by_hand = BY_HAND + (old.partition(BY_HAND)[2] or "\n")
-    REPORT.write_text("\n".join([*_document(runs), by_hand]), "utf-8")
+        runs = [runs[0], *(add_missing_targets(run, runs[0]) for run in runs[1:])]
+    previous = REPORT.read_text("utf-8") if REPORT.exists() else ""
+    handwritten = HANDWRITTEN + (previous.partition(HANDWRITTEN)[2] or "\n")
+    REPORT.write_text("\n".join([*_document(runs), handwritten]), "utf-8")
     if find_spec("matplotlib"):
-        from benchmarks import chart  # noqa: PLC0415 -- not on every environment
+        from benchmarks import chart  # noqa: PLC0415 -- matplotlib is not in every environment
 
-        chart.draw(runs[0].works)
+        chart.draw(runs[0].metrics)
 
 
 def _document(runs: list[Run]) -> Iterator[str]:
-    yield _HEAD
-    yield from ("## Goals", "", *_markdown(_verdicts(runs)), "", _NOTE, "")
+    yield _INTRODUCTION
+    yield from ("## Thresholds", "", *_markdown(_threshold_rows(runs)), "", _NOTES, "")
     for run in runs:
-        yield f"## Figures, {run.name}\n"
-        for title in run.works:
-            yield from (*_markdown(_table(run, title)), "")
-    yield "## Where it was measured\n"
+        yield f"## Measurements, {run.name}\n"
+        for title in run.metrics:
+            yield from (*_markdown(_metric_rows(run, title)), "")
+    yield "## Environment and configuration\n"
     for run in runs:
-        facts = {**run.machine, **run.scale}
-        yield f"* {run.name}: " + ", ".join(f"{name} {fact}" for name, fact in facts.items())
+        settings = {**run.machine, **run.config}
+        yield f"* {run.name}: " + ", ".join(f"{key} {value}" for key, value in settings.items())
     yield ""
 
 
-_HEAD = """\
+_INTRODUCTION = """\
 # Results
 
-Written by `make bench`, which measures all of it again. CPU time is the client process's alone; the
-server has a process of its own. Targets take turns (A B C, A B C); a figure is the median of the
-rounds, and `least` the least of them. A floor is a model class of the framework that yields what
-is ready and does nothing else.
+Written by `make bench`, which measures everything again. CPU time is that of the client process
+alone; the server runs in a process of its own. Targets take turns (A B C, A B C). Each value is the
+median of the rounds; `minimum` is the lowest round. A no-op model is a model class of the framework
+that yields ready-made responses: its cost is the framework's own.
 
-![What each work costs](../docs/images/performance.png)
+"Text chunk", "reasoning chunk", "history message", "bound tool" and "instance" are the cost of one
+more of them; "tool-call delta" is the average over a long call. Low, medium and high concurrency
+are the cost of one stream of 50 chunks among 100, 500 and 2,000 open streams.
+
+![CPU time by metric and class](../docs/images/performance.png)
 """
-_NOTE = """\
-The peers hold the SDK below its third major version: beside openai 3 their figures are those of the
-run on openai 2, on the same machine, minutes before. Linear is the slope of the last step over that
-of the first: 1 is linear, 4 would be a square. Unavoidable is what plain HTTP and JSON and the
-framework's floor take together: a goal below it cannot be reached by a class of that framework."""
+_NOTES = """\
+The peers need an openai SDK below version 3: in the column for openai 3 their values are those of
+the run on openai 2, on the same machine, minutes before. Linearity is the slope between the last
+two sizes divided by the slope between the first two: 1 means linear, 4 means quadratic for sizes
+that grow by a factor of 4. The lower bound is the cost of plain HTTP and JSON plus the framework's
+no-op model: a class that constructs each item the usual way cannot meet a threshold below it."""
 
 
 Row = list[str]
 
 
-def _verdicts(runs: Sequence[Run]) -> list[Row]:
-    head = ["work", "class", "goal", *(run.name for run in runs), "unavoidable"]
-    return [head, *(_verdict(goal, runs) for goal in goals())]
+def _threshold_rows(runs: Sequence[Run]) -> list[Row]:
+    head = ["metric", "class", "threshold", *(run.name for run in runs), "lower bound"]
+    return [head, *(_threshold_row(threshold, runs) for threshold in thresholds())]
 
 
-def _verdict(goal: Goal, runs: Sequence[Run]) -> Row:
-    unit = next((run.works[goal.work].unit for run in runs if goal.work in run.works), "")
-    wanted = f"at most {goal.limit:g} " + (f"x {goal.against()}" if goal.others else unit)
-    least = next((share for run in runs if (share := goal.unavoidable(run.works))), None)
-    met = (_met(goal, run) for run in runs)
-    return [goal.work, goal.ours, wanted.strip(), *met, "" if least is None else f"{least:.3g}"]
+def _threshold_row(threshold: Threshold, runs: Sequence[Run]) -> Row:
+    title = threshold.metric
+    unit = next((run.metrics[title].unit for run in runs if title in run.metrics), "")
+    reference = f"x {threshold.describe_references()}" if threshold.references else unit
+    limit = f"at most {threshold.limit:g} {reference}".strip()
+    bounds = (threshold.lower_bound(run.metrics) for run in runs)
+    bound = next((bound for bound in bounds if bound is not None), None)
+    values = (_checked_value(threshold, run) for run in runs)
+    return [title, threshold.target, limit, *values, "" if bound is None else f"{bound:.3g}"]
 
 
-def _met(goal: Goal, run: Run) -> str:
-    reached = goal.reached(run.works)
-    if reached is None:
+def _checked_value(threshold: Threshold, run: Run) -> str:
+    value = threshold.value(run.metrics)
+    if value is None:
         return "not measured"
-    return f"{reached:.3g}" + ("" if reached <= goal.limit else " **not met**")
+    return f"{value:.3g}" + ("" if value <= threshold.limit else " **not met**")
 
 
-def _table(run: Run, title: str) -> list[Row]:
-    """Return a work's figures and what they are times the others'."""
-    work = run.works[title]
-    heads = {
+def _metric_rows(run: Run, title: str) -> list[Row]:
+    """Return the table of a metric: each target's values, and their ratios to the references."""
+    metric = run.metrics[title]
+    references = {
         "x peer": ("ChatOpenAI", "OpenAILike"),
-        "x SDK": ("plain SDK",) * 2,
-        "x HTTP + JSON": ("plain HTTP + JSON",) * 2,
-        "x floor": ("LangChain's floor", "LlamaIndex's floor"),
+        "x SDK": ("openai SDK",) * 2,
+        "x HTTP + JSON": ("HTTP + JSON",) * 2,
+        "x no-op model": ("LangChain no-op model", "LlamaIndex no-op model"),
     }
-    shown = {head: names for head, names in heads.items() if set(names) & work.figures.keys()}
-    rows = [[f"{title} ({work.unit})" if work.unit else title, "median", "least", *shown]]
-    for name, figure in work.figures.items():
-        ratios = (_ratio(work.figures, name, _of(name, *names)) for names in shown.values())
-        rows.append([name, f"{figure.median:.3g}", f"{figure.least:.3g}", *ratios])
+    columns = {
+        head: names for head, names in references.items() if set(names) & metric.by_target.keys()
+    }
+    rows = [[f"{title} ({metric.unit})" if metric.unit else title, "median", "minimum", *columns]]
+    for name, measurement in metric.by_target.items():
+        ratios = (
+            _ratio(metric.by_target, name, _reference(name, *names)) for names in columns.values()
+        )
+        rows.append([name, f"{measurement.median:.3g}", f"{measurement.minimum:.3g}", *ratios])
     return rows
 
 
-def _of(name: str, langchain: str, llama_index: str) -> str:
-    """Return with whom a target is compared; an agent's reading with the same of the peer's."""
+def _reference(name: str, langchain: str, llama_index: str) -> str:
+    """Return the reference of a target: of its framework, and with tool calls parsed if it has."""
     on_llama_index = name.startswith(("OneRouterLLM", "OpenAILike", "LlamaIndex"))
-    whom = llama_index if on_llama_index else langchain
-    read = name.endswith("read by an agent") and whom == "OpenAILike"
-    return f"{whom}, read by an agent" if read else whom
+    reference = llama_index if on_llama_index else langchain
+    is_parsing = name.endswith("tool calls parsed") and reference == "OpenAILike"
+    return f"{reference}, tool calls parsed" if is_parsing else reference
 
 
-def _ratio(figures: dict[str, Figure], name: str, whom: str) -> str:
-    if whom not in figures or not figures[whom].median:
+def _ratio(by_target: dict[str, Measurement], name: str, reference: str) -> str:
+    if reference not in by_target or not by_target[reference].median:
         return ""
-    return f"{figures[name].median / figures[whom].median:.2f}"
+    return f"{by_target[name].median / by_target[reference].median:.2f}"
 
 
 def _markdown(rows: list[Row]) -> Iterator[str]:
@@ -215,7 +232,7 @@ def _markdown(rows: list[Row]) -> Iterator[str]:
         yield "| " + " | ".join(row) + " |"
 
 
-def _padded(rows: list[Row]) -> str:
+def _aligned(rows: list[Row]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

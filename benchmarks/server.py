@@ -1,7 +1,7 @@
-"""The other side, in a process of its own: it sends bytes that were made before.
+"""Benchmark server, in a process of its own: it sends responses that were encoded before.
 
 Run as a program it prints its port, and serves until its standard input is closed. Its CPU time is
-nobody's here.
+not measured.
 """
 
 from __future__ import annotations
@@ -14,93 +14,95 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.payloads import STAMP, events
+from benchmarks.payloads import TIMESTAMP, encode_response
 
-_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-_CALM = 0.3  # seconds without a new request, after which all that wait are answered together
-_PACKET = 10  # events that an answer given together sends at a time
-_PACE = 0.0005  # seconds from one event to the next
+_CONTENT_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_QUIET_TIME = 0.3  # seconds without a new request, then all "concurrent" responses are sent
+_EVENTS_PER_WRITE = 10  # events that a "concurrent" response sends at a time
+_EVENT_INTERVAL = 0.0005  # seconds from one event to the next
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """Run the server, and yield its address."""
+def run_server() -> Iterator[str]:
+    """Run the server in a subprocess, and yield its URL."""
     command = [sys.executable, "-m", "benchmarks.server"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:  # noqa: S603 -- ourselves
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:  # noqa: S603 -- a module of this package
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
         process.stdin.close()
 
 
-class Answers(asyncio.Protocol):
-    """One connection."""
+class Connection(asyncio.Protocol):
+    """One client connection; its requests name a delivery and a response in their path."""
 
-    waiting: list[tuple[Answers, tuple[bytes, ...]]] = []  # noqa: RUF012 -- the whole server's
-    answering: asyncio.TimerHandle | None = None
+    pending: list[tuple[Connection, tuple[bytes, ...]]] = []  # noqa: RUF012 -- shared by all connections
+    timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin with nothing read."""
+        """Start with an empty request buffer."""
         self._transport = transport
-        self._read = bytearray()
+        self._buffer = bytearray()
 
     def data_received(self, data: bytes) -> None:
-        """Answer when the request is there to its end."""
-        self._read += data
-        head, _, body = self._read.partition(b"\r\n\r\n")
-        length = _LENGTH.search(head)
+        """Respond once the request is complete."""
+        self._buffer += data
+        head, _, body = self._buffer.partition(b"\r\n\r\n")
+        length = _CONTENT_LENGTH.search(head)
         if length is None or len(body) < int(length[1]):
             return
-        _, delivery, answer, *_ = head.split(b" ", 2)[1].decode().split("/")
-        self._read.clear()
-        getattr(self, f"_{delivery}")(*_headed(answer))
+        _, delivery, response, *_ = head.split(b" ", 2)[1].decode().split("/")
+        self._buffer.clear()
+        getattr(self, f"_send_{delivery}")(*_http_response(response))
 
     def write(self, data: bytes) -> None:
-        """Send, if anyone is there still."""
+        """Send bytes, unless the client has closed the connection."""
         if not self._transport.is_closing():
             self._transport.write(data)
 
-    def _now(self, *parts: bytes) -> None:
+    def _send_immediate(self, *parts: bytes) -> None:
         self.write(b"".join(parts))
 
-    def _paced(self, *parts: bytes) -> None:
+    def _send_paced(self, *parts: bytes) -> None:
         head, first, *rest = parts
         self.write(head + first)
         loop = asyncio.get_running_loop()
         for number, part in enumerate(rest, 1):
-            loop.call_later(number * _PACE, self.write, part)
+            loop.call_later(number * _EVENT_INTERVAL, self.write, part)
 
-    def _stamped(self, head: bytes, first: bytes, *rest: bytes) -> None:
-        clock = str(time.monotonic_ns()).zfill(len(STAMP)).encode()
-        self.write(head + first.replace(STAMP, clock))
-        asyncio.get_running_loop().call_later(4 * _PACE, self.write, b"".join(rest))
+    def _send_timestamped(self, head: bytes, first: bytes, *rest: bytes) -> None:
+        clock = str(time.monotonic_ns()).zfill(len(TIMESTAMP)).encode()
+        self.write(head + first.replace(TIMESTAMP, clock))
+        asyncio.get_running_loop().call_later(4 * _EVENT_INTERVAL, self.write, b"".join(rest))
 
-    def _together(self, *parts: bytes) -> None:
-        Answers.waiting.append((self, parts))
-        if Answers.answering is not None:
-            Answers.answering.cancel()
-        Answers.answering = asyncio.get_running_loop().call_later(_CALM, _answer_all)
+    def _send_concurrent(self, *parts: bytes) -> None:
+        Connection.pending.append((self, parts))
+        if Connection.timer is not None:
+            Connection.timer.cancel()
+        Connection.timer = asyncio.get_running_loop().call_later(_QUIET_TIME, _send_pending)
 
 
-def _headed(answer: str) -> Iterator[bytes]:
-    parts = events(answer)
-    kind = "application/json" if answer.startswith("whole") else "text/event-stream"
+def _http_response(response: str) -> Iterator[bytes]:
+    """Yield the HTTP head, then the parts of the body."""
+    parts = encode_response(response)
+    media_type = "application/json" if response.startswith("complete") else "text/event-stream"
     length = sum(map(len, parts))
-    yield f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n".encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n"
+    yield head.encode()
     yield from parts
 
 
-def _answer_all() -> None:
-    """Send every answer's first packet, then every answer's second, and so on."""
-    waiting, Answers.waiting, Answers.answering = Answers.waiting, [], None
-    for at in range(0, max(len(parts) for _, parts in waiting), _PACKET):
-        for answers, parts in waiting:
-            answers.write(b"".join(parts[at : at + _PACKET]))
+def _send_pending() -> None:
+    """Send the first events of every pending response, then the next events of every one."""
+    pending, Connection.pending, Connection.timer = Connection.pending, [], None
+    for start in range(0, max(len(parts) for _, parts in pending), _EVENTS_PER_WRITE):
+        for connection, parts in pending:
+            connection.write(b"".join(parts[start : start + _EVENTS_PER_WRITE]))
 
 
 async def main() -> None:
-    """Serve."""
+    """Serve until standard input is closed."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Answers, "127.0.0.1", 0, backlog=4096)
+    server = await loop.create_server(Connection, "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 

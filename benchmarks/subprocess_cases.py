@@ -1,7 +1,7 @@
-"""What is measured in a process of its own: imports, instances, and many answers at once.
+"""Measurements that need a process of their own: imports, instances and concurrent streams.
 
-Run as a program it measures what its arguments say, and prints the figures as JSON. It imports
-nothing that is measured before the clock runs.
+Run as a program it measures the case that its arguments name, and prints the values as JSON. It
+imports no measured package before the clock starts.
 """
 
 from __future__ import annotations
@@ -17,144 +17,155 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measurement import growth
-from benchmarks.payloads import Ask
+from benchmarks.measurement import linearity
+from benchmarks.payloads import CallSpec
 
-_STATUS = Path("/proc/self/status")  # where there is none, memory is not measured
+_STATUS = Path("/proc/self/status")  # without /proc, memory is not measured
 
 
-def imported(framework: str, package: str) -> dict[str, float]:
-    """Return what a package takes to import after its framework, and whether the SDK came along."""
-    begun = time.process_time()
+def measure_import(framework: str, package: str) -> dict[str, float]:
+    """Return the import times of a framework and of a package after it; 1 if the SDK was loaded."""
+    started = time.process_time()
     import_module(framework)
     gc.collect()
-    gc.freeze()  # what the framework left is not to be looked through again in the other's time
-    then = time.process_time()
+    gc.freeze()  # the framework's objects are not scanned again in the package's time
+    framework_done = time.process_time()
     import_module(package)
-    now = time.process_time()
+    package_done = time.process_time()
     return {
-        "framework, ms": (then - begun) * 1e3,
-        "package, ms": (now - then) * 1e3,
-        "SDK": int("openai" in sys.modules),
+        "framework, ms": (framework_done - started) * 1e3,
+        "package, ms": (package_done - framework_done) * 1e3,
+        "SDK loaded": int("openai" in sys.modules),
     }
 
 
-def instances(root: str, module: str, name: str, *counts: str) -> dict[str, float]:
-    """Return what one more instance takes: unused, then used once."""
+def measure_instances(server_url: str, module: str, name: str, *counts: str) -> dict[str, float]:
+    """Return the cost of one more instance: unused, then with its first call."""
     sizes = [int(count) for count in counts]
-    target, ask = import_module(module).targets(root)[name], Ask("whole-20")
-    target.call(ask)  # the first instance and the first call pay for the SDK
-    open_before, contexts_before = _open_files(), _contexts()
-    costs = [_made(target, ask, size) for size in sizes]
-    figures = {
+    target = import_module(module).create_targets(server_url)[name]
+    spec = CallSpec("complete-20")
+    target.call(spec)  # the first instance and the first call load the SDK
+    files_before, contexts_before = _open_files(), _ssl_contexts()
+    costs = [_creation_seconds(target, spec, size) for size in sizes]
+    unused = {
         "ms": costs[0] / sizes[0] * 1e3,
-        "growth": growth(sizes, costs),
-        "kB": _weight(target, ask, sizes[0]) / sizes[0] / 1e3,
-        "sockets": _open_files() - open_before,
-        "contexts": _contexts() - contexts_before,
+        "linearity": linearity(sizes, costs),
+        "kB": _instance_bytes(target, spec, sizes[0]) / sizes[0] / 1e3,
+        "sockets": _open_files() - files_before,
+        "SSL contexts": _ssl_contexts() - contexts_before,
     }
-    return figures | _used(target, ask)
+    return unused | _measure_first_calls(target, spec)
 
 
-def _made(target: Any, ask: Ask, count: int) -> float:
-    """Return the CPU seconds that instances take; the least of three times."""
+def _creation_seconds(target: Any, spec: CallSpec, count: int) -> float:
+    """Return the CPU seconds in which instances are made; the minimum of three times."""
     times = []
     for _ in range(3):
         gc.collect()
-        begun = time.process_time()
-        kept = [target.make(ask) for _ in range(count)]
-        times.append(time.process_time() - begun)
-        del kept
+        started = time.process_time()
+        models = [target.make_model(spec) for _ in range(count)]
+        times.append(time.process_time() - started)
+        del models
     return min(times)
 
 
-def _weight(target: Any, ask: Ask, count: int) -> int:
+def _instance_bytes(target: Any, spec: CallSpec, count: int) -> int:
     """Return the bytes that instances hold."""
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
-    kept = [target.make(ask) for _ in range(count)]
+    models = [target.make_model(spec) for _ in range(count)]
     gc.collect()
-    now, _ = tracemalloc.get_traced_memory()
+    after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    del kept
-    return now - before
+    del models
+    return after - before
 
 
-def _used(target: Any, ask: Ask, count: int = 10) -> dict[str, float]:
-    """Return what instances add by their first calls: CPU above another call, and sockets."""
+def _measure_first_calls(target: Any, spec: CallSpec, count: int = 10) -> dict[str, float]:
+    """Return the CPU time of a first call minus that of a second, and the sockets left open."""
     gc.collect()
     before = _open_files()
-    kept = [target.make(ask) for _ in range(count)]
-    first, again = (_called(target, kept) for _ in range(2))
+    models = [target.make_model(spec) for _ in range(count)]
+    first, second = (_call_seconds(target, models) for _ in range(2))
     return {
-        "first call, ms": (first - again) / count * 1e3,
-        "sockets, used": (_open_files() - before) / count,
+        "first call, ms": (first - second) / count * 1e3,
+        "sockets after first call": (_open_files() - before) / count,
     }
 
 
-def _called(target: Any, models: list[Any]) -> float:
-    begun = time.process_time()
+def _call_seconds(target: Any, models: list[Any]) -> float:
+    started = time.process_time()
     for model in models:
-        target.ask_once(model)
-    return time.process_time() - begun
+        target.call_model(model)
+    return time.process_time() - started
 
 
 def _open_files() -> int:
     return len(list(Path("/dev/fd").iterdir()))
 
 
-def _contexts() -> int:
-    """Count by type: `isinstance` would wake proxies that make one when they are looked at."""
-    return sum(issubclass(type(thing), ssl.SSLContext) for thing in gc.get_objects())
+def _ssl_contexts() -> int:
+    """Count by type: `isinstance` would make lazy proxies create a context."""
+    return sum(issubclass(type(obj), ssl.SSLContext) for obj in gc.get_objects())
 
 
-def together(root: str, module: str, name: str, *counts: str) -> dict[str, float]:
-    """Return the CPU of an answer among many at once, and how far memory's peak grew."""
-    name, spared, _ = name.partition(SPARED)
-    target, ask = import_module(module).targets(root)[name], Ask("text-50", "together")
+GC_TUNED = ", GC tuned"
+"""Suffix of a target's name: the garbage collector is set as docs/performance.md advises."""
+
+
+def measure_concurrent_streams(
+    server_url: str, module: str, name: str, *counts: str
+) -> dict[str, float]:
+    """Return the CPU time of one stream among many, and the growth of peak memory."""
+    name, gc_tuned, _ = name.partition(GC_TUNED)
+    target = import_module(module).create_targets(server_url)[name]
+    spec = CallSpec("text-50", "concurrent")
     sizes = [int(count) for count in counts]
-    return asyncio.run(_together(target, ask, sizes, spared=bool(spared)))
+    return asyncio.run(_read_concurrently(target, spec, sizes, gc_tuned=bool(gc_tuned)))
 
 
-SPARED = ", collector spared"
-"""What is added to a target's name where the garbage collector is told to look less often."""
-
-
-async def _together(target: Any, ask: Ask, sizes: list[int], *, spared: bool) -> dict[str, float]:
-    await _read(target, ask)
+async def _read_concurrently(
+    target: Any, spec: CallSpec, sizes: list[int], *, gc_tuned: bool
+) -> dict[str, float]:
+    await _read_stream(target, spec)
     gc.collect()
-    if spared:  # as docs/performance.md says
+    if gc_tuned:  # as in docs/performance.md
         gc.freeze()
         gc.set_threshold(50_000)
-    before, figures = _peak(anew=True), {}
+    before, values = _peak_memory(reset=True), {}
     for size in sizes:
-        begun = time.process_time()
-        await asyncio.gather(*(_read(target, ask) for _ in range(size)))
-        figures[f"ms at {size}"] = (time.process_time() - begun) / size * 1e3
+        started = time.process_time()
+        await asyncio.gather(*(_read_stream(target, spec) for _ in range(size)))
+        values[f"ms at {size}"] = (time.process_time() - started) / size * 1e3
         if before:
-            figures[f"MB at {size}"] = _peak() - before
+            values[f"MB at {size}"] = _peak_memory() - before
     if hasattr(target, "aclose"):
         await target.aclose()
-    return figures
+    return values
 
 
-async def _read(target: Any, ask: Ask) -> None:
-    async for _ in await target.astream(ask):
+async def _read_stream(target: Any, spec: CallSpec) -> None:
+    async for _ in await target.astream(spec):
         pass
 
 
-def _peak(*, anew: bool = False) -> float:
-    """Return the most memory that was in use, in MB; anew: from now on."""
+def _peak_memory(*, reset: bool = False) -> float:
+    """Return the peak memory of this process in MB; with `reset`, the peak starts anew first."""
     if not _STATUS.exists():
         return 0
-    if anew:
+    if reset:
         _STATUS.with_name("clear_refs").write_text("5", "ascii")
-    line = next(one for one in _STATUS.read_text("ascii").splitlines() if one.startswith("VmHWM"))
-    return int(line.split()[1]) / 1e3
+    lines = _STATUS.read_text("ascii").splitlines()
+    peak = next(line for line in lines if line.startswith("VmHWM"))
+    return int(peak.split()[1]) / 1e3
 
 
-_WORKS: dict[str, Any] = {"imported": imported, "instances": instances, "together": together}
+_CASES: dict[str, Any] = {
+    "import": measure_import,
+    "instances": measure_instances,
+    "concurrent_streams": measure_concurrent_streams,
+}
 
 if __name__ == "__main__":
-    _, work, *arguments = sys.argv
-    print(json.dumps(_WORKS[work](*arguments)))
+    _, case, *arguments = sys.argv
+    print(json.dumps(_CASES[case](*arguments)))

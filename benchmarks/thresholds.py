@@ -1,7 +1,7 @@
-"""What is to be reached: one line for each row of the table, and each class.
+"""Thresholds: the limit of each metric for each class.
 
-A goal compares one figure of ours with others: their sum, times a limit. Without others the limit
-is absolute, in the work's own unit.
+A threshold compares one metric of our class with the sum of references, times a limit. Without
+references the limit is absolute, in the metric's own unit.
 """
 
 from __future__ import annotations
@@ -10,111 +10,115 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from benchmarks.measurement import Figure, Works
+from benchmarks.measurement import Measurement, Metrics
 
 LANGCHAIN, LLAMA_INDEX = "ChatOneRouter", "OneRouterLLM"
-FLOORS = {LANGCHAIN: "LangChain's floor", LLAMA_INDEX: "LlamaIndex's floor"}
-_HTTP, _SDK = "plain HTTP + JSON", "plain SDK"
+NO_OP_MODELS = {LANGCHAIN: "LangChain no-op model", LLAMA_INDEX: "LlamaIndex no-op model"}
+_HTTP, _SDK = "HTTP + JSON", "openai SDK"
 
 
-class Goal(NamedTuple):
-    """At most `limit` times the sum of `others`, each a target, or a work and a target."""
+class Threshold(NamedTuple):
+    """At most `limit` times the sum of the references.
 
-    work: str
-    ours: str
+    A reference is a target, measured by the same metric, or a pair of a metric and a target.
+    """
+
+    metric: str
+    target: str
     limit: float
-    others: tuple[str | tuple[str, str], ...] = ()
+    references: tuple[str | tuple[str, str], ...] = ()
 
-    def reached(self, works: Works) -> float | None:
-        """Return the figure, or the ratio; None if one of the figures is not there."""
-        keys = [other if isinstance(other, tuple) else (self.work, other) for other in self.others]
+    def value(self, metrics: Metrics) -> float | None:
+        """Return the measured value or ratio; None if a measurement is missing."""
+        keys = [ref if isinstance(ref, tuple) else (self.metric, ref) for ref in self.references]
         medians = [
-            works[work].figures[name].median if _is_there(works, work, name) else None
-            for work, name in ((self.work, self.ours), *keys)
+            metrics[metric].by_target[name].median if _is_measured(metrics, metric, name) else None
+            for metric, name in ((self.metric, self.target), *keys)
         ]
         if None in medians:
             return None
-        ours, *others = medians
-        return ours / (sum(others) or math.nan) if others else ours
+        ours, *references = medians
+        return ours / (sum(references) or math.nan) if references else ours
 
-    def unavoidable(self, works: Works) -> float | None:
-        """Return the same for what no class can do without: HTTP, JSON and its framework."""
-        if self.work not in works or not self.others:
+    def lower_bound(self, metrics: Metrics) -> float | None:
+        """Return the same ratio for HTTP, JSON and the framework alone; None if not measured."""
+        if self.metric not in metrics or not self.references:
             return None
-        figures = works[self.work].figures
-        floor = FLOORS[self.ours.partition(",")[0]]
-        if not {_HTTP, floor} <= figures.keys():
+        metric = metrics[self.metric]
+        no_op_model = NO_OP_MODELS[self.target.partition(",")[0]]
+        if not {_HTTP, no_op_model} <= metric.by_target.keys():
             return None
-        least = figures[_HTTP].median + figures[floor].median
-        both = works[self.work]._replace(figures={**figures, self.ours: Figure(least, least)})
-        return self.reached({**works, self.work: both})
+        cost = metric.by_target[_HTTP].median + metric.by_target[no_op_model].median
+        by_target = {**metric.by_target, self.target: Measurement(cost, cost)}
+        return self.value({**metrics, self.metric: metric._replace(by_target=by_target)})
 
-    def against(self) -> str:
-        """Return what is compared with, in words."""
-        names = [other if isinstance(other, str) else other[0] for other in self.others]
+    def describe_references(self) -> str:
+        """Return the names of the references, such as "HTTP + JSON + LangChain no-op model"."""
+        names = [ref if isinstance(ref, str) else ref[0] for ref in self.references]
         return " + ".join(names)
 
 
-def _is_there(works: Works, work: str, name: str) -> bool:
-    return work in works and name in works[work].figures
+def _is_measured(metrics: Metrics, metric: str, name: str) -> bool:
+    return metric in metrics and name in metrics[metric].by_target
 
 
-def goals() -> Iterator[Goal]:
-    """Yield all goals, in the order of the table."""
+def thresholds() -> Iterator[Threshold]:
+    """Yield all thresholds, in the order of the table."""
     yield from _streams()
-    yield from _many()
+    yield from _concurrency()
     yield from _calls()
-    for ours in (LANGCHAIN, LLAMA_INDEX):
-        yield Goal("import", ours, 100)
-        yield Goal("import: SDK", ours, 0)
-        yield Goal("one more instance", ours, 1)
-        yield Goal("one more instance: memory", ours, 20)
-        yield Goal("one more instance: sockets", ours, 0)
-        yield Goal("one more instance: SSL contexts", ours, 0)
-    for work in _LINEAR:
-        for ours in (LANGCHAIN, LLAMA_INDEX):
-            yield Goal(f"{work}: linear", ours, 1.3)
+    for target in (LANGCHAIN, LLAMA_INDEX):
+        yield Threshold("import", target, 100)
+        yield Threshold("import: SDK loaded", target, 0)
+        yield Threshold("instance", target, 1)
+        yield Threshold("instance: memory", target, 20)
+        yield Threshold("instance: sockets", target, 0)
+        yield Threshold("instance: SSL contexts", target, 0)
+    for metric in _LINEAR:
+        for target in (LANGCHAIN, LLAMA_INDEX):
+            yield Threshold(f"{metric}: linearity", target, 1.3)
 
 
-_LINEAR = ("text chunk", "message in a history", "tool at hand", "one more instance")
+_LINEAR = ("text chunk", "history message", "bound tool", "instance")
 
 
-def _streams() -> Iterator[Goal]:
+def _streams() -> Iterator[Threshold]:
     langchain, llama_index = ("ChatOpenAI",), ("OpenAILike",)
-    yield Goal("text chunk", LANGCHAIN, 0.20, langchain)
-    yield Goal("text chunk", LANGCHAIN, 0.27, (_SDK,))
-    yield Goal("text chunk", LANGCHAIN, 1.3, (_HTTP, "LangChain's floor"))
-    yield Goal("text chunk", LLAMA_INDEX, 0.22, llama_index)
-    yield Goal("text chunk", LLAMA_INDEX, 0.29, (_SDK,))
-    yield Goal("text chunk, async", LANGCHAIN, 0.12, langchain)
-    yield Goal("text chunk, async", LLAMA_INDEX, 0.15, llama_index)
-    yield Goal("tool-call piece", LANGCHAIN, 0.20, langchain)
-    yield Goal("tool-call piece: linear", LANGCHAIN, 1.3)
-    for reader in ("", ", read by an agent"):
-        yield Goal("tool-call piece", LLAMA_INDEX + reader, 0.10, (f"OpenAILike{reader}",))
-        yield Goal("tool-call piece: linear", LLAMA_INDEX + reader, 1.3)
-    for ours in (LANGCHAIN, LLAMA_INDEX):
-        yield Goal("reasoning chunk", ours, 1.2, (("text chunk", ours),))
+    yield Threshold("text chunk", LANGCHAIN, 0.20, langchain)
+    yield Threshold("text chunk", LANGCHAIN, 0.27, (_SDK,))
+    yield Threshold("text chunk", LANGCHAIN, 1.3, (_HTTP, NO_OP_MODELS[LANGCHAIN]))
+    yield Threshold("text chunk", LLAMA_INDEX, 0.22, llama_index)
+    yield Threshold("text chunk", LLAMA_INDEX, 0.29, (_SDK,))
+    yield Threshold("text chunk, async", LANGCHAIN, 0.12, langchain)
+    yield Threshold("text chunk, async", LLAMA_INDEX, 0.15, llama_index)
+    yield Threshold("tool-call delta", LANGCHAIN, 0.20, langchain)
+    yield Threshold("tool-call delta: linearity", LANGCHAIN, 1.3)
+    for variant in ("", ", tool calls parsed"):
+        target = LLAMA_INDEX + variant
+        yield Threshold("tool-call delta", target, 0.10, (f"OpenAILike{variant}",))
+        yield Threshold("tool-call delta: linearity", target, 1.3)
+    for target in (LANGCHAIN, LLAMA_INDEX):
+        yield Threshold("reasoning chunk", target, 1.2, (("text chunk", target),))
 
 
-def _many() -> Iterator[Goal]:
-    yield Goal("many at once", LANGCHAIN, 0.15, ("ChatOpenAI",))
-    yield Goal("many at once: memory", LANGCHAIN, 0.5, ("ChatOpenAI",))
-    yield Goal("many at once", LLAMA_INDEX, 0.20, ("OpenAILike",))
-    yield Goal("many at once: memory", LLAMA_INDEX, 0.7, ("OpenAILike",))
-    for ours in (LANGCHAIN, LLAMA_INDEX):
-        yield Goal("many at once", ours, 1.3, (("few at once", ours),))
-        yield Goal("most at once", ours, 1.3, (("few at once", ours),))
+def _concurrency() -> Iterator[Threshold]:
+    yield Threshold("medium concurrency", LANGCHAIN, 0.15, ("ChatOpenAI",))
+    yield Threshold("medium concurrency: memory", LANGCHAIN, 0.5, ("ChatOpenAI",))
+    yield Threshold("medium concurrency", LLAMA_INDEX, 0.20, ("OpenAILike",))
+    yield Threshold("medium concurrency: memory", LLAMA_INDEX, 0.7, ("OpenAILike",))
+    for target in (LANGCHAIN, LLAMA_INDEX):
+        yield Threshold("medium concurrency", target, 1.3, (("low concurrency", target),))
+        yield Threshold("high concurrency", target, 1.3, (("low concurrency", target),))
 
 
-def _calls() -> Iterator[Goal]:
-    for ours, peer, limits in (
+def _calls() -> Iterator[Threshold]:
+    for target, peer, limits in (
         (LANGCHAIN, "ChatOpenAI", (0.65, 0.08, 0.55, 0.6)),
         (LLAMA_INDEX, "OpenAILike", (0.65, 0.08, 0.20, 0.6)),
     ):
         short, history, tools, first = limits
-        yield Goal("short call", ours, short, (peer,))
-        yield Goal("short call, async", ours, short, (peer,))
-        yield Goal("call with 200 messages", ours, history, (peer,))
-        yield Goal("call with 20 tools", ours, tools, (peer,))
-        yield Goal("first token", ours, first, (peer,))
+        yield Threshold("short call", target, short, (peer,))
+        yield Threshold("short call, async", target, short, (peer,))
+        yield Threshold("call with 200 messages", target, history, (peer,))
+        yield Threshold("call with 20 tools", target, tools, (peer,))
+        yield Threshold("first token", target, first, (peer,))
