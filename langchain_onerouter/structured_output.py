@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Method: TypeAlias = Literal["auto", "json_schema", "function_calling", "json_mode"]
 
 
-def structured_output_runnable(
+def structured_output_runnable(  # noqa: PLR0913 -- the arguments of `with_structured_output`
     model: ChatOneRouter,
     method_by_model: dict[str, StructuredMethod],
     schema: dict[str, Any] | type | None,

@@ -9,6 +9,7 @@ from onerouter_core.client_pool import ClientOwner, Clients
 from onerouter_core.connection import ApiKey, ConnectionSettings, Headers
 from onerouter_core.errors import OneRouterError
 from onerouter_core.fields import (
+    PUBLIC,
     SECRET_ARGUMENTS,
     CallSettings,
     ConnectionFields,
@@ -60,6 +61,7 @@ from onerouter_core.types import (
 from onerouter_core.version import __version__
 
 __all__ = [
+    "PUBLIC",
     "SECRET_ARGUMENTS",
     "ApiKey",
     "AsyncDeltaStream",

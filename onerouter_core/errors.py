@@ -34,6 +34,34 @@ from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any, ClassVar, NamedTuple
 
+__all__ = [
+    "APIConnectionError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BudgetExceededError",
+    "ConfigurationError",
+    "ContentFilterError",
+    "ContextOverflowError",
+    "DeadlineExceededError",
+    "IncompleteStreamError",
+    "InsufficientCreditsError",
+    "InvalidRequestError",
+    "LengthLimitError",
+    "MalformedReplyError",
+    "ModelNotFoundError",
+    "OneRouterError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RefusalError",
+    "UnsupportedContentError",
+    "UpstreamError",
+    "classify",
+    "format_validation_errors",
+    "redact",
+    "retry_after",
+    "says_unsupported",
+]
+
 
 class OneRouterError(Exception):
     """Base of all errors. `partial` is the `Reply` so far; `retry_after` is in seconds."""

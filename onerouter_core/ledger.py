@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import threading
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -155,6 +156,11 @@ class Ledger:
     def record(self, entry: LedgerEntry) -> None:
         """Add an entry."""
         self._extend([entry])
+
+    def book(self, entry: LedgerEntry) -> None:
+        """Record an entry; deprecated alias of `record`."""
+        warnings.warn("Ledger.book is now Ledger.record", DeprecationWarning, stacklevel=2)
+        self.record(entry)
 
     def merge(self, other: Ledger) -> None:
         """Add what another ledger has and this one has not: it may have begun as a copy of this."""

@@ -6,6 +6,7 @@ when both frameworks need it or the gateway sends it; everything else travels in
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -290,3 +291,9 @@ class ReplyDelta(NamedTuple):
     images: tuple[Image, ...] = ()
     logprobs: Json | None = None
     final_reply: Reply | None = None
+
+    @property
+    def end(self) -> Reply | None:
+        """The final reply; deprecated alias of `final_reply`."""
+        warnings.warn("ReplyDelta.end is now final_reply", DeprecationWarning, stacklevel=2)
+        return self.final_reply

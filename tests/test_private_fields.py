@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,7 @@ ANCHOR = "    ledger: Ledger | None = Field(default=None)\n"
 NEW_FIELD = '    tenant_token: str | None = Field(default=None)\n    """Token of the tenant."""\n\n'
 
 # Prints every text in which a field of the constructor, or of a call, can be shown.
-SCRIPT = '''
+SCRIPT = """
 import json, pickle, sys
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.load import dumps
@@ -62,19 +61,21 @@ shown += [
     repr(llm.model_dump()), repr(llm.to_payload()),
 ]
 print(json.dumps(shown))
-'''
+"""
 
 
 def run(packages: Path, simulator: Simulator) -> str:
     """Run SCRIPT with the packages of a folder; return everything it printed."""
     fields = f'{{"model": "a/b", "api_key": "{simulator.api_key}", "base_url": '
-    return subprocess.run(  # noqa: S603 -- our own interpreter, our own script
+    done = subprocess.run(  # noqa: S603 -- our own interpreter, our own script
         [sys.executable, "-c", SCRIPT, f'{fields}"{simulator.base_url}"}}'],
-        env={**os.environ, "PYTHONPATH": str(packages)},
+        cwd=packages,  # first on the path of `python -c`
         capture_output=True,
         text=True,
-        check=True,
-    ).stdout
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def copy_packages(folder: Path, new_field: str) -> None:

@@ -59,8 +59,8 @@ def test_help_lists_the_fields() -> None:
 
     said = Model.__doc__ or ""
     assert said.startswith("Some model.\n\nFields:\n")
-    assert "    temperature: 0 to 2; None: the model's.\n" in said
-    assert "    max_retries: Requests beyond the first. [2]\n" in said
+    assert "    temperature: Sampling temperature (0 to 2): 0 picks the likeliest token" in said
+    assert "a call sends at most max_retries + 1. [2]\n" in said
     arguments = inspect.signature(Model).parameters  # editors show it before there is an instance
     assert arguments["model"].default is inspect.Parameter.empty
     assert arguments["max_retries"].default == 2

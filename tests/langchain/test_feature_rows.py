@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from langchain_onerouter import ChatOneRouter
 from langchain_onerouter.errors import BudgetExceededError
-from onerouter_core import Ledger
+from onerouter_core import Gateway, Ledger, resolve_call
 from onerouter_core.errors import ConfigurationError
 from onerouter_simulator import Script, Simulator, chunk, completion, tool_call
 from tests.langchain.conftest import Ask, Colour, Make
@@ -34,7 +34,7 @@ def test_nobody_is_credited_unasked(make: Make, sim: Simulator, ask: Ask) -> Non
 def test_a_timeout_that_nobody_set() -> None:
     """A model of which nothing is set gives up after ten minutes; None waits for ever."""
     for fields, seconds in (({}, 600), ({"timeout": 5}, 5), ({"timeout": None}, None)):
-        gateway, _ = ChatOneRouter(model="a/b", **fields).open({})
+        gateway = Gateway(resolve_call(ChatOneRouter(model="a/b", **fields)).connection)
         assert gateway.connection.timeout == seconds
 
 
