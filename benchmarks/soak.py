@@ -1,10 +1,11 @@
-"""A long run against a bad server: every call ends as it must, nothing twice, nothing left over.
+"""Soak test: many concurrent calls to a faulty server, each with a known expected outcome.
 
-One instance of a class is asked by many streams on an event loop and by many threads, all at the
-same time. The server, in a process of its own, fails one request in twenty, in all ways of the
-fault suite. Which request fails how follows from its number, so both sides know how each call must
-end. Exits with 1 if one does not, if requests at the server and attempts made are not the same, or
-if a descriptor is left. What memory does is printed, and judged by the reader.
+One instance of each class is called by many streams on an event loop and by many threads, all at
+the same time. The server, in a process of its own, fails one request in twenty, with the fault
+cases of tests/faults. The fault follows from the call's number, so both processes know the expected
+outcome of each call. The exit status is 1 if an outcome is another one, if the server received more
+or fewer requests than the client made attempts, or if a descriptor stays open. Memory is printed
+for the reader to judge.
 
     python -m benchmarks.soak [--seconds 180] [--quick]
 """
@@ -28,118 +29,134 @@ from pathlib import Path
 from statistics import linear_regression
 from typing import Any
 
-from benchmarks.soak_server import RETRIES, WORDS, Plan, allow_descriptors, heard, serving
+from benchmarks.soak_server import (
+    MAX_RETRIES,
+    WORDS,
+    ExpectedOutcome,
+    fetch_counts,
+    raise_descriptor_limit,
+    run_server,
+)
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
 from onerouter_core.retry import waiting
-from tests.faults.adapters import REACH, Face, LangChain, LlamaIndex, aask, ask
+from tests.faults.adapters import (
+    MODEL_FIELDS,
+    Adapter,
+    LangChainAdapter,
+    LlamaIndexAdapter,
+    acall_model,
+    call_model,
+)
 from tests.faults.cases import Outcome
 
-CLASSES: dict[str, tuple[type, Face]] = {
-    "ChatOneRouter": (ChatOneRouter, LangChain()),
-    "OneRouterLLM": (OneRouterLLM, LlamaIndex()),
+CLASSES: dict[str, tuple[type, Adapter]] = {
+    "ChatOneRouter": (ChatOneRouter, LangChainAdapter()),
+    "OneRouterLLM": (OneRouterLLM, LlamaIndexAdapter()),
 }
-PATIENCE = 120.0  # seconds; a call that takes longer has been forgotten by somebody
-MOST_CALLS = 1_000_000
-MOST_SHOWN = 10
+TIMEOUT = 120.0  # seconds; a call that takes longer hangs
+MAX_CALLS = 1_000_000
+MAX_PRINTED = 10  # problems of one kind
 
 # --- the callers ---
 
 
-class Retries(logging.Handler):
-    """Counts the lines that say that a call is tried again."""
+class RetryCounter(logging.Handler):
+    """Log handler that counts the retries."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self.count = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count it; the logging module lets one thread in at a time."""
+        """Count a retry; `logging` holds a lock here, so no two threads do this at once."""
         self.count += record.getMessage().startswith("retry ")
 
 
 @contextmanager
-def counted_retries() -> Iterator[Retries]:
-    """Listen to the log of retries."""
-    log, retries = logging.getLogger("onerouter_core"), Retries()
-    before = log.level
-    log.addHandler(retries)
+def count_retries() -> Iterator[RetryCounter]:
+    """Count the retries in the log of onerouter_core."""
+    log, counter = logging.getLogger("onerouter_core"), RetryCounter()
+    level = log.level
+    log.addHandler(counter)
     log.setLevel(logging.INFO)
-    yield retries
-    log.removeHandler(retries)
-    log.setLevel(before)
+    yield counter
+    log.removeHandler(counter)
+    log.setLevel(level)
 
 
 @dataclass
 class Tally:
-    """What came of all calls; it does not grow with them."""
+    """Outcomes of all calls, counted; its size does not depend on the number of calls."""
 
-    ends: float
-    stall: float
+    ends_at: float
+    stall_timeout: float
     numbers: Iterator[int] = field(default_factory=count)
-    made: bytearray = field(default_factory=lambda: bytearray(MOST_CALLS))  # attempts, by number
-    ended: Counter[str] = field(default_factory=Counter)
+    attempts: bytearray = field(default_factory=lambda: bytearray(MAX_CALLS))  # by call number
+    by_error: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
-    unplanned: set[int] = field(default_factory=set)  # ended as they may, but need not
+    permitted: set[int] = field(default_factory=set)  # permitted, but not expected
 
     def calls(self) -> Iterator[int]:
-        """Yield the numbers of the calls to make, as long as there is time."""
-        while time.monotonic() < self.ends:
+        """Yield call numbers until the time is over."""
+        while time.monotonic() < self.ends_at:
             yield next(self.numbers)
 
-    def options(self, number: int, mode: str) -> tuple[Plan, dict[str, Any]]:
-        """Return how a call must end, and what to give to it."""
-        plan = Plan.of(number, mode)
-        return plan, {"seed": number, "timeout": self.stall if plan.is_silent else PATIENCE}
+    def prepare(self, number: int, mode: str) -> tuple[ExpectedOutcome, dict[str, Any]]:
+        """Return the expected outcome of a call, and its options."""
+        expected = ExpectedOutcome.for_call(number, mode)
+        timeout = self.stall_timeout if expected.is_silent else TIMEOUT
+        return expected, {"seed": number, "timeout": timeout}
 
-    def judge(self, number: int, plan: Plan, got: Outcome) -> None:
-        """Note how a call ended."""
-        kind = type(got.error).__name__ if got.error else None
-        self.ended[kind or "answer"] += 1
-        self.made[number] = attempts = getattr(got.error, "attempts", plan.attempts)
-        if (kind, got.text, attempts) == (plan.error, plan.text, plan.attempts):
+    def record(self, number: int, expected: ExpectedOutcome, outcome: Outcome) -> None:
+        """Compare the outcome of a call with the expected one, and count it."""
+        error = type(outcome.error).__name__ if outcome.error else None
+        self.by_error[error or "answer"] += 1
+        attempts = getattr(outcome.error, "attempts", expected.attempts)
+        self.attempts[number] = attempts
+        if (error, outcome.text, attempts) == (expected.error, expected.text, expected.attempts):
             return
-        if plan.allows(number, kind, got.text):
-            self.unplanned.add(number)
-        elif len(self.wrong) < MOST_SHOWN:
-            self.wrong.append(f"call {number}: {got}, {attempts} attempts, not {plan}")
+        if expected.permits(number, error, outcome.text):
+            self.permitted.add(number)
+        elif len(self.wrong) < MAX_PRINTED:
+            self.wrong.append(f"call {number}: {outcome}, {attempts} attempts, not {expected}")
 
 
-def ask_on(face: Face, model: Any, tally: Tally) -> None:
-    """Ask again and again in this thread, for whole answers and for streams."""
+def call_repeatedly(adapter: Adapter, model: Any, tally: Tally) -> None:
+    """Make complete and streamed calls in turn in this thread, until the time is over."""
     for number in tally.calls():
-        mode = "stream" if number % 2 else "whole"
-        plan, options = tally.options(number, mode)
-        tally.judge(number, plan, ask(face, model, mode, **options))
+        mode = "stream" if number % 2 else "complete"
+        expected, options = tally.prepare(number, mode)
+        tally.record(number, expected, call_model(adapter, model, mode, **options))
 
 
-async def stream_on(face: Face, model: Any, tally: Tally, delay: float) -> None:
-    """Stream again and again on this event loop, beginning a little later than others."""
+async def stream_repeatedly(adapter: Adapter, model: Any, tally: Tally, delay: float) -> None:
+    """Make streamed calls on this event loop until the time is over, after `delay` seconds."""
     await asyncio.sleep(delay)
     for number in tally.calls():
-        plan, options = tally.options(number, "stream")
-        tally.judge(number, plan, await aask(face, model, "stream", **options))
+        expected, options = tally.prepare(number, "stream")
+        tally.record(number, expected, await acall_model(adapter, model, "stream", **options))
 
 
-async def watched(memory: list[tuple[float, float]]) -> None:
-    """Note the memory twice a second, until cancelled."""
+async def sample_memory(samples: list[tuple[float, float]]) -> None:
+    """Append time and resident memory twice a second, until cancelled."""
     while True:
-        memory.append((time.monotonic(), resident()))
+        samples.append((time.monotonic(), resident_memory()))
         await asyncio.sleep(0.5)
 
 
-def resident() -> float:
-    """Return the memory of this process in MB; where there is no /proc, 0."""
-    if not _MEMORY.exists():
+def resident_memory() -> float:
+    """Return the resident memory of this process in MB; 0 without /proc."""
+    if not _STATM.exists():
         return 0.0
-    return int(_MEMORY.read_text("ascii").split()[1]) * resource.getpagesize() / 1e6
+    return int(_STATM.read_text("ascii").split()[1]) * resource.getpagesize() / 1e6
 
 
-_MEMORY = Path("/proc/self/statm")
+_STATM = Path("/proc/self/statm")
 
 
-def descriptors() -> int:
-    """Return how many descriptors are open."""
+def count_descriptors() -> int:
+    """Return the number of open descriptors."""
     gc.collect()
     return sum(1 for _ in Path("/dev/fd").iterdir())
 
@@ -148,128 +165,140 @@ def descriptors() -> int:
 
 
 @dataclass
-class Result:
-    """What a run found, of one class."""
+class SoakResult:
+    """Result of a run of one class."""
 
     tally: Tally
     memory: list[tuple[float, float]]
     retries: int
-    open_before: int
-    open_after: int
-    asked: Mapping[int, int]
-    played: Mapping[str, int]
+    descriptors_before: int
+    descriptors_after: int
+    requests_by_call: Mapping[int, int]
+    faults: Mapping[str, int]
 
     @property
     def calls(self) -> int:
-        """How many calls there were."""
-        return sum(self.tally.ended.values())
+        """Number of calls."""
+        return sum(self.tally.by_error.values())
 
     @property
-    def lost(self) -> int:
-        """How many attempts did not arrive: given up before they were sent."""
-        return self.calls + self.retries - sum(self.asked.values())
+    def unsent(self) -> int:
+        """Number of attempts that did not reach the server: cancelled before they were sent."""
+        return self.calls + self.retries - sum(self.requests_by_call.values())
 
     @property
     def slope(self) -> float:
-        """MB per minute, once a third of the time is over."""
+        """Growth of memory in MB per minute, after the first third of the time."""
         steady = self.memory[len(self.memory) // 3 :]
         return linear_regression(*zip(*steady, strict=True)).slope * 60 if len(steady) > 1 else 0.0
 
     def problems(self) -> list[str]:
-        """Return what must not be."""
-        tally, found = self.tally, list(self.tally.wrong)
-        unequal = (n for n, times in self.asked.items() if times != tally.made[n])
-        twice = [n for n in unequal if n not in tally.unplanned]
-        found += [f"call {n}: {self.asked[n]} requests" for n in twice[:MOST_SHOWN]]
-        if not 0 <= self.lost <= len(tally.unplanned):
-            found.append(f"{self.lost} attempts did not arrive")
-        if self.open_after > self.open_before:
-            found.append(f"{self.open_after - self.open_before} descriptors are left")
-        return found
+        """Return the problems that fail the run."""
+        tally, problems = self.tally, list(self.tally.wrong)
+        unequal = (n for n, times in self.requests_by_call.items() if times != tally.attempts[n])
+        unexplained = [number for number in unequal if number not in tally.permitted]
+        problems += [
+            f"call {number}: {self.requests_by_call[number]} requests, "
+            f"{tally.attempts[number]} attempts"
+            for number in unexplained[:MAX_PRINTED]
+        ]
+        if not 0 <= self.unsent <= len(tally.permitted):
+            problems.append(f"{self.unsent} attempts did not reach the server")
+        if self.descriptors_after > self.descriptors_before:
+            left = self.descriptors_after - self.descriptors_before
+            problems.append(f"{left} descriptors are still open")
+        return problems
 
-    def lines(self) -> list[tuple[str, str]]:
-        """Return the lines of the table."""
-        ended = self.tally.ended
-        errors = self.calls - ended["answer"]
+    def rows(self) -> list[tuple[str, str]]:
+        """Return the rows of the table."""
+        by_error = self.tally.by_error
+        answers = by_error["answer"]
         settled = self.memory[len(self.memory) // 3][1]
         return [
             ("calls", f"{self.calls:,}"),
-            ("answers", f"{ended['answer']:,}"),
-            ("errors", f"{errors:,} of {len(ended.keys() - {'answer'})} kinds"),
-            ("wrong ends", f"{len(self.tally.wrong):,}"),
-            ("other ends", f"{len(self.tally.unplanned):,}"),
+            ("answers", f"{answers:,}"),
+            ("errors", f"{self.calls - answers:,} in {len(by_error.keys() - {'answer'})} classes"),
+            ("wrong", f"{len(self.tally.wrong):,}"),
+            ("permitted", f"{len(self.tally.permitted):,}"),
             ("attempts", f"{self.calls + self.retries:,}"),
-            ("requests", f"{sum(self.asked.values()):,}"),
-            ("not sent", f"{self.lost:,}"),
-            ("failed requests", f"{sum(self.played.values()):,} in {len(self.played)} ways"),
+            ("requests", f"{sum(self.requests_by_call.values()):,}"),
+            ("not sent", f"{self.unsent:,}"),
+            ("faults", f"{sum(self.faults.values()):,} in {len(self.faults)} cases"),
             ("memory, MB", f"{settled:.1f} to {self.memory[-1][1]:.1f}"),
             ("slope, MB/min", f"{self.slope:+.2f}"),
-            ("descriptors", f"{self.open_before} to {self.open_after}"),
+            ("descriptors", f"{self.descriptors_before} to {self.descriptors_after}"),
         ]
 
 
-def soak(name: str, port: int, how: argparse.Namespace) -> Result:
-    """Ask one instance of a class for as long as was said."""
-    kind, face = CLASSES[name]
+def soak(name: str, port: int, options: argparse.Namespace) -> SoakResult:
+    """Call one instance of a class for `options.seconds`."""
+    model_class, adapter = CLASSES[name]
     memory: list[tuple[float, float]] = []
-    before = descriptors()
-    model = kind(**REACH, base_url=f"http://127.0.0.1:{port}/{name}/v1", max_retries=RETRIES)
-    tally = Tally(time.monotonic() + how.seconds, how.stall)
-    with counted_retries() as retries, waiting(0.05):
-        asyncio.run(all_at_once(face, model, tally, how, memory))
-    return Result(tally, memory, retries.count, before, descriptors(), *heard(port, name))
+    before = count_descriptors()
+    base_url = f"http://127.0.0.1:{port}/{name}/v1"
+    model = model_class(**MODEL_FIELDS, base_url=base_url, max_retries=MAX_RETRIES)
+    tally = Tally(time.monotonic() + options.seconds, options.stall)
+    with count_retries() as retries, waiting(0.05):
+        asyncio.run(run_callers(adapter, model, tally, options, memory))
+    after = count_descriptors()
+    return SoakResult(tally, memory, retries.count, before, after, *fetch_counts(port, name))
 
 
-async def all_at_once(
-    face: Face,
+async def run_callers(
+    adapter: Adapter,
     model: Any,
     tally: Tally,
-    how: argparse.Namespace,
+    options: argparse.Namespace,
     memory: list[tuple[float, float]],
 ) -> None:
-    """Run the streams and the threads to their end, and close the model."""
-    loop, watching = asyncio.get_running_loop(), asyncio.ensure_future(watched(memory))
-    delays = [how.pace * WORDS * turn / how.streams for turn in range(how.streams)]
-    with ThreadPoolExecutor(how.threads) as pool:
+    """Run the streams and the threads until the time is over, and close the model."""
+    loop, sampler = asyncio.get_running_loop(), asyncio.ensure_future(sample_memory(memory))
+    seconds = options.pace * WORDS / options.streams
+    with ThreadPoolExecutor(options.threads) as pool:
         threads = [
-            loop.run_in_executor(pool, ask_on, face, model, tally) for _ in range(how.threads)
+            loop.run_in_executor(pool, call_repeatedly, adapter, model, tally)
+            for _ in range(options.threads)
         ]
-        await asyncio.gather(*(stream_on(face, model, tally, delay) for delay in delays), *threads)
-    watching.cancel()
+        streams = [
+            stream_repeatedly(adapter, model, tally, seconds * index)
+            for index in range(options.streams)
+        ]
+        await asyncio.gather(*streams, *threads)
+    sampler.cancel()
     await model.aclose()
 
 
-def options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description="Ask one instance of each class for long.")
+def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description="Soak test of both classes.")
     parser.add_argument("--quick", action="store_true", help="a short run with fewer callers")
-    parser.add_argument("--seconds", type=float, help="for each class (180)")
-    parser.add_argument("--streams", type=int, help="at once, on one event loop (1000)")
-    parser.add_argument("--threads", type=int, help="of sync calls (64)")
+    parser.add_argument("--seconds", type=float, help="seconds for each class (180)")
+    parser.add_argument("--streams", type=int, help="concurrent streams on one loop (1000)")
+    parser.add_argument("--threads", type=int, help="threads that make sync calls (64)")
     parser.add_argument("--pace", type=float, help="seconds between two events (1)")
-    parser.add_argument("--stall", type=float, help="seconds to wait for a silent server (20)")
+    parser.add_argument("--stall", type=float, help="timeout for a silent server, seconds (20)")
     given = parser.parse_args(arguments)
-    usual = QUICK if given.quick else LONG
-    return argparse.Namespace(**usual | {n: v for n, v in vars(given).items() if v is not None})
+    defaults = QUICK if given.quick else FULL
+    return argparse.Namespace(**defaults | {n: v for n, v in vars(given).items() if v is not None})
 
 
-LONG = {"seconds": 180.0, "streams": 1000, "threads": 64, "pace": 1.0, "stall": 20.0}
+FULL = {"seconds": 180.0, "streams": 1000, "threads": 64, "pace": 1.0, "stall": 20.0}
 QUICK = {"seconds": 7.5, "streams": 200, "threads": 16, "pace": 0.1, "stall": 2.0}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run, print the table, and say whether all was well."""
-    how = options(arguments)
-    allow_descriptors()
-    asyncio.run(asyncio.sleep(0))  # what an event loop opens once and keeps
-    print(f"{how.streams} streams and {how.threads} threads, {how.seconds:g} s each\n")
-    with serving(how.pace) as port:
-        results = {name: soak(name, port, how) for name in CLASSES}
+    """Run, print the table and the problems, and return the exit status."""
+    options = parse_options(arguments)
+    raise_descriptor_limit()
+    asyncio.run(asyncio.sleep(0))  # an event loop opens some descriptors once and keeps them
+    print(f"{options.streams} streams and {options.threads} threads, {options.seconds:g} s each\n")
+    with run_server(options.pace) as port:
+        results = {name: soak(name, port, options) for name in CLASSES}
     print(f"{'':17}", *(f"{name:>22}" for name in results))
-    for cells in zip(*(result.lines() for result in results.values()), strict=True):
+    for cells in zip(*(result.rows() for result in results.values()), strict=True):
         print(f"{cells[0][0]:17}", *(f"{cell:>22}" for _, cell in cells))
     problems = [f"{n}: {p}" for n, result in results.items() for p in result.problems()]
-    print("", *problems or ["Every call ended as it must."], sep="\n")
+    print("", *problems or ["Every call had its expected outcome."], sep="\n")
     return 1 if problems else 0
 
 

@@ -1,8 +1,9 @@
-"""The bad server of the soak, in a process of its own, and how each call to it must end.
+"""Faulty server of the soak test, in a process of its own, and the expected outcome of each call.
 
-A request carries its number, and so must its answer. One in twenty fails, in all ways of the fault
-suite; how follows from the number, so both sides know it. Run as a program it prints its port, and
-serves until its standard input is closed. It knows neither of the two classes.
+A request carries the number of its call, and the answer must carry it, too. One request in twenty
+fails, with one of the fault cases of tests/faults. The case follows from the number, so the client
+and the server know it without talking to each other. Run as a program the module prints its port,
+and serves until its standard input is closed. It knows neither of the two classes.
 """
 
 from __future__ import annotations
@@ -19,52 +20,55 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from tests.core.payloads import chunk, completion
-from tests.faults.cases import Row
-from tests.faults.http_scripts import http as whole_play
-from tests.faults.http_scripts import stream as stream_play
-from tests.faults.rows import GROUPS
-from tests.faults.server import Arrived, End, Line, Play, Server
+from tests.faults.cases import FaultCase
+from tests.faults.fault_cases import GROUPS
+from tests.faults.http_scripts import response, stream
+from tests.faults.server import End, Endpoint, HTTPScript, ReceivedRequest, Server
 
-RETRIES = 2
-ONE_IN = 20  # requests fail
+MAX_RETRIES = 2
+REQUESTS_PER_FAULT = 20
 WORDS = 16  # of an answer; each is an event of its own
 
-# --- what both sides know ---
+# --- faults and answers: the same in both processes ---
 
 
-def ways() -> dict[str, list[Row]]:
-    """Return all ways to fail that one request can have, for who asks in each mode."""
-    rows = [row for group in GROUPS.values() for row in group if row.want.error]
-    rows = [row for row in rows if row.options.keys() <= {"timeout"}]
-    rows = [row for row in rows if len(row.said_to(row.modes[0])) == 1]
-    return {mode: [row for row in rows if mode in row.modes] for mode in ("whole", "stream")}
+def select_fault_cases() -> dict[str, list[FaultCase]]:
+    """Return the fault cases by mode: those that end in an error and need only one request."""
+    cases = [case for group in GROUPS.values() for case in group if case.expected.error]
+    cases = [case for case in cases if case.options.keys() <= {"timeout"}]
+    cases = [case for case in cases if len(case.scripts_for(case.modes[0])) == 1]
+    return {mode: [case for case in cases if mode in case.modes] for mode in ("complete", "stream")}
 
 
-WAYS = ways()
+FAULT_CASES = select_fault_cases()
 
 
-def failure(number: int, mode: str, attempt: int) -> Row | None:
-    """Return how this attempt at a call fails, if it does."""
+def scheduled_fault(number: int, mode: str, attempt: int) -> FaultCase | None:
+    """Return the fault case of one attempt at a call; None if the attempt succeeds."""
     drawn = crc32(b"%d/%d" % (number, attempt))
-    return WAYS[mode][drawn // ONE_IN % len(WAYS[mode])] if drawn % ONE_IN == 0 else None
+    if drawn % REQUESTS_PER_FAULT:
+        return None
+    cases = FAULT_CASES[mode]
+    return cases[drawn // REQUESTS_PER_FAULT % len(cases)]
 
 
-def words(number: int) -> list[str]:
-    """Return the answer to a call, in the pieces it comes in."""
-    return [f"{number}:{word} " for word in range(WORDS)]
+def answer_words(number: int) -> list[str]:
+    """Return the answer to a call, as the texts of its events."""
+    return [f"{number}:{index} " for index in range(WORDS)]
 
 
-def answer(number: int) -> str:
+def answer_text(number: int) -> str:
     """Return the answer to a call."""
-    return "".join(words(number))
+    return "".join(answer_words(number))
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How a call must end, and after how many attempts.
+class ExpectedOutcome:
+    """Expected text, error class and number of attempts of a call.
 
-    It may end otherwise on a machine that is too busy: a reset takes with it what nobody has read
-    yet, and who waits for a silent server may give up one that is only slow.
+    If the server is silent or resets the connection, other outcomes are possible on a busy machine:
+    a reset discards the bytes that the client has not read yet, and the short timeout for a silent
+    server can also end an attempt whose server is only slow.
     """
 
     text: str
@@ -74,106 +78,107 @@ class Plan:
     is_reset: bool = False
 
     @classmethod
-    def of(cls, number: int, mode: str) -> Plan:
-        """Return how the call of this number must end."""
-        rows: list[Row] = []
-        while len(rows) <= RETRIES and (row := failure(number, mode, len(rows))) is not None:
-            rows.append(row)
-            if row.expected(mode, RETRIES) == 1:
+    def for_call(cls, number: int, mode: str) -> ExpectedOutcome:
+        """Return the expected outcome of the call with this number."""
+        cases: list[FaultCase] = []
+        while (case := scheduled_fault(number, mode, len(cases))) is not None:
+            cases.append(case)
+            if len(cases) > MAX_RETRIES or case.expected_requests(mode, MAX_RETRIES) == 1:
                 break
-        silent = any(row.options for row in rows)
-        reset = any(End.RESET in row.said_to(mode)[0] for row in rows)
-        if row is None:
-            return cls(answer(number), None, len(rows) + 1, silent, reset)
-        text = row.want.text if mode == "stream" else ""
-        return cls(text, row.want.error, len(rows), silent, reset)
+        is_silent = any(case.options for case in cases)
+        is_reset = any(End.RESET in case.scripts_for(mode)[0] for case in cases)
+        if case is None:
+            return cls(answer_text(number), None, len(cases) + 1, is_silent, is_reset)
+        text = case.expected.text if mode == "stream" else ""
+        return cls(text, case.expected.error, len(cases), is_silent, is_reset)
 
-    def allows(self, number: int, error: str | None, text: str) -> bool:
-        """Tell whether a call may also end like this."""
+    def permits(self, number: int, error: str | None, text: str) -> bool:
+        """Return whether a call may also end with this error class and text."""
         if not (self.is_silent or self.is_reset):
             return False
         if error is None:
-            return text == answer(number)
-        is_of_it = text == self.text or answer(number).startswith(text)
-        return is_of_it and error in {self.error, "APITimeoutError", "APIConnectionError"}
+            return text == answer_text(number)
+        is_own_text = text == self.text or answer_text(number).startswith(text)
+        return is_own_text and error in {self.error, "APITimeoutError", "APIConnectionError"}
 
 
 # --- the server ---
 
 
-class Gateway(Line):
-    """Answers each number as planned, and counts how often it is asked."""
+class FaultyEndpoint(Endpoint):
+    """Endpoint that sends the scheduled fault or the answer, and counts requests and faults."""
 
     def __init__(self, pace: float) -> None:
         super().__init__("", ())
         self._pace = pace
-        self._asked: Counter[int] = Counter()
-        self._played: Counter[str] = Counter()
+        self._requests_by_call: Counter[int] = Counter()
+        self._faults: Counter[str] = Counter()
 
-    def take(self, request: Arrived) -> Play:
-        """Return the play of a request; a GET is asked what has been."""
+    def script_for(self, request: ReceivedRequest) -> HTTPScript:
+        """Return the script for a request; a GET request returns the counts as JSON."""
         if request.method == "GET":
-            return whole_play({"asked": list(self._asked.items()), "played": dict(self._played)})
+            requests = list(self._requests_by_call.items())
+            return response({"requests": requests, "faults": dict(self._faults)})
         body = request.json
-        number, mode = body["seed"], "stream" if body.get("stream") else "whole"
-        row = failure(number, mode, self._asked[number])
-        self._asked[number] += 1
-        if row is None:
-            return self._answer(number, mode)
-        self._played[f"{row.name}, {mode}"] += 1
-        return row.said_to(mode)[0]
+        number, mode = body["seed"], "stream" if body.get("stream") else "complete"
+        case = scheduled_fault(number, mode, self._requests_by_call[number])
+        self._requests_by_call[number] += 1
+        if case is None:
+            return self._answer_script(number, mode)
+        self._faults[f"{case.name}, {mode}"] += 1
+        return case.scripts_for(mode)[0]
 
-    def _answer(self, number: int, mode: str) -> Play:
-        if mode == "whole":
-            return (self._pace * WORDS, *whole_play(completion(answer(number))))
-        events = [step for word in words(number) for step in (self._pace, chunk(word))]
-        return stream_play(*events, chunk(finish="stop"))
+    def _answer_script(self, number: int, mode: str) -> HTTPScript:
+        if mode == "complete":
+            return (self._pace * WORDS, *response(completion(answer_text(number))))
+        events = [step for word in answer_words(number) for step in (self._pace, chunk(word))]
+        return stream(*events, chunk(finish="stop"))
 
 
-class Gateways(Server):
-    """A gateway under each name that is asked for: the first part of the path."""
+class FaultyServer(Server):
+    """Server with one endpoint for each first part of a path; endpoints are made on demand."""
 
     def __init__(self, pace: float) -> None:
         super().__init__()
-        self._gateways: defaultdict[str, Gateway] = defaultdict(lambda: Gateway(pace))
+        self._by_name: defaultdict[str, FaultyEndpoint] = defaultdict(lambda: FaultyEndpoint(pace))
 
-    def find(self, target: str) -> Line:
-        """Return the gateway of that name."""
-        return self._gateways[target.split("/")[1]]
+    def endpoint_for(self, target: str) -> Endpoint:
+        """Return the endpoint of a request target."""
+        return self._by_name[target.split("/")[1]]
 
 
 def serve(pace: float) -> None:
-    """Print the port, and serve until standard input ends."""
-    with Gateways(pace).running() as server:
+    """Print the port, and serve until standard input is closed; `pace` is seconds per event."""
+    with FaultyServer(pace).running() as server:
         print(server.port, flush=True)
         sys.stdin.read()
 
 
 @contextmanager
-def serving(pace: float) -> Iterator[int]:
-    """Run the server in a process of its own, and yield its port."""
+def run_server(pace: float) -> Iterator[int]:
+    """Run the server in a subprocess, and yield its port."""
     command = [sys.executable, "-m", "benchmarks.soak_server", str(pace)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:  # noqa: S603 -- ourselves
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:  # noqa: S603 -- a module of this package
         yield int(process.stdout.readline())
         process.stdin.close()
 
 
-def heard(port: int, name: str) -> tuple[dict[int, int], dict[str, int]]:
-    """Ask a gateway how often each number was asked for, and what it has played."""
+def fetch_counts(port: int, name: str) -> tuple[dict[int, int], dict[str, int]]:
+    """Fetch the counts of an endpoint: requests by call number, and faults by case and mode."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request("GET", f"/{name}")
-    said = json.load(connection.getresponse())
+    counts = json.load(connection.getresponse())
     connection.close()
-    return dict(said["asked"]), said["played"]
+    return dict(counts["requests"]), counts["faults"]
 
 
-def allow_descriptors() -> None:
-    """Let this process have as many connections as there are callers."""
+def raise_descriptor_limit() -> None:
+    """Allow this process one connection for each caller: 8192 descriptors, if the system does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 8192), hard), hard))
 
 
 if __name__ == "__main__":
-    allow_descriptors()
+    raise_descriptor_limit()
     serve(float(sys.argv[1]))
