@@ -1,7 +1,7 @@
-"""ChatOneRouter and OneRouterLLM at work, both on one gateway.
+"""Demo of ChatOneRouter and OneRouterLLM, both on one gateway.
 
-With ONEROUTER_API_KEY set this talks to the live gateway (ONEROUTER_MODEL chooses the model);
-without it, to a simulator on loopback, whose answers are made by rules and not by a model.
+With ONEROUTER_API_KEY set it calls the live gateway (ONEROUTER_MODEL selects the model). Without
+it, it calls a simulator on loopback, whose answers come from rules and not from a model.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SQUARE = (  # a red square of 8 by 8 pixels
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mP4z8CAFWEXHbQSACj/P8Fu7N9hAAAAAElF"
     "TkSuQmCC"
 )
-console = Console(markup=False, emoji=False)  # what models say is no markup
+console = Console(markup=False, emoji=False)  # the text of models must not be read as rich markup
 
 
 class Person(BaseModel):
@@ -55,105 +55,115 @@ def multiply(a: int, b: int) -> int:
 
 @contextmanager
 def gateway() -> Iterator[dict[str, Any]]:
-    """Give what both classes need to reach the gateway: the live one, or the simulator."""
+    """Yield the connection fields of both classes: for the live gateway, or for a simulator."""
     if "ONEROUTER_API_KEY" in os.environ:
-        where = os.environ.get("ONEROUTER_BASE_URL", "the gateway, and cost money")
-        console.print(Panel(f"Live: these answers come from {where}."))
+        source = os.environ.get("ONEROUTER_BASE_URL", "the gateway, and cost money")
+        console.print(Panel(f"Live: these answers come from {source}."))
         yield {}
     else:
-        console.print(Panel("Simulated: these answers are made by rules, not by a model."))
+        console.print(Panel("Simulated: these answers come from rules, not from a model."))
         with Simulator() as simulator:
             yield {"base_url": simulator.base_url, "api_key": simulator.api_key}
 
 
-def streamed(chat: ChatOneRouter, llm: OneRouterLLM) -> None:
-    """Show an answer as it arrives, from either framework."""
-    for part in chat.stream("Say in one sentence why streams are pleasant to read."):
-        console.print(part.text, end="", style="green")
+def show_streams(chat: ChatOneRouter, llm: OneRouterLLM) -> None:
+    """Print an answer as it arrives, in each framework."""
+    for message in chat.stream("Explain in one sentence why streaming is useful."):
+        console.print(message.text, end="", style="green")
     console.print("  (LangChain)")
-    for response in llm.stream_complete("Say it once more, in other words."):
+    for response in llm.stream_complete("Say it in one short sentence."):
         console.print(response.delta, end="", style="cyan")
     console.print("  (LlamaIndex)")
 
 
-def agents(chat: ChatOneRouter, llm: OneRouterLLM) -> None:
-    """Let an agent of each framework call a tool."""
+def show_agents(chat: ChatOneRouter, llm: OneRouterLLM) -> None:
+    """Run an agent of each framework that calls a tool."""
     question = "Please multiply 12 and 7."
     state = create_agent(chat, [multiply]).invoke({"messages": [("user", question)]})
-    called = [call for message in state["messages"] for call in getattr(message, "tool_calls", [])]
-    console.print(f"LangChain called {called[0]['name']}({called[0]['args']})")
+    calls = [call for message in state["messages"] for call in getattr(message, "tool_calls", [])]
+    console.print(f"LangChain called {calls[0]['name']}({calls[0]['args']})")
     console.print(state["messages"][-1].text, style="green")
 
-    async def ask() -> Any:
+    async def run_agent() -> Any:
         agent = FunctionAgent(tools=[multiply], llm=llm)
         return await agent.run(question, memory=ChatMemoryBuffer.from_defaults(llm=llm))
 
-    answer = asyncio.run(ask())
+    answer = asyncio.run(run_agent())
     console.print(f"LlamaIndex called {answer.tool_calls[0].tool_name}")
     console.print(str(answer), style="cyan")
 
 
-def objects(chat: ChatOneRouter, llm: OneRouterLLM) -> None:
-    """Get a typed object instead of words."""
+def show_structured_output(chat: ChatOneRouter, llm: OneRouterLLM) -> None:
+    """Get an answer as an instance of a pydantic class."""
     text = "'Ada Lovelace' was 36 years old."
     console.print(chat.with_structured_output(Person).invoke(text), style="green")
     prompt = PromptTemplate("Who is in this text? {text}")
     console.print(llm.structured_predict(Person, prompt, text=text), style="cyan")
 
 
-def documents(_: ChatOneRouter, llm: OneRouterLLM) -> None:
-    """Ask this project's own documentation, found by its words."""
+def show_query_engine(_: ChatOneRouter, llm: OneRouterLLM) -> None:
+    """Answer a question from this project's README, with BM25 retrieval."""
     pages = SimpleDirectoryReader(input_files=[HERE.parent / "README.md"]).load_data()
     nodes = MarkdownNodeParser().get_nodes_from_documents(pages)
     retriever = BM25Retriever.from_defaults(nodes=nodes, similarity_top_k=2)
     answer = RetrieverQueryEngine.from_args(retriever, llm=llm).query("What does every error have?")
     console.print(str(answer), style="cyan")
     for source in answer.source_nodes:
-        first = source.node.get_content().strip().splitlines()[0]
-        console.print(f"  source: {source.node.metadata['file_name']}: {first[:60]}", style="dim")
+        first_line = source.node.get_content().strip().splitlines()[0]
+        console.print(
+            f"  source: {source.node.metadata['file_name']}: {first_line[:60]}", style="dim"
+        )
 
 
-def picture(chat: ChatOneRouter, _: OneRouterLLM) -> None:
-    """Ask about an image."""
+def show_image_input(chat: ChatOneRouter, _: OneRouterLLM) -> None:
+    """Ask a question about an image."""
     image = {"type": "image", "base64": SQUARE, "mime_type": "image/png"}
     question = {"type": "text", "text": "What colour is this square?"}
     console.print(chat.invoke([HumanMessage([question, image])]).text, style="green")
 
 
-def failing_over(chat: ChatOneRouter, _: OneRouterLLM) -> None:
-    """Ask a model that is down, and be served by the next."""
-    answer = chat.invoke("Who serves me?", model="simulated/dead-model", fallback_models=[MODEL])
-    served = answer.response_metadata["model_name"]
-    console.print(f"asked simulated/dead-model, served by {served}: {answer.text}", style="green")
+def show_fallback(chat: ChatOneRouter, _: OneRouterLLM) -> None:
+    """Call a model that is down: the gateway uses the next one."""
+    answer = chat.invoke(
+        "Which model answers?", model="simulated/dead-model", fallback_models=[MODEL]
+    )
+    model = answer.response_metadata["model_name"]
+    console.print(
+        f"requested simulated/dead-model, served by {model}: {answer.text}", style="green"
+    )
 
 
-def cut_short(*_: Any) -> None:
-    """See a stream break off: an error with what came, not half an answer. Always simulated."""
+def show_incomplete_stream(*_: Any) -> None:
+    """Show the error of a stream that breaks off, with the partial text. Always simulated."""
     with Simulator() as simulator:
         simulator.script(Script(events=[chunk({"content": "The answer is forty-"})], end="cut"))
         chat = ChatOneRouter(model=MODEL, base_url=simulator.base_url, api_key=simulator.api_key)
         try:
-            for part in chat.stream("What is the answer?"):
-                console.print(part.text, end="", style="green")
+            for message in chat.stream("What is the answer?"):
+                console.print(message.text, end="", style="green")
         except OneRouterError as error:
             console.print(f"\n{type(error).__name__}: {error}", style="red")
-            console.print(f"what came so far: {error.partial.text!r}", style="dim")
+            console.print(f"partial text: {error.partial.text!r}", style="dim")
 
 
 SCENES: dict[str, Callable[[ChatOneRouter, OneRouterLLM], None]] = {
-    "Answers that stream": streamed,
-    "Agents that call a tool": agents,
-    "Objects instead of words": objects,
-    "A query engine over README.md": documents,
-    "A question about an image": picture,
-    "A model that is down, and its fallback": failing_over,
-    "A stream that is cut": cut_short,
+    "Streamed answers": show_streams,
+    "Agents that call a tool": show_agents,
+    "Structured output": show_structured_output,
+    "A query engine over README.md": show_query_engine,
+    "A question about an image": show_image_input,
+    "A model that is down, and its fallback": show_fallback,
+    "A stream that breaks off": show_incomplete_stream,
 }
 
 
-def bill(ledger: Ledger, scenes: list[tuple[str, int, int]]) -> Table:
-    """Return what each scene cost; a scene is a name and the ledger's entries it made."""
-    table = Table("scene", "calls", "tokens in", "tokens out", "USD", "seconds", title="The bill")
+def cost_table(ledger: Ledger, scenes: list[tuple[str, int, int]]) -> Table:
+    """Return the costs as a table.
+
+    A scene is a name and the range of its ledger entries: the first index, and the one after the
+    last.
+    """
+    table = Table("scene", "calls", "tokens in", "tokens out", "USD", "seconds", title="Costs")
     for name, begin, end in [*scenes, ("all", 0, len(ledger.entries))]:
         entries = ledger.entries[begin:end]
         table.add_row(
@@ -169,20 +179,20 @@ def bill(ledger: Ledger, scenes: list[tuple[str, int, int]]) -> Table:
 
 
 def main() -> None:
-    """Show all scenes, then the bill."""
+    """Run all scenes, then print the costs."""
     ledger, scenes = Ledger(), []
-    with gateway() as where:
-        chat = ChatOneRouter(model=MODEL, ledger=ledger, **where)
-        llm = OneRouterLLM(model=MODEL, ledger=ledger, **where)
+    with gateway() as connection:
+        chat = ChatOneRouter(model=MODEL, ledger=ledger, **connection)
+        llm = OneRouterLLM(model=MODEL, ledger=ledger, **connection)
         for name, show in SCENES.items():
             console.print(Rule(name, align="left"))
             before = len(ledger.entries)
             try:
                 show(chat, llm)
-            except OneRouterError as error:  # live, the model may not know images, say
+            except OneRouterError as error:  # for example, a live model without image input
                 console.print(f"{type(error).__name__}: {error}", style="red")
             scenes.append((name, before, len(ledger.entries)))
-    console.print(bill(ledger, scenes))
+    console.print(cost_table(ledger, scenes))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
     uvicorn --app-dir examples fastapi_stream:app
     curl -N localhost:8000/chat --json '{"text": "Why is the sky blue?"}'
 
-Words go out as server-sent events as they come; an error is the last event. When the browser goes
-away the call goes with it: the gateway sees the hang-up, and nobody pays for words nobody reads.
+Each chunk of the answer is sent as a server-sent event at once; an error is sent as the last event.
+When the browser disconnects, the call is cancelled and the gateway's connection is closed, so that
+no unread tokens are generated and billed.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ llm = ChatOneRouter(model=os.environ.get("ONEROUTER_MODEL", "deepseek/deepseek-v
 
 
 class Question(BaseModel):
-    """What the browser sends."""
+    """Body of a chat request."""
 
     text: str
 
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Be ready before the first question, and close all connections after the last."""
+    """Load the SDK before the first request, and close all connections at shutdown."""
     await awarm_up()
     async with llm:
         yield
@@ -42,7 +43,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.post("/chat", response_class=EventSourceResponse)
 async def chat(question: Question) -> AsyncIterator[ServerSentEvent]:
-    """Answer, word by word."""
+    """Stream the answer."""
     try:
         async with aclosing(llm.astream(question.text)) as chunks:
             async for chunk in chunks:

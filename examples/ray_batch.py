@@ -1,12 +1,13 @@
-"""Thousands of prompts through a pool of Ray actors, with ChatOneRouter or with OneRouterLLM.
+"""Batch job: thousands of prompts in a pool of Ray actors, with ChatOneRouter or OneRouterLLM.
 
     pip install "onerouter-integrations[all]" "ray[data]"
     python examples/ray_batch.py out --llm langchain --count 2000 --rate 200
 
-Each batch is written by the actor that asked it: the costs first, then the rows, each file whole
-or not at all. A job that was killed is started again with the same words, and asks what has no row
-yet. What failed has a row too, with the class of its error; `--again` asks it once more.
-Without ONEROUTER_API_KEY this asks a simulator, which fails two requests of a hundred.
+Each actor writes the results of its batches: first the ledger entries, then the rows. A file is
+either complete or absent. A job that was killed can be started again with the same arguments: it
+sends only the prompts that have no row yet. A failed prompt has a row, too, with its error class;
+`--again` sends the failed prompts again. Without ONEROUTER_API_KEY the job calls a simulator, which
+fails two requests of a hundred.
 """
 
 from __future__ import annotations
@@ -34,45 +35,51 @@ MODEL = os.environ.get("ONEROUTER_MODEL", "deepseek/deepseek-v4-flash")
 LLMS = {"langchain": ChatOneRouter, "llama-index": OneRouterLLM}
 
 
-# --- what each actor does ---
+# --- the actors ---
 
 
-class Asker:
-    """An actor: a model with a ledger and connections of its own, and a share of the rate."""
+class PromptActor:
+    """Ray actor: a model with its own ledger and connections, and a share of the request rate.
+
+    Args:
+        llm: The model; Ray sends a pickled copy to each actor.
+        folder: Output folder.
+        rate: Requests per second of this actor.
+        at_once: Maximum number of open calls.
+    """
 
     def __init__(self, llm: Any, folder: Path, rate: float, at_once: int) -> None:
-        """Be ready; nothing is sent yet."""
-        self.llm, self.folder, self.at_once = llm, folder, asyncio.Semaphore(at_once)
+        self.llm, self.folder, self.open_calls = llm, folder, asyncio.Semaphore(at_once)
         self.call = llm.ainvoke if isinstance(llm, ChatOneRouter) else llm.acomplete
-        # It looks every 0.1 s for what it may send: so much must fit into the bucket.
+        # The limiter polls every 0.1 s: the bucket must hold the requests of that time.
         self.limiter = InMemoryRateLimiter(requests_per_second=rate, max_bucket_size=rate / 10 + 1)
-        self.loop = asyncio.new_event_loop()  # one for all batches: connections are kept
-        atexit.register(self.close)  # an actor is a process
+        self.loop = asyncio.new_event_loop()  # one for all batches: connections stay open
+        atexit.register(self.close)  # an actor is a process of its own
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """Ask a batch and write it down."""
-        booked = len(self.llm.ledger.entries)
-        rows = self.loop.run_until_complete(self.ask_all(batch))
+        """Send the prompts of a batch, and write its ledger entries and rows."""
+        before = len(self.llm.ledger.entries)
+        rows = self.loop.run_until_complete(self.answer_all(batch))
         name = f"{time.time_ns()}-{rows[0]['id']}.jsonl"
-        entries = self.llm.ledger.entries[booked:]
+        entries = self.llm.ledger.entries[before:]
         write(self.folder / "costs" / name, (entry.to_row() for entry in entries))
         write(self.folder / "rows" / name, rows)
         return {"written": [name]}
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connections and the event loop."""
         self.loop.run_until_complete(self.llm.aclose())
         self.loop.close()
 
-    async def ask_all(self, batch: dict[str, Any]) -> list[dict[str, Any]]:
-        """Ask a batch, some at once; the rows are in order."""
+    async def answer_all(self, batch: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the rows of a batch in order; several calls run at once."""
         pairs = zip(batch["id"].tolist(), batch["prompt"].tolist(), strict=True)
-        return await asyncio.gather(*(self.ask(number, prompt) for number, prompt in pairs))
+        return await asyncio.gather(*(self.answer(number, prompt) for number, prompt in pairs))
 
-    async def ask(self, number: int, prompt: str) -> dict[str, Any]:
-        """Return the row of one prompt: an answer, or an error."""
+    async def answer(self, number: int, prompt: str) -> dict[str, Any]:
+        """Return the row of one prompt, with an answer or an error."""
         row = {"id": number, "prompt": prompt, "answer": None, "error": None, "transient": None}
-        async with self.at_once:
+        async with self.open_calls:
             await self.limiter.aacquire()
             try:
                 row["answer"] = str((await self.call(prompt)).text)
@@ -82,11 +89,11 @@ class Asker:
         return row
 
 
-# --- what is on disk; on a cluster, a folder that all machines share ---
+# --- files; on a cluster, in a folder that all machines share ---
 
 
 def write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write lines of JSON: all of them, or no file of that name."""
+    """Write rows as JSON lines; the file appears only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
@@ -94,62 +101,62 @@ def write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def read(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of all files, the oldest file first."""
+    """Yield the rows of all files, the oldest file first."""
     for path in sorted(folder.glob("*.jsonl")):
         yield from map(json.loads, path.read_text("utf-8").splitlines())
 
 
-def ledger_of(folder: Path) -> Ledger:
-    """Return one ledger of what all actors spent, in this run and in those before."""
+def load_ledger(folder: Path) -> Ledger:
+    """Return one ledger of the costs of all actors, in this run and in earlier runs."""
     return Ledger.from_rows(read(folder / "costs"))
 
 
 # --- the job ---
 
 
-def run(options: argparse.Namespace, where: dict[str, Any]) -> None:
-    """Ask what has no row yet, with a pool of actors."""
+def run(options: argparse.Namespace, connection: dict[str, Any]) -> None:
+    """Send the prompts that have no row yet, with a pool of actors."""
     rows = read(options.folder / "rows")
     done = {row["id"] for row in rows if row["error"] is None or not options.again}
-    todo = [number for number in range(options.count) if number not in done]
-    print(f"{len(done)} of {options.count} prompts need not be asked again")
-    if not todo:
+    pending = [number for number in range(options.count) if number not in done]
+    print(f"{len(done)} of {options.count} prompts are already done")
+    if not pending:
         return
-    # No retries within a call: they would pass the limiter by. `--again` is the retry.
-    share = None if options.budget is None else options.budget / options.actors
-    llm = LLMS[options.llm](model=MODEL, ledger=Ledger(share), max_retries=0, **where)
-    prompts = [{"id": number, "prompt": f"What is {number} plus 1?"} for number in todo]
-    batches = -(-len(todo) // options.batch)
+    # No retries within a call: they would bypass the rate limiter. `--again` is the retry.
+    budget = None if options.budget is None else options.budget / options.actors
+    llm = LLMS[options.llm](model=MODEL, ledger=Ledger(budget), max_retries=0, **connection)
+    prompts = [{"id": number, "prompt": f"What is {number} plus 1?"} for number in pending]
+    batches = -(-len(pending) // options.batch)
     ray.init(include_dashboard=False)
-    parts = ray.data.from_items(prompts, override_num_blocks=batches).map_batches(
-        Asker,
+    results = ray.data.from_items(prompts, override_num_blocks=batches).map_batches(
+        PromptActor,
         fn_constructor_args=[llm, options.folder, options.rate / options.actors, options.at_once],
         batch_size=options.batch,
         compute=ray.data.ActorPoolStrategy(size=options.actors),
-        num_cpus=0.5,  # an actor mostly waits
+        num_cpus=0.5,  # an actor waits most of the time
     )
-    for part in parts.iter_rows():
-        print("written:", part["written"])
+    for result in results.iter_rows():
+        print("written:", result["written"])
 
 
 def main() -> None:
-    """Run, then put everything together: rows in order, and one ledger."""
-    parser = argparse.ArgumentParser(description="Ask many prompts with a pool of Ray actors.")
-    parser.add_argument("folder", type=lambda path: Path(path).resolve())
+    """Run the job, then merge the files: all rows in order, and one ledger."""
+    parser = argparse.ArgumentParser(description="Send many prompts with a pool of Ray actors.")
+    parser.add_argument("folder", type=lambda path: Path(path).resolve(), help="output folder")
     parser.add_argument("--llm", choices=LLMS, default="langchain")
-    parser.add_argument("--count", type=int, default=2000, help="prompts")
+    parser.add_argument("--count", type=int, default=2000, help="number of prompts")
     parser.add_argument("--actors", type=int, default=2)
-    parser.add_argument("--rate", type=float, default=200, help="requests a second, all actors")
-    parser.add_argument("--budget", type=float, help="USD a run, all actors")
-    parser.add_argument("--at-once", type=int, default=32, help="open calls of an actor")
-    parser.add_argument("--batch", type=int, default=100, help="rows of a file")
-    parser.add_argument("--again", action="store_true", help="ask what failed once more")
+    parser.add_argument("--rate", type=float, default=200, help="requests per second, in total")
+    parser.add_argument("--budget", type=float, help="USD per run, in total")
+    parser.add_argument("--at-once", type=int, default=32, help="maximum open calls per actor")
+    parser.add_argument("--batch", type=int, default=100, help="prompts per batch, rows per file")
+    parser.add_argument("--again", action="store_true", help="send failed prompts again")
     options = parser.parse_args()
     with nullcontext() if "ONEROUTER_API_KEY" in os.environ else Simulator(failing=0.02) as sim:
         run(options, {"base_url": sim.base_url, "api_key": sim.api_key} if sim else {})
     latest = {row["id"]: row for row in read(options.folder / "rows")}
     write(options.folder / "rows.jsonl", (latest[number] for number in sorted(latest)))
-    ledger = ledger_of(options.folder)
+    ledger = load_ledger(options.folder)
     ledger.to_csv(options.folder / "costs.csv")
     print(f"{len(latest)} rows, {sum(row['error'] is not None for row in latest.values())} failed")
     print(ledger)

@@ -1,6 +1,7 @@
-"""Both classes as a typed program uses them: mypy and pyright, both strict, find nothing in it.
+"""Typed program with both classes: mypy and pyright in strict mode report no error.
 
-It runs, too: live with ONEROUTER_API_KEY, or on the simulator with ONEROUTER_BASE_URL besides.
+It can be run, too: with ONEROUTER_API_KEY on the live gateway, or with ONEROUTER_BASE_URL set as
+well on a simulator.
 """
 
 # pyright: strict
@@ -48,7 +49,7 @@ def multiply(a: int, b: int) -> int:
 
 
 def chat_model(ledger: Ledger, catalog: Catalog) -> ChatOneRouter:
-    """Make a model for LangChain; objects may be dicts."""
+    """Return a model for LangChain; the request objects are dicts."""
     return ChatOneRouter(
         model=MODEL,
         api_key=os.environ["ONEROUTER_API_KEY"],
@@ -66,8 +67,8 @@ def chat_model(ledger: Ledger, catalog: Catalog) -> ChatOneRouter:
     )
 
 
-def index_model(ledger: Ledger) -> OneRouterLLM:
-    """Make a model for LlamaIndex; objects may be ours."""
+def llm_model(ledger: Ledger) -> OneRouterLLM:
+    """Return a model for LlamaIndex; the request objects are our classes."""
     return OneRouterLLM(
         model=MODEL,
         provider=ProviderRouting(sort="price"),
@@ -81,46 +82,46 @@ def index_model(ledger: Ledger) -> OneRouterLLM:
 # --- LangChain ---
 
 
-def ask(llm: ChatOneRouter) -> str:
-    """Return the whole answer."""
+def answer_text(llm: ChatOneRouter) -> str:
+    """Return the text of a complete answer."""
     history: list[BaseMessage] = [HumanMessage("Hello")]
     answer: AIMessage = llm.invoke(history, temperature=1)
     return answer.text
 
 
-def words(llm: ChatOneRouter) -> Iterator[str]:
-    """Yield the answer in pieces."""
+def stream_text(llm: ChatOneRouter) -> Iterator[str]:
+    """Yield the text of each chunk."""
     for chunk in llm.stream("Hello"):
         yield chunk.text
 
 
-async def awords(llm: ChatOneRouter) -> AsyncIterator[str]:
-    """Do the same on an event loop."""
+async def astream_text(llm: ChatOneRouter) -> AsyncIterator[str]:
+    """Yield the text of each chunk, on an event loop."""
     async for chunk in llm.astream("Hello"):
         yield chunk.text
 
 
 def tool_names(llm: ChatOneRouter) -> list[str]:
-    """Return what the model would call."""
+    """Return the names of the tools that the model calls."""
     bound = llm.bind_tools([multiply], tool_choice="any")
     answer: AIMessage = bound.invoke("Please multiply 12 and 7.")
     return [call["name"] for call in answer.tool_calls]
 
 
-def person(llm: ChatOneRouter) -> Person:
-    """Return an object; a runnable of LangChain's does not know of which class."""
-    found = llm.with_structured_output(Person).invoke("'Ada Lovelace' was 36.")
-    if not isinstance(found, Person):
-        raise TypeError(found)
-    return found
+def extract_person(llm: ChatOneRouter) -> Person:
+    """Return an object; its class must be checked, because LangChain does not declare it."""
+    person = llm.with_structured_output(Person).invoke("'Ada Lovelace' was 36.")
+    if not isinstance(person, Person):
+        raise TypeError(person)
+    return person
 
 
-def so_far(llm: ChatOneRouter) -> str:
-    """Return the answer, or what came of it."""
+def answer_or_partial_text(llm: ChatOneRouter) -> str:
+    """Return the answer; after an error, the partial text or a message."""
     try:
         return llm.invoke("Hello").text
     except errors.RateLimitError as error:
-        return f"again in {error.retry_after or 1.0} s"
+        return f"retry in {error.retry_after or 1.0} s"
     except errors.OneRouterError as error:
         partial: Reply | None = error.partial
         return partial.text if partial is not None else f"{error.status}: {error.message}"
@@ -129,69 +130,74 @@ def so_far(llm: ChatOneRouter) -> str:
 # --- LlamaIndex ---
 
 
-def chat(llm: OneRouterLLM) -> str | None:
-    """Return the whole answer."""
+def chat_text(llm: OneRouterLLM) -> str | None:
+    """Return the text of a complete answer."""
     response: ChatResponse = llm.chat([ChatMessage("Hello")], temperature=0)
     return response.message.content
 
 
-def deltas(llm: OneRouterLLM) -> Iterator[str]:
-    """Yield the answer in pieces."""
+def stream_deltas(llm: OneRouterLLM) -> Iterator[str]:
+    """Yield the text of each delta."""
     for response in llm.stream_chat([ChatMessage("Hello")]):
         yield response.delta or ""
 
 
-async def adeltas(llm: OneRouterLLM) -> AsyncIterator[str]:
-    """Do the same on an event loop: await, then iterate."""
+async def astream_deltas(llm: OneRouterLLM) -> AsyncIterator[str]:
+    """Yield the text of each delta, on an event loop: await, then iterate."""
     async for response in await llm.astream_complete("Hello"):
         yield response.delta or ""
 
 
-def selections(llm: OneRouterLLM) -> list[ToolSelection]:
-    """Return what the model would call."""
+def tool_selections(llm: OneRouterLLM) -> list[ToolSelection]:
+    """Return the tool calls of the model."""
     tool = FunctionTool.from_defaults(multiply)
     response = llm.chat_with_tools([tool], "Please multiply 12 and 7.", tool_required=True)
     return llm.get_tool_calls_from_response(response)
 
 
-def predicted(llm: OneRouterLLM) -> Person:
-    """Return an object, whose class is known."""
-    found: Person = llm.structured_predict(Person, PromptTemplate("'Ada Lovelace' was 36."))
-    return found
+def predict_person(llm: OneRouterLLM) -> Person:
+    """Return an object; LlamaIndex declares its class."""
+    person: Person = llm.structured_predict(Person, PromptTemplate("'Ada Lovelace' was 36."))
+    return person
 
 
-# --- money and models ---
+# --- costs and models ---
 
 
-def bill(ledger: Ledger) -> dict[str, Decimal]:
-    """Return what each model has cost."""
+def costs_by_model(ledger: Ledger) -> dict[str, Decimal]:
+    """Return the cost of each model in USD."""
     entries: tuple[LedgerEntry, ...] = ledger.entries
     return {entry.model or "?": entry.cost or Decimal(0) for entry in entries}
 
 
-def cheapest(catalog: Catalog) -> ModelInfo | None:
-    """Return the cheapest model that calls functions."""
-    fitting = catalog.find(tools=True, max_price="0.00001")
-    return fitting[0] if fitting else None
+def cheapest_model(catalog: Catalog) -> ModelInfo | None:
+    """Return the cheapest model that supports tools."""
+    models = catalog.find(tools=True, max_price="0.00001")
+    return models[0] if models else None
 
 
-async def both(chat_llm: ChatOneRouter, index_llm: OneRouterLLM) -> list[str]:
-    """Stream from both."""
-    first = [word async for word in awords(chat_llm)]
-    return first + [word async for word in adeltas(index_llm)]
+async def stream_both(chat_llm: ChatOneRouter, llm: OneRouterLLM) -> list[str]:
+    """Return the texts of both streams."""
+    texts = [text async for text in astream_text(chat_llm)]
+    return texts + [text async for text in astream_deltas(llm)]
 
 
 def main() -> None:
-    """Do all of it."""
+    """Call every function above, and print the results."""
     ledger, catalog = Ledger(budget_usd="0.50"), Catalog.fetch()
     try:
-        chat_llm, index_llm = chat_model(ledger, catalog), index_model(ledger)
-        print(ask(chat_llm), *words(chat_llm), tool_names(chat_llm), person(chat_llm))
-        print(chat(index_llm), *deltas(index_llm), selections(index_llm), predicted(index_llm))
-        print(so_far(chat_llm), asyncio.run(both(chat_llm, index_llm)))
+        chat_llm, llm = chat_model(ledger, catalog), llm_model(ledger)
+        print(
+            answer_text(chat_llm),
+            *stream_text(chat_llm),
+            tool_names(chat_llm),
+            extract_person(chat_llm),
+        )
+        print(chat_text(llm), *stream_deltas(llm), tool_selections(llm), predict_person(llm))
+        print(answer_or_partial_text(chat_llm), asyncio.run(stream_both(chat_llm, llm)))
     except OneRouterError as error:
         print(type(error).__name__, error)
-    print(bill(ledger), cheapest(catalog))
+    print(costs_by_model(ledger), cheapest_model(catalog))
 
 
 if __name__ == "__main__":
