@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from onerouter_core.errors import OneRouterError, says_unsupported
+from onerouter_core.errors import OneRouterError, is_unsupported_feature
 
 if TYPE_CHECKING:
     from langchain_onerouter.chat_models import ChatOneRouter
@@ -112,6 +112,6 @@ def _next_method(
 
     It would not if something came already: the model can be asked in this way.
     """
-    if yielded or method not in FALLBACK_ORDER or not says_unsupported(error):
+    if yielded or method not in FALLBACK_ORDER or not is_unsupported_feature(error):
         raise error
     return FALLBACK_ORDER[method]

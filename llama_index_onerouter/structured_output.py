@@ -30,7 +30,7 @@ from pydantic import BaseModel, Field, PrivateAttr
 from llama_index_onerouter.output_request import OutputRequest, StructuredMethod
 from llama_index_onerouter.structured_llm import StructuredOneRouterLLM
 from llama_index_onerouter.tracing import mask_prediction, redacted_endpoint, traced_endpoint
-from onerouter_core.errors import MalformedReplyError, OneRouterError, says_unsupported
+from onerouter_core.errors import MalformedReplyError, OneRouterError, is_unsupported_feature
 
 Answer = TypeVar("Answer")
 
@@ -278,7 +278,7 @@ class StructuredPrediction(FunctionCallingLLM):
     def _next_method(self, method: StructuredMethod, error: OneRouterError) -> StructuredMethod:
         """Return the next lower mode; raise the error if that would not help."""
         by_itself = self._fixed_method() is None
-        if not by_itself or method not in FALLBACK_ORDER or not says_unsupported(error):
+        if not by_itself or method not in FALLBACK_ORDER or not is_unsupported_feature(error):
             raise error
         return FALLBACK_ORDER[method]
 

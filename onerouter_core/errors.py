@@ -1,28 +1,28 @@
-"""What can go wrong, and whether asking again may help.
+"""The error classes, the rules that choose among them, and Retry-After.
 
     OneRouterError
-    ├── ConfigurationError (a ValueError)   your arguments; raised before anything is sent
-    │   └── UnsupportedContentError         a part that the API cannot carry
-    ├── BudgetExceededError                 the ledger is empty; raised before anything is sent
-    ├── APIConnectionError                  no answer: refused, reset, TLS, DNS
-    │   └── APITimeoutError                 no answer in time
-    │       └── DeadlineExceededError       ... in the time for the whole call
-    ├── AuthenticationError                 the key
-    ├── PermissionDeniedError               the account may not
-    ├── InsufficientCreditsError            the account is empty
-    ├── InvalidRequestError                 the gateway or the upstream refuses the request
-    │   └── ContextOverflowError            ... because it is too long for the model
-    ├── ModelNotFoundError                  nobody serves that model
-    ├── RateLimitError                      too fast
-    ├── UpstreamError                       the model's provider or the gateway failed
-    ├── MalformedReplyError                 a reply with no answer in it
-    ├── IncompleteStreamError               a stream that stopped half way
-    ├── RefusalError                        the model will not
-    ├── ContentFilterError                  moderation
-    └── LengthLimitError                    the answer was cut before it was one
+    ├── ConfigurationError (a ValueError)   an argument is invalid; nothing was sent
+    │   └── UnsupportedContentError         the API has no content part for it; nothing was sent
+    ├── BudgetExceededError                 the ledger's budget is spent; nothing was sent
+    ├── APIConnectionError                  connection refused or reset, TLS, DNS
+    │   └── APITimeoutError                 no data for `timeout` seconds
+    │       └── DeadlineExceededError       the call took longer than `deadline` seconds
+    ├── AuthenticationError                 the key is missing, wrong or disabled
+    ├── PermissionDeniedError               the account lacks the permission
+    ├── InsufficientCreditsError            the account's credits are used up
+    ├── InvalidRequestError                 the gateway or the upstream rejects the request
+    │   └── ContextOverflowError            the prompt exceeds the model's context window
+    ├── ModelNotFoundError                  no provider serves the model
+    ├── RateLimitError                      too many requests or tokens per minute
+    ├── UpstreamError                       the gateway or the upstream provider failed
+    ├── MalformedReplyError                 the reply holds no answer
+    ├── IncompleteStreamError               the stream ended before the answer did
+    ├── RefusalError                        the model declined to answer
+    ├── ContentFilterError                  moderation blocked the request or the answer
+    └── LengthLimitError                    the answer was cut off before it was usable
 
-This module decides, once, which class a failure is (`classify`) and what follows from it
-(`transient`, `retry_after`). It knows no framework, no HTTP library and no JSON key.
+`classify` is the only place that maps a failure to its class; `transient` and `retry_after` follow
+from the class and the response. This module knows no framework, no HTTP library and no JSON key.
 """
 
 from __future__ import annotations
@@ -57,110 +57,145 @@ __all__ = [
     "UpstreamError",
     "classify",
     "format_validation_errors",
+    "is_unsupported_feature",
     "redact",
     "retry_after",
-    "says_unsupported",
 ]
 
 
 class OneRouterError(Exception):
-    """Base of all errors. `partial` is the `Reply` so far; `retry_after` is in seconds."""
+    """Base class of all errors. Attributes are None where the failure does not tell them."""
 
     transient: bool = False
-    hint: ClassVar[str] = ""
+    """Whether the same request may succeed later: such errors are retried."""
 
-    def __init__(self, message: str, **facts: Any) -> None:
+    hint: ClassVar[str] = ""
+    """Advice for the user, at the end of the message."""
+
+    message: str
+    """Description of the failure, without attributes and hint."""
+
+    status: int | None
+    """HTTP status of the response, or the code of an error inside a reply."""
+
+    code: str | None
+    """Error code of the gateway or the upstream, such as "context_length_exceeded"."""
+
+    request_id: str | None
+    """Request id, which the gateway's support asks for."""
+
+    generation_id: str | None
+    """Generation id of the reply."""
+
+    model: str | None
+    """Model id of the request, or of the reply if it names one."""
+
+    provider: str | None
+    """Upstream provider that served the request."""
+
+    retry_after: float | None
+    """Seconds after which the server asks to retry."""
+
+    partial: Any
+    """The `Reply` up to the failure. None if there was none."""
+
+    attempts: int
+    """Number of requests that the call sent; 0 if none was sent."""
+
+    def __init__(self, message: str, **attributes: Any) -> None:
         super().__init__(message)
         self.message = message
-        self.status: int | None = None
-        self.code: str | None = None
-        self.request_id: str | None = None
-        self.generation_id: str | None = None
-        self.model: str | None = None
-        self.provider: str | None = None
-        self.retry_after: float | None = None
-        self.partial: Any = None
-        self.attempts: int = 0
-        self.add(**facts)
+        self.status = None
+        self.code = None
+        self.request_id = None
+        self.generation_id = None
+        self.model = None
+        self.provider = None
+        self.retry_after = None
+        self.partial = None
+        self.attempts = 0
+        self.add(**attributes)
 
-    def add(self, **facts: Any) -> None:
-        """Set attributes that are not None."""
-        for name, value in facts.items():
+    def add(self, **attributes: Any) -> None:
+        """Set attributes, except those given as None."""
+        for name, value in attributes.items():
             if value is not None:
                 setattr(self, name, value)
 
     def __str__(self) -> str:
-        facts = {
+        labelled = {
             "status": self.status,
             "model": self.model,
             "upstream": self.provider,
             "request id": self.request_id,
             "requests sent": self.attempts if self.attempts > 1 else None,
         }
-        where = ", ".join(f"{name} {fact}" for name, fact in facts.items() if fact is not None)
-        return " ".join(filter(None, [self.message, f"[{where}]" if where else "", self.hint]))
+        context = ", ".join(
+            f"{label} {value}" for label, value in labelled.items() if value is not None
+        )
+        return " ".join(filter(None, [self.message, f"[{context}]" if context else "", self.hint]))
 
 
 class ConfigurationError(OneRouterError, ValueError):
-    """An argument that cannot be right; nothing was sent."""
+    """An argument is invalid; nothing was sent. Also a ValueError."""
 
 
 class UnsupportedContentError(ConfigurationError):
-    """Content that the API cannot carry; nothing was sent."""
+    """The API has no content part for this content; nothing was sent."""
 
 
 class BudgetExceededError(OneRouterError):
-    """The budget is spent; nothing was sent."""
+    """The ledger's budget is spent; nothing was sent."""
 
     hint = "Raise budget_usd, or stop."
 
 
 class APIConnectionError(OneRouterError):
-    """The gateway could not be reached, or hung up before it answered."""
+    """The connection failed: refused, reset, or closed before a response; DNS or TLS."""
 
     transient = True
     hint = "Check base_url, proxy and certificates."
 
 
 class APITimeoutError(APIConnectionError):
-    """Nothing came for `timeout` seconds."""
+    """The server sent no data for `timeout` seconds."""
 
     hint = "Raise timeout if the model may think longer."
 
 
 class DeadlineExceededError(APITimeoutError):
-    """The whole call took longer than `deadline` seconds."""
+    """The call, retries included, took longer than `deadline` seconds."""
 
     transient = False
-    hint = "Raise deadline, or ask for less."
+    hint = "Raise deadline, or lower max_tokens."
 
 
 class AuthenticationError(OneRouterError):
-    """The key is missing, wrong or switched off (401)."""
+    """The API key is missing, wrong or disabled (401)."""
 
     hint = "Check api_key or ONEROUTER_API_KEY."
 
 
 class PermissionDeniedError(OneRouterError):
-    """The account may not do this (403)."""
+    """The account lacks the permission (403)."""
 
-    hint = "Ask whoever owns the account."
+    hint = "Ask the owner of the account for access."
 
 
 class InsufficientCreditsError(OneRouterError):
-    """The account's credits or balance do not suffice (402, 403, 429)."""
+    """The account's credits or balance are used up (402, 403, 429)."""
 
-    hint = "Top up the account; asking again will not help."
+    hint = "Top up the account; a retry will not help."
 
 
 class InvalidRequestError(OneRouterError):
-    """The gateway or the upstream refuses the request (400, 413, 422)."""
+    """The gateway or the upstream rejects the request (400, 413, 422)."""
 
-    hint = "`preview` shows what is sent."
+    hint = "`preview` shows the request body."
 
 
 class ContextOverflowError(InvalidRequestError):
-    """The prompt, or prompt and `max_tokens`, exceed the model's context window."""
+    """The prompt, or the prompt and `max_tokens`, exceed the model's context window."""
 
     hint = "Shorten the messages, or choose a model with a larger context."
 
@@ -172,60 +207,64 @@ class ModelNotFoundError(OneRouterError):
 
 
 class RateLimitError(OneRouterError):
-    """Too many requests or tokens a minute (429)."""
+    """Too many requests or tokens per minute (429)."""
 
     transient = True
     hint = "Wait, or use a rate limiter."
 
 
 class UpstreamError(OneRouterError):
-    """The gateway or the model's provider failed (5xx, or an error inside a reply)."""
+    """The gateway or the upstream provider failed (5xx, 409, 425, or an error inside a reply)."""
 
     transient = True
-    hint = "Ask again later, or give fallback_models."
+    hint = "Retry later, or set fallback_models."
 
 
 class MalformedReplyError(OneRouterError):
-    """A reply that holds no answer."""
+    """The reply holds no answer, or not the one that was requested."""
 
-    hint = "Ask in another way, or another model."
+    hint = "Rephrase the request, or use another model."
 
 
 class IncompleteStreamError(OneRouterError):
-    """A stream that ended before the answer did; `partial` holds what came."""
+    """The stream ended before the answer did; `partial` holds the reply up to then."""
 
     transient = True
-    hint = "`partial` has what came."
+    hint = "`partial` holds the reply so far."
 
 
 class RefusalError(OneRouterError):
-    """The model declined where its answer was needed."""
+    """The model declined to answer where an object was requested."""
 
-    hint = "Ask differently."
+    hint = "Rephrase the request."
 
 
 class ContentFilterError(OneRouterError):
-    """Moderation stopped the request or the answer."""
+    """Moderation blocked the request or the answer."""
 
-    hint = "Ask differently."
+    hint = "Rephrase the request."
 
 
 class LengthLimitError(OneRouterError):
-    """The answer was cut by `max_tokens` or the context before it was usable."""
+    """`max_tokens` or the context window cut the answer off before it was usable."""
 
     hint = "Raise max_tokens."
 
 
 class _Row(NamedTuple):
-    """If the status is one of these and the words are said, it is this kind."""
+    """Classification rule: an error class, and the statuses and texts that it applies to."""
 
     statuses: frozenset[int | None] | None
-    words: str
+    """HTTP statuses; None in the set is an error without a status. None: any status."""
+
+    pattern: str
+    """Regular expression that the text must contain."""
+
     kind: type[OneRouterError]
 
 
 _ANY = None
-_UNKNOWN = None
+_UNKNOWN = None  # an error inside a reply, without a code that is a status
 _OVERFLOW = (
     r"context_length_exceeded|maximum context length|context window"  # OpenAI, vLLM, Mistral
     r"|longer than the maximum model length"  # vLLM
@@ -239,12 +278,12 @@ _OVERFLOW = (
 _PAYMENT = (
     r"credit|\bbalance\b|insufficient_quota|exceeded your current quota|billing|payment required"
 )
-# It passes by itself, though OpenAI and Google speak of billing as well.
+# These limits pass by themselves, although OpenAI and Google mention billing in the same message.
 _RATE_LIMIT = r"rate_limit_exceeded|(?:try again|retry) (?:after|in) \d"
 _INVALID_KEY = r"invalid_api_key|authentication_error|no token provided"
 _NO_CREDIT = r"credit balance is too low|insufficient.?(?:credits|balance|funds)"
 
-# The first row that fits decides. Words are looked for in the message, the code and the type.
+# The first row that matches decides. The text is message, code and type of the error.
 _TABLE = (
     _Row(frozenset({400, 413, 422, 500, _UNKNOWN}), _OVERFLOW, ContextOverflowError),
     _Row(frozenset({401}), "", AuthenticationError),
@@ -255,14 +294,13 @@ _TABLE = (
     _Row(frozenset({400}), "content_filter|content_policy_violation", ContentFilterError),
     _Row(frozenset({403}), "moderat|flagged|content.?(policy|filter)", ContentFilterError),
     _Row(frozenset({403}), "", PermissionDeniedError),
-    _Row(
-        frozenset({400, 422}), "invalid model name|model_not_found", ModelNotFoundError
-    ),  # LiteLLM
+    # LiteLLM
+    _Row(frozenset({400, 422}), "invalid model name|model_not_found", ModelNotFoundError),
     _Row(frozenset({404}), "", ModelNotFoundError),
     _Row(frozenset({503}), "no available providers? for model", ModelNotFoundError),
     _Row(frozenset({408}), "", APITimeoutError),
     _Row(frozenset({429}), "", RateLimitError),
-    _Row(frozenset({409, 425}), "", UpstreamError),  # a conflict, too early: both pass
+    _Row(frozenset({409, 425}), "", UpstreamError),  # Conflict, Too Early: temporary
     _Row(frozenset(range(400, 500)), "", InvalidRequestError),
     _Row(frozenset(range(500, 600)), "", UpstreamError),
     _Row(frozenset({_UNKNOWN}), "content.?filter|moderat", ContentFilterError),
@@ -276,56 +314,70 @@ _TABLE = (
 
 
 def classify(status: int | None, text: str) -> type[OneRouterError]:
-    """Return the class of a failure; `text` is message, code and type in one string."""
+    """Return the error class of a failure.
+
+    Args:
+        status: HTTP status. None: an error inside a reply, without a status.
+        text: message, code and type of the error in one string.
+
+    """
     return next(
         row.kind
         for row in _TABLE
         if (row.statuses is None or status in row.statuses)
-        and re.search(row.words, text, re.IGNORECASE)
+        and re.search(row.pattern, text, re.IGNORECASE)
     )
 
 
-_RETRY_PROSE = re.compile(
+_RETRY_TEXT = re.compile(
     r"(?:try again|retry) (?:after|in) (\d+(?:\.\d+)?) ?(ms|s\b|sec)", re.IGNORECASE
 )
 
 
 def retry_after(headers: Mapping[str, str], message: str) -> float | None:
-    """Return the seconds the server asks to wait: from headers, else from its prose."""
+    """Return the seconds after which the server asks to retry. None: it names no time.
+
+    Sources, first match wins: the header retry-after-ms (OpenAI, milliseconds), the header
+    Retry-After (RFC 9110, section 10.2.3: seconds or a date), the text of the message.
+    """
     for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1)):
-        with suppress(ValueError, OverflowError):  # a header that says nothing: the next may
+        with suppress(ValueError, OverflowError):  # an unreadable header is ignored
             return _parse_retry_after(headers.get(header, "").strip()) * unit
-    if found := _RETRY_PROSE.search(message):
-        return float(found[1]) / (1000 if found[2].lower() == "ms" else 1)
+    if match := _RETRY_TEXT.search(message):
+        return float(match[1]) / (1000 if match[2].lower() == "ms" else 1)
     return None
 
 
 def _parse_retry_after(value: str) -> float:
-    """Read a Retry-After value: a number of seconds, or a date; else raise ValueError."""
+    """Parse a number, or seconds until a date (0 if past); raise ValueError for anything else."""
     if re.fullmatch(r"-?\d+(\.\d+)?", value):
         return max(0.0, float(value))
     return max(0.0, parsedate_to_datetime(value).timestamp() - time())
 
 
 def redact(text: str, *secrets: str | None) -> str:
-    """Return the text without the key and the user's headers, which some servers echo."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):  # one may hold another
+    """Replace API key and header values, which some servers echo, with asterisks.
+
+    The longest secret goes first: where one contains another, the shorter one would leave the rest
+    of the longer one readable.
+    """
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
         if len(secret) >= MIN_SECRET:
             text = text.replace(secret, "***")
     return text
 
 
 MIN_SECRET = 6
-"""A shorter "key" is a placeholder such as "x"; cutting it out would only garble messages."""
+"""Characters. A shorter key is a placeholder such as "x"; replacing it would garble messages."""
 
 
 def format_validation_errors(error: Exception) -> str:
-    """Return what an error found, on one line; of pydantic's no values, which may be secret."""
+    """Format an error on one line; of a pydantic error without values, which may be secret."""
     if not hasattr(error, "errors"):
         return " ".join(str(error).split())
     return "; ".join(
-        ": ".join(filter(None, (".".join(map(str, found["loc"])), found["msg"])))
-        for found in error.errors()
+        ": ".join(filter(None, (".".join(map(str, detail["loc"])), detail["msg"])))
+        for detail in error.errors()
     )
 
 
@@ -335,11 +387,11 @@ _UNSUPPORTED = (
 )
 
 
-def says_unsupported(error: OneRouterError) -> bool:
-    """Tell whether a request was refused for what the model cannot do, not for what was wrong.
+def is_unsupported_feature(error: OneRouterError) -> bool:
+    """Tell whether a request was rejected because the model lacks a feature.
 
-    A model that is not found may be there after all: the gateway counts only the providers that
-    support every parameter.
+    A ModelNotFoundError counts: the gateway looks only among the providers that support every
+    parameter of the request, so the model may exist.
     """
     if isinstance(error, ContextOverflowError):
         return False

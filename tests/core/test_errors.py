@@ -35,7 +35,7 @@ from onerouter_core.errors import (
     UpstreamError,
     redact,
     retry_after,
-    says_unsupported,
+    is_unsupported_feature,
 )
 from onerouter_core.wire.error_bodies import decode_error
 
@@ -186,7 +186,7 @@ def test_an_overflow_under_a_throttle_is_a_throttle() -> None:
 )
 def test_what_a_model_cannot_do(error: OneRouterError, unsupported: bool) -> None:
     """A refusal for what the model cannot do is told from one for what was wrong."""
-    assert says_unsupported(error) is unsupported
+    assert is_unsupported_feature(error) is unsupported
 
 
 def test_facts_of_an_error_body() -> None:
