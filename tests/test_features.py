@@ -1,4 +1,4 @@
-"""The feature tables hold: a yes names tests that are there, a no says why, no row is missing."""
+"""Feature tables in docs/: a "yes" names existing tests, a "no" has a reason, no row is missing."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted((ROOT / "docs").glob("*-features.md"))
-OURS = {"ChatOneRouter", "OneRouterLLM"}
-NAME = re.compile(r"`([\w/]+\.py)::(\w+(?:::\w+)?)`")
+OUR_CLASSES = {"ChatOneRouter", "OneRouterLLM"}
+TEST_REFERENCE = re.compile(r"`([\w/]+\.py)::(\w+(?:::\w+)?)`")
 VERDICT = re.compile(r"yes\b.*|(?:partly|no|not for this API): \S.*")
 
 
-class Row(NamedTuple):
-    """What a row says: its number, what our class does, and which tests show it."""
+class FeatureRow(NamedTuple):
+    """A row of a feature table: its number, the verdict on our class, the tests that show it."""
 
     number: str
     verdict: str
-    shown: str
+    tests: str
 
 
-def tables(text: str) -> Iterator[list[Row]]:
+def tables(text: str) -> Iterator[list[FeatureRow]]:
     """Yield the rows of each table that has a column for a class of ours."""
     for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         head, _, *lines = map(cells, block.splitlines())
-        if ours := OURS.intersection(head):
+        if ours := OUR_CLASSES.intersection(head):
             column = head.index(ours.pop())
-            yield [Row(line[0], line[column], line[-1]) for line in lines]
+            yield [FeatureRow(line[0], line[column], line[-1]) for line in lines]
 
 
 def cells(line: str) -> list[str]:
-    """Return the cells of a line; code in the head is as good as words."""
+    """Return the cells of a line; the names of our classes without backticks."""
     inner = [cell.strip() for cell in line.strip().strip("|").split("|")]
-    return [cell.strip("`") if cell.strip("`") in OURS else cell for cell in inner]
+    return [cell.strip("`") if cell.strip("`") in OUR_CLASSES else cell for cell in inner]
 
 
-def rows(text: str) -> list[Row]:
+def rows(text: str) -> list[FeatureRow]:
     """Return the rows of all tables."""
     return [row for table in tables(text) for row in table]
 
 
 @cache
-def defined(path: Path) -> frozenset[str]:
-    """Return what a file defines: functions, classes, and `Class::method`."""
+def defined_names(path: Path) -> frozenset[str]:
+    """Return the names that a file defines: functions, classes, and `Class::method`."""
     names: set[str] = set()
     for node in ast.parse(path.read_text("utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -59,31 +59,31 @@ def defined(path: Path) -> frozenset[str]:
     return frozenset(names)
 
 
-# --- what can be wrong ---
+# --- the checks; each returns the faults that it finds in a document ---
 
 
-def absent(text: str) -> list[str]:
-    """Return the tests that are named and are not there."""
+def missing_tests(text: str) -> list[str]:
+    """Return the references to tests that do not exist."""
     return [
         f"{file}::{name}"
-        for file, name in NAME.findall(text)
-        if not (ROOT / file).is_file() or name not in defined(ROOT / file)
+        for file, name in TEST_REFERENCE.findall(text)
+        if not (ROOT / file).is_file() or name not in defined_names(ROOT / file)
     ]
 
 
-def unshown(text: str) -> list[str]:
-    """Return the numbers of rows that say yes, at least in part, and name no test."""
+def rows_without_tests(text: str) -> list[str]:
+    """Return the numbers of rows whose verdict is "yes" or "partly" and that name no test."""
     claims = (row for row in rows(text) if row.verdict.startswith(("yes", "partly")))
-    return [row.number for row in claims if not NAME.search(row.shown)]
+    return [row.number for row in claims if not TEST_REFERENCE.search(row.tests)]
 
 
-def unclear(text: str) -> list[str]:
-    """Return the numbers of rows that say neither yes nor why not."""
+def rows_without_verdict(text: str) -> list[str]:
+    """Return the numbers of rows that have neither a "yes" nor a "no" with its reason."""
     return [row.number for row in rows(text) if not VERDICT.fullmatch(row.verdict)]
 
 
-def astray(text: str) -> list[str]:
-    """Return the numbers that are not the ones after those before them."""
+def wrong_numbers(text: str) -> list[str]:
+    """Return the row numbers that are out of sequence."""
     return [
         row.number
         for table in tables(text)
@@ -92,33 +92,33 @@ def astray(text: str) -> list[str]:
     ]
 
 
-CHECKS = [absent, unshown, unclear, astray]
+CHECKS = [missing_tests, rows_without_tests, rows_without_verdict, wrong_numbers]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
-def test_a_table_holds(document: Path, check: Callable[[str], list[str]]) -> None:
-    """Nothing is absent, unshown, unclear or astray."""
+def test_a_feature_table_has_no_fault(document: Path, check: Callable[[str], list[str]]) -> None:
+    """No check finds a fault in a document."""
     assert check(document.read_text("utf-8")) == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
-def test_a_table_is_read(document: Path) -> None:
-    """The checks see every row that a reader sees."""
+def test_every_numbered_row_is_checked(document: Path) -> None:
+    """The tables that the checks read have all numbered rows of the document."""
     text = document.read_text("utf-8")
     numbered = re.findall(r"^\| [A-Z]?\d+ \|", text, re.MULTILINE)
     assert len(rows(text)) == len(numbered) > 0
 
 
-def test_there_is_a_table_for_each_framework() -> None:
-    """No table would be no fault to find."""
+def test_each_framework_has_a_feature_table() -> None:
+    """The other tests are parametrised by the documents: there must be two."""
     assert {document.stem for document in DOCUMENTS} == {
         "langchain-features",
         "llama-index-features",
     }
 
 
-HERE = "`tests/test_features.py::test_a_table_holds`"
+THIS_FILE = "`tests/test_features.py::test_a_feature_table_has_no_fault`"
 
 
 def table(*lines: str) -> str:
@@ -130,34 +130,37 @@ def table(*lines: str) -> str:
 @pytest.mark.parametrize(
     "text",
     [
-        table(f"| 1 | a | yes | {HERE} |", "| 2 | b | no: nobody asked | |"),
-        table(f"| N1 | a | yes, in part | {HERE} |", "| N2 | b | not for this API: none | |"),
-        table(f"| 1 | a | partly: half | {HERE} |") + table(f"| 1 | a | yes | {HERE} |"),
+        table(f"| 1 | a | yes | {THIS_FILE} |", "| 2 | b | no: nobody asked | |"),
+        table(f"| N1 | a | yes, in part | {THIS_FILE} |", "| N2 | b | not for this API: none | |"),
+        table(f"| 1 | a | partly: half | {THIS_FILE} |") + table(f"| 1 | a | yes | {THIS_FILE} |"),
     ],
 )
-def test_a_true_table(text: str) -> None:
-    """Nothing is found in what is right."""
+def test_the_checks_accept_a_right_table(text: str) -> None:
+    """No check finds a fault in a right table."""
     assert [check(text) for check in CHECKS] == [[], [], [], []]
 
 
 @pytest.mark.parametrize(
     ("check", "text"),
     [
-        (absent, table("| 1 | a | yes | `tests/test_no_such_file.py::test_a` |")),
-        (absent, table("| 1 | a | yes | `tests/test_features.py::test_no_such_test` |")),
-        (absent, table("| 1 | a | yes | `tests/test_features.py::Row::test_a` |")),
-        (absent, "In words, too: `tests/test_features.py::nobody`."),
-        (unshown, table("| 1 | a | yes | |")),
-        (unshown, table("| 1 | a | yes | `make test` |")),
-        (unshown, table("| 1 | a | partly: half of it | tests |")),
-        (unclear, table("| 1 | a | no | |")),
-        (unclear, table("| 1 | a | perhaps | |")),
-        (unclear, table(f"| 1 | a | | {HERE} |")),
-        (astray, table(f"| 1 | a | yes | {HERE} |", f"| 3 | b | yes | {HERE} |")),
-        (astray, table(f"| N1 | a | yes | {HERE} |", f"| N1 | b | yes | {HERE} |")),
-        (astray, table(f"| 2 | a | yes | {HERE} |")),
+        (missing_tests, table("| 1 | a | yes | `tests/test_no_such_file.py::test_a` |")),
+        (missing_tests, table("| 1 | a | yes | `tests/test_features.py::test_no_such_test` |")),
+        (missing_tests, table("| 1 | a | yes | `tests/test_features.py::FeatureRow::test_a` |")),
+        (missing_tests, "Outside of a table: `tests/test_features.py::no_such_function`."),
+        (rows_without_tests, table("| 1 | a | yes | |")),
+        (rows_without_tests, table("| 1 | a | yes | `make test` |")),
+        (rows_without_tests, table("| 1 | a | partly: half of it | tests |")),
+        (rows_without_verdict, table("| 1 | a | no | |")),
+        (rows_without_verdict, table("| 1 | a | perhaps | |")),
+        (rows_without_verdict, table(f"| 1 | a | | {THIS_FILE} |")),
+        (wrong_numbers, table(f"| 1 | a | yes | {THIS_FILE} |", f"| 3 | b | yes | {THIS_FILE} |")),
+        (
+            wrong_numbers,
+            table(f"| N1 | a | yes | {THIS_FILE} |", f"| N1 | b | yes | {THIS_FILE} |"),
+        ),
+        (wrong_numbers, table(f"| 2 | a | yes | {THIS_FILE} |")),
     ],
 )
-def test_a_false_table_is_seen(check: Callable[[str], list[str]], text: str) -> None:
+def test_a_check_finds_its_fault(check: Callable[[str], list[str]], text: str) -> None:
     """Each check can fail."""
     assert check(text)

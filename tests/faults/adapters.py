@@ -1,7 +1,7 @@
-"""The two classes, asked in the same words: whole or streamed, awaited or not, over either backend.
+"""Adapters that call both classes in one form: complete or streamed, sync or async.
 
-A `Face` asks one class and reads what its framework gives; a `Way` is how it is asked. This module
-knows both frameworks' verbs and what their answers look like. It knows no behaviour.
+An `Adapter` calls one class and reads the result types of its framework. A `CallVariant` names the
+mode of a call and its HTTP backend. This module knows the two frameworks. It knows no fault case.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ import openai
 from llama_index.core.base.llms.types import ChatMessage
 from typing_extensions import Self
 
-from tests.faults.cases import Calls, Outcome
-from tests.faults.server import Line
+from tests.faults.cases import Outcome, ToolCalls
+from tests.faults.server import Endpoint
 
 KEY = "sk-canary-0123456789"
-REACH = {"model": "vendor/model", "api_key": KEY}
-ASKED = "Hello"
-TOOL = "f"  # the only tool there is: no agent would run another
+MODEL_FIELDS = {"model": "vendor/model", "api_key": KEY}
+PROMPT = "Hello"
+TOOL_NAME = "f"  # the only tool that is defined: an agent would not run another one
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a model is asked; async calls go over aiohttp or over the SDK's default client."""
+class CallVariant:
+    """A mode ("complete" or "stream") and a backend: None is sync, else the async HTTP client.
+
+    "aiohttp" is the SDK's aiohttp client, "default" its default client.
+    """
 
     mode: str
     backend: str | None = None
@@ -38,89 +41,96 @@ class Way:
         return f"{self.mode}-{self.backend or 'sync'}"
 
 
-WAYS = [Way(mode, how) for mode in ("whole", "stream") for how in (None, "aiohttp", "default")]
+VARIANTS = [
+    CallVariant(mode, backend)
+    for mode in ("complete", "stream")
+    for backend in (None, "aiohttp", "default")
+]
 
 
-class Face(Protocol):
-    """One class: what is given to it goes into `got` as it comes, and is read in the end."""
+class Adapter(Protocol):
+    """Calls one class; each result is appended to `results` as it comes, and read at the end."""
 
-    def ask(self, model: Any, mode: str, got: list[Any], **options: Any) -> None:
-        """Ask, and take what comes."""
+    def call(self, model: Any, mode: str, results: list[Any], **options: Any) -> None:
+        """Call the model and append its results."""
 
-    async def aask(self, model: Any, mode: str, got: list[Any], **options: Any) -> None:
-        """Ask on an event loop, and take what comes."""
+    async def acall(self, model: Any, mode: str, results: list[Any], **options: Any) -> None:
+        """Call the model on an event loop and append its results."""
 
-    def read(self, model: Any, got: list[Any]) -> tuple[str, Calls]:
-        """Return the text of all that came, and the calls that an agent would run."""
+    def read(self, model: Any, results: list[Any]) -> tuple[str, ToolCalls]:
+        """Return the text of all results, and the tool calls that an agent would run."""
 
 
-class LangChain:
-    """A LangChain chat model."""
+class LangChainAdapter:
+    """Adapter of a LangChain chat model."""
 
-    def ask(self, model: Any, mode: str, got: list[Any], **options: Any) -> None:
-        """Ask, and take what comes."""
-        if mode == "whole":
-            got.append(model.invoke(ASKED, **options))
+    def call(self, model: Any, mode: str, results: list[Any], **options: Any) -> None:
+        """Call the model and append its results."""
+        if mode == "complete":
+            results.append(model.invoke(PROMPT, **options))
         else:
-            got.extend(model.stream(ASKED, **options))
+            results.extend(model.stream(PROMPT, **options))
 
-    async def aask(self, model: Any, mode: str, got: list[Any], **options: Any) -> None:
-        """Ask on an event loop, and take what comes."""
-        if mode == "whole":
-            got.append(await model.ainvoke(ASKED, **options))
+    async def acall(self, model: Any, mode: str, results: list[Any], **options: Any) -> None:
+        """Call the model on an event loop and append its results."""
+        if mode == "complete":
+            results.append(await model.ainvoke(PROMPT, **options))
         else:
-            async for chunk in model.astream(ASKED, **options):
-                got.append(chunk)  # noqa: PERF401 -- what came before an error must be there
+            async for chunk in model.astream(PROMPT, **options):
+                results.append(chunk)  # noqa: PERF401 -- chunks before an error must be kept
 
-    def read(self, model: Any, got: list[Any]) -> tuple[str, Calls]:
-        """Return the text of all that came, and the calls that an agent would run."""
-        if not got:
+    def read(self, model: Any, results: list[Any]) -> tuple[str, ToolCalls]:
+        """Return the text of all results, and the tool calls that an agent would run."""
+        if not results:
             return "", ()
-        total = reduce(add, got)
-        return str(total.text), [(call["name"], call["args"]) for call in total.tool_calls]
+        message = reduce(add, results)
+        return str(message.text), [(call["name"], call["args"]) for call in message.tool_calls]
 
 
-class LlamaIndex:
-    """A LlamaIndex LLM."""
+class LlamaIndexAdapter:
+    """Adapter of a LlamaIndex LLM."""
 
-    def ask(self, model: Any, mode: str, got: list[Any], **options: Any) -> None:
-        """Ask, and take what comes."""
-        if mode == "whole":
-            got.append(model.chat([ChatMessage(ASKED)], **options))
+    def call(self, model: Any, mode: str, results: list[Any], **options: Any) -> None:
+        """Call the model and append its results."""
+        if mode == "complete":
+            results.append(model.chat([ChatMessage(PROMPT)], **options))
         else:
-            got.extend(model.stream_chat([ChatMessage(ASKED)], **options))
+            results.extend(model.stream_chat([ChatMessage(PROMPT)], **options))
 
-    async def aask(self, model: Any, mode: str, got: list[Any], **options: Any) -> None:
-        """Ask on an event loop, and take what comes."""
-        if mode == "whole":
-            got.append(await model.achat([ChatMessage(ASKED)], **options))
+    async def acall(self, model: Any, mode: str, results: list[Any], **options: Any) -> None:
+        """Call the model on an event loop and append its results."""
+        if mode == "complete":
+            results.append(await model.achat([ChatMessage(PROMPT)], **options))
         else:
-            async for response in await model.astream_chat([ChatMessage(ASKED)], **options):
-                got.append(response)  # noqa: PERF401 -- what came before an error must be there
+            async for response in await model.astream_chat([ChatMessage(PROMPT)], **options):
+                results.append(response)  # noqa: PERF401 -- responses before an error must be kept
 
-    def read(self, model: Any, got: list[Any]) -> tuple[str, Calls]:
-        """Return the text of all that came, and the calls that an agent would run."""
-        if not got:
+    def read(self, model: Any, results: list[Any]) -> tuple[str, ToolCalls]:
+        """Return the text of all results, and the tool calls that an agent would run."""
+        if not results:
             return "", ()
-        deltas = [response.delta for response in got]
-        text = got[0].message.content if deltas == [None] else "".join(d or "" for d in deltas)
-        found = model.get_tool_calls_from_response(got[-1], error_on_no_tool_call=False)
-        calls = [(call.tool_name, call.tool_kwargs) for call in found if call.tool_name == TOOL]
-        return text or "", calls
+        deltas = [response.delta for response in results]
+        if deltas == [None]:
+            text = results[0].message.content
+        else:
+            text = "".join(delta or "" for delta in deltas)
+        selections = model.get_tool_calls_from_response(results[-1], error_on_no_tool_call=False)
+        tool_calls = [(s.tool_name, s.tool_kwargs) for s in selections if s.tool_name == TOOL_NAME]
+        return text or "", tool_calls
 
 
-class Asking:
-    """One call: what came of it is there afterwards, also if it failed."""
+class CallRecorder:
+    """Context of one call: it keeps the results, the error and the time, and suppresses errors."""
 
-    def __init__(self, face: Face, model: Any) -> None:
-        self.got: list[Any] = []
+    def __init__(self, adapter: Adapter, model: Any) -> None:
+        self.results: list[Any] = []
         self.error: BaseException | None = None
-        self._face, self._model = face, model
-        self._begun = 0.0
+        self._adapter, self._model = adapter, model
+        self._started = 0.0
         self._ended = 0.0
 
     def __enter__(self) -> Self:
-        self._begun = monotonic()
+        self._started = monotonic()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
@@ -129,61 +139,63 @@ class Asking:
         return isinstance(error, Exception)
 
     def outcome(self) -> Outcome:
-        """Return what the user got."""
-        seconds = self._ended - self._begun
-        return Outcome(*self._face.read(self._model, self.got), self.error, seconds)
+        """Return the outcome of the call."""
+        seconds = self._ended - self._started
+        return Outcome(*self._adapter.read(self._model, self.results), self.error, seconds)
 
 
-def ask(face: Face, model: Any, mode: str, **options: Any) -> Outcome:
-    """Ask a model, and return what the user got."""
-    with Asking(face, model) as asking:
-        face.ask(model, mode, asking.got, **options)
-    return asking.outcome()
+def call_model(adapter: Adapter, model: Any, mode: str, **options: Any) -> Outcome:
+    """Call a model and return the outcome."""
+    with CallRecorder(adapter, model) as recorder:
+        adapter.call(model, mode, recorder.results, **options)
+    return recorder.outcome()
 
 
-async def aask(face: Face, model: Any, mode: str, **options: Any) -> Outcome:
-    """Ask a model on an event loop, and return what the user got."""
-    with Asking(face, model) as asking:
-        await face.aask(model, mode, asking.got, **options)
-    return asking.outcome()
+async def acall_model(adapter: Adapter, model: Any, mode: str, **options: Any) -> Outcome:
+    """Call a model on an event loop and return the outcome."""
+    with CallRecorder(adapter, model) as recorder:
+        await adapter.acall(model, mode, recorder.results, **options)
+    return recorder.outcome()
 
 
 @dataclass(frozen=True)
-class User:
-    """Somebody who calls one class in one way."""
+class Caller:
+    """A model that is called in one variant; async calls run on `loop`."""
 
-    face: Face
+    adapter: Adapter
     model: Any
-    way: Way
+    variant: CallVariant
     loop: asyncio.AbstractEventLoop
 
     @property
     def mode(self) -> str:
-        """Whether answers are asked for whole or streamed."""
-        return self.way.mode
+        """The mode of the variant: "complete" or "stream"."""
+        return self.variant.mode
 
-    def calls(self, line: Line, **options: Any) -> Outcome:
-        """Call once."""
-        options = {"base_url": line.base_url, **options}
-        if self.way.backend is None:
-            return ask(self.face, self.model, self.mode, **options)
-        return self.loop.run_until_complete(aask(self.face, self.model, self.mode, **options))
+    def call(self, endpoint: Endpoint, **options: Any) -> Outcome:
+        """Call once and return the outcome."""
+        arguments = self.adapter, self.model, self.mode
+        options = {"base_url": endpoint.base_url, **options}
+        if self.variant.backend is None:
+            return call_model(*arguments, **options)
+        return self.loop.run_until_complete(acall_model(*arguments, **options))
 
-    def calls_at_once(self, calls: list[tuple[Line, dict[str, Any]]]) -> list[Outcome]:
-        """Call many times at once, each time with options of its own."""
-        given = [{"base_url": line.base_url, **options} for line, options in calls]
-        if self.way.backend is None:
-            with ThreadPoolExecutor(len(given)) as pool:
-                how = (self.face, self.model, self.mode)
-                return list(pool.map(lambda options: ask(*how, **options), given))
+    def call_concurrently(self, calls: list[tuple[Endpoint, dict[str, Any]]]) -> list[Outcome]:
+        """Make several calls at the same time, each to its endpoint with options of its own."""
+        arguments = self.adapter, self.model, self.mode
+        all_options = [{"base_url": endpoint.base_url, **options} for endpoint, options in calls]
+        if self.variant.backend is None:
+            with ThreadPoolExecutor(len(calls)) as pool:
+                return list(
+                    pool.map(lambda options: call_model(*arguments, **options), all_options)
+                )
 
-        async def gathered() -> list[Outcome]:
-            how = (self.face, self.model, self.mode)
-            return await asyncio.gather(*(aask(*how, **options) for options in given))
+        async def gather() -> list[Outcome]:
+            return await asyncio.gather(*(acall_model(*arguments, **o) for o in all_options))
 
-        return self.loop.run_until_complete(gathered())
+        return self.loop.run_until_complete(gather())
 
 
 def default_async_client() -> Any:
-    """Return the SDK's async client that is not on aiohttp."""
+    """Return the SDK's default async client, which is not on aiohttp."""
     return openai.DefaultAsyncHttpxClient()

@@ -1,7 +1,7 @@
-"""What a row of the table is: what the server does, and what the user must get.
+"""Fault cases: the server's scripts, and the outcome that the caller must get.
 
-This module knows the table's form, and how to tell whether an outcome is right. It knows neither
-of the two classes, and no framework.
+This module knows the form of a case and compares outcomes with it. It knows neither of the two
+classes, and no framework.
 """
 
 from __future__ import annotations
@@ -11,140 +11,156 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from tests.faults.server import Play
+from tests.faults.server import HTTPScript
 
-Calls: TypeAlias = Sequence[tuple[str, Mapping[str, Any]]]
+ToolCalls: TypeAlias = Sequence[tuple[str, Mapping[str, Any]]]
 
-# What is asked again, unless a piece of it is out already.
-TRANSIENT = {
+# The errors that are retried, unless a delta has already been handed out.
+RETRIED_ERRORS = {
     *("APIConnectionError", "APITimeoutError", "RateLimitError", "UpstreamError"),
     "IncompleteStreamError",
 }
 
 
 @dataclass(frozen=True)
-class Modes:
-    """Plays that say the same, to who asked for a whole answer and to who asked for a stream."""
+class ScriptByMode:
+    """Two scripts with the same meaning: for a complete response and for a stream."""
 
-    whole: Play
-    stream: Play
+    complete: HTTPScript
+    stream: HTTPScript
 
 
 @dataclass(frozen=True)
-class Want:
-    """What the user must get: an answer, or an error with its facts and what came before it."""
+class Expected:
+    """The expected answer, or the expected error.
+
+    Of an error, `text` is the partial text, `match` a pattern that its message must contain, and
+    `attributes` are attributes that it must have.
+    """
 
     text: str = ""
-    calls: Calls = ()
+    tool_calls: ToolCalls = ()
     error: str | None = None
-    says: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    match: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def answer(text: str = "Hi", *calls: tuple[str, Mapping[str, Any]]) -> Want:
-    """Want this answer."""
-    return Want(text, calls)
+def succeeds(text: str = "Hi", *tool_calls: tuple[str, Mapping[str, Any]]) -> Expected:
+    """Expect this answer."""
+    return Expected(text, tool_calls)
 
 
-def fails(error: str, partial: str = "", says: str = "", **facts: Any) -> Want:
-    """Want this error, with `partial` in it; a stream has given that much before it."""
-    return Want(partial, error=error, says=says, facts=facts)
+def fails(error: str, partial: str = "", match: str = "", **attributes: Any) -> Expected:
+    """Expect an error of this class with `partial` in it; a stream yields that text before it."""
+    return Expected(partial, error=error, match=match, attributes=attributes)
 
 
 @dataclass(frozen=True)
-class Row:
-    """One behaviour.
+class FaultCase:
+    """One behaviour of a server, and the outcome that it must have.
 
-    `requests` is how many there may be at `max_retries` of 0 and of 2; `mended` what the latter
-    gets if that is something else. `seconds` is how long a call may take at most.
+    `scripts` answer the requests, in this order. `requests` is the expected number of requests
+    with `max_retries` of 0 and of 2; without it, it follows from the expected error.
+    `after_retry` is the expected outcome with `max_retries=2` if it is another one. `options` are
+    keyword arguments of the call. `max_seconds` is the longest time that a call may take.
     """
 
     name: str
-    plays: Play | Modes | Sequence[Play | Modes]
-    want: Want
+    scripts: HTTPScript | ScriptByMode | Sequence[HTTPScript | ScriptByMode]
+    expected: Expected
     requests: tuple[int, int] | None = None
-    mended: Want | None = None
-    modes: tuple[str, ...] = ("whole", "stream")
+    after_retry: Expected | None = None
+    modes: tuple[str, ...] = ("complete", "stream")
     options: Mapping[str, Any] = field(default_factory=dict)
-    seconds: float = 10.0
+    max_seconds: float = 10.0
 
-    def said_to(self, mode: str) -> list[Play]:
-        """Return the plays for who asked in this mode."""
-        one = isinstance(self.plays, Modes) or not isinstance(self.plays[0], Modes | tuple)
-        plays: Any = [self.plays] if one else self.plays
-        return [getattr(play, mode) if isinstance(play, Modes) else play for play in plays]
+    def scripts_for(self, mode: str) -> list[HTTPScript]:
+        """Return the scripts of this mode."""
+        is_single = isinstance(self.scripts, ScriptByMode) or not isinstance(
+            self.scripts[0], ScriptByMode | tuple
+        )
+        scripts: Any = [self.scripts] if is_single else self.scripts
+        return [getattr(s, mode) if isinstance(s, ScriptByMode) else s for s in scripts]
 
-    def wanted(self, retries: int) -> Want:
-        """Return what the user must get at that many retries."""
-        return self.mended if retries and self.mended else self.want
+    def expected_for(self, max_retries: int) -> Expected:
+        """Return the expected outcome with this number of retries."""
+        return self.after_retry if max_retries and self.after_retry else self.expected
 
-    def expected(self, mode: str, retries: int) -> int:
-        """Return how many requests there must be."""
+    def expected_requests(self, mode: str, max_retries: int) -> int:
+        """Return the expected number of requests."""
         if self.requests is not None:
-            return self.requests[1 if retries else 0]
-        said = mode == "stream" and self.want.text
-        return retries + 1 if self.want.error in TRANSIENT and not said else 1
+            return self.requests[1 if max_retries else 0]
+        has_deltas = mode == "stream" and self.expected.text
+        is_retried = self.expected.error in RETRIED_ERRORS and not has_deltas
+        return max_retries + 1 if is_retried else 1
 
 
-def whole(name: str, *args: Any, **kwargs: Any) -> Row:
-    """Return a row for whole answers only."""
-    return Row(f"{name}, whole", *args, modes=("whole",), **kwargs)
+def complete_only(name: str, *args: Any, **kwargs: Any) -> FaultCase:
+    """Return a case for complete responses only."""
+    return FaultCase(f"{name}, complete", *args, modes=("complete",), **kwargs)
 
 
-def streamed(name: str, *args: Any, **kwargs: Any) -> Row:
-    """Return a row for streams only."""
-    return Row(f"{name}, streamed", *args, modes=("stream",), **kwargs)
+def stream_only(name: str, *args: Any, **kwargs: Any) -> FaultCase:
+    """Return a case for streams only."""
+    return FaultCase(f"{name}, streamed", *args, modes=("stream",), **kwargs)
 
 
 @dataclass
 class Outcome:
-    """What a user got: of a stream, all that came before its end or its error."""
+    """The result of one call; of a stream, everything that came before its end or its error."""
 
     text: str = ""
-    calls: Calls = ()
+    tool_calls: ToolCalls = ()
     error: BaseException | None = None
     seconds: float = 0.0
 
 
-def complaints(row: Row, mode: str, retries: int, got: Outcome, requests: int) -> list[str]:
-    """Return what is wrong with an outcome of ours."""
-    want = row.wanted(retries)
-    found = _about_answer(want, got) if want.error is None else _about_error(want, mode, got)
-    if requests != (expected := row.expected(mode, retries)):
-        found.append(f"{requests} requests, not {expected}")
-    if got.seconds > row.seconds:
-        found.append(f"{got.seconds:.2f} s, not {row.seconds}")
-    attempts = getattr(got.error, "attempts", requests)
+def find_problems(
+    case: FaultCase, mode: str, max_retries: int, outcome: Outcome, requests: int
+) -> list[str]:
+    """Return the differences between an outcome and its case."""
+    expected = case.expected_for(max_retries)
+    if expected.error is None:
+        problems = _problems_of_answer(expected, outcome)
+    else:
+        problems = _problems_of_error(expected, mode, outcome)
+    if requests != (number := case.expected_requests(mode, max_retries)):
+        problems.append(f"{requests} requests, not {number}")
+    if outcome.seconds > case.max_seconds:
+        problems.append(f"{outcome.seconds:.2f} s, not {case.max_seconds}")
+    attempts = getattr(outcome.error, "attempts", requests)
     if attempts != requests:
-        found.append(f"the error says {attempts} attempts, there were {requests}")
-    return found
+        problems.append(f"error.attempts is {attempts}, there were {requests} requests")
+    return problems
 
 
-def _about_answer(want: Want, got: Outcome) -> list[str]:
-    if got.error is not None:
-        return [f"{got.error!r}, not an answer"]
+def _problems_of_answer(expected: Expected, outcome: Outcome) -> list[str]:
+    if outcome.error is not None:
+        return [f"{outcome.error!r}, not an answer"]
     return [
-        f"{name} {is_!r}, not {must!r}"
-        for name, is_, must in (
-            ("text", got.text, want.text),
-            ("calls", list(got.calls), list(want.calls)),
+        f"{name} is {actual!r}, not {right!r}"
+        for name, actual, right in (
+            ("text", outcome.text, expected.text),
+            ("tool_calls", list(outcome.tool_calls), list(expected.tool_calls)),
         )
-        if is_ != must
+        if actual != right
     ]
 
 
-def _about_error(want: Want, mode: str, got: Outcome) -> list[str]:
-    error: Any = got.error
-    if type(error).__name__ != want.error:
-        return [f"{error!r} ({got.text!r}), not {want.error}"]
-    facts = {name: getattr(error, name) for name in want.facts}
+def _problems_of_error(expected: Expected, mode: str, outcome: Outcome) -> list[str]:
+    error: Any = outcome.error
+    if type(error).__name__ != expected.error:
+        return [f"{error!r} ({outcome.text!r}), not {expected.error}"]
+    attributes = {name: getattr(error, name) for name in expected.attributes}
     partial = getattr(error.partial, "text", "")
     checks = (
-        ("facts", facts, dict(want.facts)),
-        ("partial", partial, want.text),
-        ("pieces", got.text, want.text if mode == "stream" else ""),
+        ("attributes", attributes, dict(expected.attributes)),
+        ("error.partial.text", partial, expected.text),
+        ("streamed text", outcome.text, expected.text if mode == "stream" else ""),
     )
-    found = [f"{name} {is_!r}, not {must!r}" for name, is_, must in checks if is_ != must]
-    if not re.search(want.says, str(error)):
-        found.append(f"it says {error}, not {want.says}")
-    return found
+    problems = [
+        f"{name} is {actual!r}, not {right!r}" for name, actual, right in checks if actual != right
+    ]
+    if not re.search(expected.match, str(error)):
+        problems.append(f"the message is {error}, which does not match {expected.match}")
+    return problems

@@ -1,4 +1,4 @@
-"""What the fault suite shares: a server, an event loop, and models whose clients are made once."""
+"""Fixtures of the fault suite: a server, event loops, and models with shared HTTP clients."""
 
 from __future__ import annotations
 
@@ -13,21 +13,31 @@ import pytest
 
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
-from tests.faults.adapters import REACH, Face, LangChain, LlamaIndex, User, Way
-from tests.faults.leak_check import both
-from tests.faults.server import Line, Server
+from tests.faults.adapters import (
+    MODEL_FIELDS,
+    Adapter,
+    Caller,
+    CallVariant,
+    LangChainAdapter,
+    LlamaIndexAdapter,
+)
+from tests.faults.leak_check import answer_scripts
+from tests.faults.server import Endpoint, Server
 
 Loop: TypeAlias = asyncio.AbstractEventLoop
-CLASSES: dict[str, tuple[type, Face]] = {
-    "ChatOneRouter": (ChatOneRouter, LangChain()),
-    "OneRouterLLM": (OneRouterLLM, LlamaIndex()),
+MakeCaller: TypeAlias = Callable[[str, CallVariant], Caller]
+MakeModel: TypeAlias = Callable[..., Any]
+
+CLASSES: dict[str, tuple[type, Adapter]] = {
+    "ChatOneRouter": (ChatOneRouter, LangChainAdapter()),
+    "OneRouterLLM": (OneRouterLLM, LlamaIndexAdapter()),
 }
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _few_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Trust one certificate: every client loads all there are, which takes most of its time."""
-    file = tmp_path_factory.mktemp("certificates") / "one.pem"
+def _single_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trust one certificate only: to load all of them is most of the time to make a client."""
+    file = tmp_path_factory.mktemp("certificates") / "single.pem"
     write_one_certificate(file)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(file))
@@ -35,46 +45,46 @@ def _few_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_loop_unasked() -> None:
-    """Keep asyncio from making an event loop where somebody asks for the current one."""
+def _no_implicit_event_loop() -> None:
+    """Keep asyncio from making an event loop when code asks for the current one."""
     asyncio.set_event_loop(None)
 
 
 def write_one_certificate(file: Path) -> None:
-    """Write the first of the certificates that are trusted everywhere."""
+    """Write the first of certifi's certificates to a file."""
     first, end, _ = Path(certifi.where()).read_text("utf-8").partition("-----END CERTIFICATE-----")
     file.write_text(first + end, "utf-8")
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """Run one server for the whole session; each test has a line of its own on it."""
+    """Run one server for the whole session; each test adds endpoints of its own."""
     with Server().running() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def loop() -> Iterator[Loop]:
-    """Run an event loop whose clients are on aiohttp."""
-    yield from _a_loop()
+    """Provide an event loop whose HTTP clients are on aiohttp."""
+    yield from _event_loop()
 
 
 @pytest.fixture(scope="session")
 def loop_without_aiohttp() -> Iterator[Loop]:
-    """Run an event loop whose clients are made as if it were not installed."""
-    yield from _a_loop()
+    """Provide an event loop whose HTTP clients are made as if aiohttp were not installed."""
+    yield from _event_loop()
 
 
-def _a_loop() -> Iterator[Loop]:
-    """Run an event loop that ends, as all do, by closing its generators."""
+def _event_loop() -> Iterator[Loop]:
+    """Yield an event loop; at the end close its async generators, as `asyncio.run` does."""
     running = asyncio.new_event_loop()
     yield running
     running.run_until_complete(running.shutdown_asyncgens())
     running.close()
 
 
-def without_aiohttp(patch: pytest.MonkeyPatch) -> None:
-    """Let clients be made as if aiohttp were not installed."""
+def hide_aiohttp(patch: pytest.MonkeyPatch) -> None:
+    """Make the SDK behave as if aiohttp were not installed."""
 
     class Missing:
         def __init__(self, **_: Any) -> None:
@@ -83,77 +93,73 @@ def without_aiohttp(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(openai, "DefaultAioHttpClient", Missing)
 
 
-Users: TypeAlias = Callable[[str, Way], User]
-
-
 @pytest.fixture(scope="session")
-def users(server: Server, loop: Loop, loop_without_aiohttp: Loop) -> Iterator[Users]:
-    """Hand out who calls a class in a way; models and their clients are made once."""
-    made: dict[tuple[str, bool], Any] = {}
+def make_caller(server: Server, loop: Loop, loop_without_aiohttp: Loop) -> Iterator[MakeCaller]:
+    """Provide a function that returns a caller; models and their clients are made once."""
+    models: dict[tuple[str, bool], Any] = {}
     loops = {False: loop, True: loop_without_aiohttp}
 
-    def user(name: str, way: Way) -> User:
-        kind, face = CLASSES[name]
-        key = name, way.backend == "default"
-        if key in made:
-            return User(face, made[key], way, loops[key[1]])
-        made[key] = kind(**REACH)
-        one = User(face, made[key], way, loops[key[1]])
-        if key[1]:
-            _make_client_without_aiohttp(one, server)
-        return one
+    def make_caller(name: str, variant: CallVariant) -> Caller:
+        model_class, adapter = CLASSES[name]
+        without_aiohttp = variant.backend == "default"
+        key = name, without_aiohttp
+        if key in models:
+            return Caller(adapter, models[key], variant, loops[without_aiohttp])
+        models[key] = model_class(**MODEL_FIELDS)
+        caller = Caller(adapter, models[key], variant, loops[without_aiohttp])
+        if without_aiohttp:
+            _make_client_without_aiohttp(caller, server)
+        return caller
 
-    yield user
-    for (_, default), model in made.items():
-        loops[default].run_until_complete(model.aclose())
+    yield make_caller
+    for (_, without_aiohttp), model in models.items():
+        loops[without_aiohttp].run_until_complete(model.aclose())
 
 
-def _make_client_without_aiohttp(user: User, server: Server) -> None:
+def _make_client_without_aiohttp(caller: Caller, server: Server) -> None:
+    """Make the first call, which makes the HTTP client, without aiohttp."""
     with pytest.MonkeyPatch.context() as patch:
-        without_aiohttp(patch)
-        user.calls(server.line(getattr(both("Hi"), user.mode)))
+        hide_aiohttp(patch)
+        caller.call(server.endpoint(getattr(answer_scripts("Hi"), caller.mode)))
 
 
 @pytest.fixture
-def user(users: Users, name: str, way: Way) -> User:
-    """Call a class by its name, in a way; a test's parameters say which."""
-    return users(name, way)
-
-
-Make: TypeAlias = Callable[..., Any]
+def caller(make_caller: MakeCaller, name: str, variant: CallVariant) -> Caller:
+    """Provide the caller of the test's parameters: the name of a class, and a variant."""
+    return make_caller(name, variant)
 
 
 @pytest.fixture(params=["aiohttp", "default"])
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a test over aiohttp, and as if it were not installed."""
     if request.param == "default":
-        without_aiohttp(monkeypatch)
+        hide_aiohttp(monkeypatch)
 
 
 @pytest.fixture
-def unshared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let clients be made anew: those made in the same surroundings are shared."""
-    write_one_certificate(tmp_path / "one.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "one.pem"))
+def new_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have new HTTP clients made: only those with the same certificates are shared."""
+    write_one_certificate(tmp_path / "single.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "single.pem"))
 
 
 @pytest.fixture
-def make(unshared: None) -> Iterator[Make]:
-    """Make models that do not retry; they are closed in the end."""
-    made: list[Any] = []
+def make_model(new_clients: None) -> Iterator[MakeModel]:
+    """Provide a function that makes models without retries; they are closed at the end."""
+    models: list[Any] = []
 
-    def make(name: str, line: Line, **fields: Any) -> Any:
-        fields = {**REACH, "base_url": line.base_url, "max_retries": 0, **fields}
-        made.append(CLASSES[name][0](**fields))
-        return made[-1]
+    def make_model(name: str, endpoint: Endpoint, **fields: Any) -> Any:
+        fields = {**MODEL_FIELDS, "base_url": endpoint.base_url, "max_retries": 0, **fields}
+        models.append(CLASSES[name][0](**fields))
+        return models[-1]
 
-    yield make
-    for model in made:
+    yield make_model
+    for model in models:
         model.close()
 
 
 @pytest.fixture
-def line(server: Server) -> Line:
-    """Open a line on which a whole answer follows a streamed one, and so on."""
-    hi = both("Hi")
-    return server.line(*[hi.whole, hi.stream] * 500)
+def endpoint(server: Server) -> Endpoint:
+    """Add an endpoint whose answers are complete and streamed in turn, 500 of each."""
+    scripts = answer_scripts("Hi")
+    return server.endpoint(*[scripts.complete, scripts.stream] * 500)

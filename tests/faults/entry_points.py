@@ -1,6 +1,6 @@
-"""All that streams in the two frameworks, by its name; a call begins it.
+"""Streaming entry points of the two frameworks, by name; each is a function that starts a stream.
 
-This module knows the frameworks' entry points. It knows no server.
+This module knows the frameworks' methods. It knows no server.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from llama_index.core.schema import TextNode
 
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
-from tests.faults.adapters import REACH
+from tests.faults.adapters import MODEL_FIELDS
 
-ASKED = [ChatMessage("Hi")]
+MESSAGES = [ChatMessage("Hi")]
 
 Stream: TypeAlias = Callable[[], Iterator[Any]]
 AsyncStream: TypeAlias = Callable[[], AsyncIterator[Any]]
@@ -34,7 +34,7 @@ def multiply(a: int, b: int) -> int:
 
 def langchain_streams(url: str) -> dict[str, Stream]:
     """Return the sync streams of LangChain."""
-    llm = ChatOneRouter(**REACH, base_url=url)
+    llm = ChatOneRouter(**MODEL_FIELDS, base_url=url)
     return {
         "stream": lambda: llm.stream("Hi"),
         "stream of a model with tools": lambda: llm.bind_tools([multiply]).stream("Hi"),
@@ -43,9 +43,9 @@ def langchain_streams(url: str) -> dict[str, Stream]:
 
 def llama_index_streams(url: str) -> dict[str, Stream]:
     """Return the sync streams of LlamaIndex."""
-    llm = OneRouterLLM(**REACH, base_url=url)
+    llm = OneRouterLLM(**MODEL_FIELDS, base_url=url)
     return {
-        "stream_chat": lambda: llm.stream_chat(ASKED),
+        "stream_chat": lambda: llm.stream_chat(MESSAGES),
         "stream_complete": lambda: llm.stream_complete("Hi"),
         "stream_chat_with_tools": lambda: llm.stream_chat_with_tools([], "Hi"),
         "a query engine": lambda: _query_engine(llm).query("Hi").response_gen,  # type: ignore[union-attr]
@@ -59,28 +59,29 @@ def _query_engine(llm: OneRouterLLM) -> Any:
 
 def langchain_async_streams(url: str, **fields: Any) -> dict[str, AsyncStream]:
     """Return the async streams of LangChain."""
-    llm = ChatOneRouter(**REACH, base_url=url, **fields)
-    asked = {"messages": [("user", "Hi")]}
+    llm = ChatOneRouter(**MODEL_FIELDS, base_url=url, **fields)
+    state = {"messages": [("user", "Hi")]}
     chain = llm | StrOutputParser()
     streams: dict[str, AsyncStream] = {
         "astream": lambda: llm.astream("Hi"),
         "astream of a chain": lambda: chain.astream("Hi"),
-        "astream_events v2": lambda: _of_kind(llm.astream_events("Hi", version="v2")),
-        "astream_events v3": lambda: _text_of(llm),
+        "astream_events v2": lambda: _chunk_events(llm.astream_events("Hi", version="v2")),
+        "astream_events v3": lambda: _text_events(llm),
     }
-    if sys.version_info < (3, 11):  # tasks take no context: LangGraph does not hear of the pieces
+    # Before Python 3.11 a task takes no context, so LangGraph does not see a model's chunks.
+    if sys.version_info < (3, 11):
         return streams
     agent = create_agent(llm, [multiply])
     return streams | {
-        "astream of an agent": lambda: agent.astream(asked, stream_mode="messages"),
-        "astream_events v2 of an agent": lambda: _of_kind(
-            agent.astream_events(asked, version="v2")
+        "astream of an agent": lambda: agent.astream(state, stream_mode="messages"),
+        "astream_events v2 of an agent": lambda: _chunk_events(
+            agent.astream_events(state, version="v2")
         ),
     }
 
 
-async def _of_kind(events: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    """Yield the events that have a piece in them."""
+async def _chunk_events(events: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """Yield the events that carry a chunk of the model's answer."""
     try:
         async for event in events:
             if event["event"] == "on_chat_model_stream":
@@ -89,9 +90,9 @@ async def _of_kind(events: AsyncIterator[Any]) -> AsyncIterator[Any]:
         await events.aclose()  # type: ignore[attr-defined]
 
 
-async def _text_of(llm: ChatOneRouter) -> AsyncIterator[Any]:
+async def _text_events(llm: ChatOneRouter) -> AsyncIterator[Any]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is in beta, and says so
+        warnings.simplefilter("ignore")  # version 3 is in beta and warns
         events: Any = await llm.astream_events("Hi", version="v3")
     async with events:
         async for text in events.text:
@@ -100,15 +101,15 @@ async def _text_of(llm: ChatOneRouter) -> AsyncIterator[Any]:
 
 def llama_index_async_streams(url: str, **fields: Any) -> dict[str, AsyncStream]:
     """Return the async streams of LlamaIndex."""
-    llm = OneRouterLLM(**REACH, base_url=url, **fields)
+    llm = OneRouterLLM(**MODEL_FIELDS, base_url=url, **fields)
     return {
-        "astream_chat": lambda: _awaited(llm.astream_chat(ASKED)),
-        "astream_complete": lambda: _awaited(llm.astream_complete("Hi")),
-        "astream_chat_with_tools": lambda: _awaited(llm.astream_chat_with_tools([], "Hi")),
+        "astream_chat": lambda: _await_stream(llm.astream_chat(MESSAGES)),
+        "astream_complete": lambda: _await_stream(llm.astream_complete("Hi")),
+        "astream_chat_with_tools": lambda: _await_stream(llm.astream_chat_with_tools([], "Hi")),
     }
 
 
-async def _awaited(stream: Awaitable[AsyncIterator[Any]]) -> AsyncIterator[Any]:
+async def _await_stream(stream: Awaitable[AsyncIterator[Any]]) -> AsyncIterator[Any]:
     items = await stream
     try:
         async for item in items:

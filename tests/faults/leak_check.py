@@ -1,6 +1,6 @@
-"""A model is used, and what it leaves behind is counted: descriptors and tasks.
+"""Leak checks: file descriptors and asyncio tasks that are left after calls.
 
-This module knows /proc, event loops and the two modes. It knows neither class.
+This module knows /proc, event loops and the two modes of a call. It knows neither class.
 """
 
 from __future__ import annotations
@@ -12,60 +12,68 @@ from pathlib import Path
 from typing import Any
 
 from tests.core.payloads import chunk, completion
-from tests.faults.adapters import Face, aask, ask
-from tests.faults.cases import Modes, Outcome
-from tests.faults.http_scripts import http, stream
+from tests.faults.adapters import Adapter, acall_model, call_model
+from tests.faults.cases import Outcome, ScriptByMode
+from tests.faults.http_scripts import response, stream
 
 DESCRIPTORS = Path("/proc/self/fd")
 
 
-def both(text: str) -> Modes:
-    """Return an answer for either mode."""
-    return Modes(http(completion(text)), stream(chunk(text, "stop")))
+def answer_scripts(text: str) -> ScriptByMode:
+    """Return scripts with this answer, for both modes."""
+    return ScriptByMode(response(completion(text)), stream(chunk(text, "stop")))
 
 
-def asked(face: Face, model: Any, text: str = "Hi", **options: Any) -> None:
-    """Ask once in each mode, and check the answers."""
-    for mode in ("whole", "stream"):
-        check(ask(face, model, mode, **options), text)
+def check_both_modes(adapter: Adapter, model: Any, text: str = "Hi", **options: Any) -> None:
+    """Call once in each mode, and check the text of the answers."""
+    for mode in ("complete", "stream"):
+        check_text(call_model(adapter, model, mode, **options), text)
 
 
-async def aasked(face: Face, model: Any, text: str = "Hi", **options: Any) -> None:
-    """Do the same on an event loop, and leave no task behind."""
-    for mode in ("whole", "stream"):
-        check(await aask(face, model, mode, **options), text)
-    await alone()
+async def check_both_modes_async(
+    adapter: Adapter, model: Any, text: str = "Hi", **options: Any
+) -> None:
+    """Call once in each mode on an event loop; check the text, and that no task is left."""
+    for mode in ("complete", "stream"):
+        check_text(await acall_model(adapter, model, mode, **options), text)
+    await check_no_task_left()
 
 
-async def alone() -> None:
-    """Wait a few turns of the loop, in which what was dropped is closed; then no task is left."""
+async def check_no_task_left() -> None:
+    """Check that the current task is the only one, after ten iterations of the event loop.
+
+    In these the loop closes the async generators that were dropped.
+    """
     for _ in range(10):
         await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def check(got: Outcome, text: str) -> None:
-    """Pass on an error, and compare the text."""
-    if got.error is not None:
-        raise got.error
-    assert got.text == text
+def check_text(outcome: Outcome, text: str) -> None:
+    """Check the text of an answer; raise the error if there is one."""
+    if outcome.error is not None:
+        raise outcome.error
+    assert outcome.text == text
 
 
-class Open:
-    """The descriptors of this process: the server's are among them, and close soon after ours."""
+class OpenDescriptors:
+    """Count of the open descriptors of this process at the time it was made.
+
+    The server runs in this process, too: its descriptors close shortly after the client's.
+    """
 
     def __init__(self) -> None:
         gc.collect()
-        self.before = self._now()
+        self._before = self._count()
 
     @staticmethod
-    def _now() -> int:
+    def _count() -> int:
         return len(list(DESCRIPTORS.iterdir())) if DESCRIPTORS.exists() else 0
 
-    def left(self) -> int:
-        """Return how many more are open than before, when they have had a moment to close."""
+    def count_new(self) -> int:
+        """Return the number of descriptors opened since; wait up to 2 seconds for them to close."""
         gc.collect()
         ends = time.monotonic() + 2
-        while self._now() > self.before and time.monotonic() < ends:
+        while self._count() > self._before and time.monotonic() < ends:
             time.sleep(0.01)
-        return max(0, self._now() - self.before)
+        return max(0, self._count() - self._before)

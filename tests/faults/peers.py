@@ -1,12 +1,14 @@
-"""The same table for other classes, run in an environment of their own: `make faults-peers`.
+"""The fault cases for the classes of other packages, in an environment of their own.
 
-Less is asked of them than of ours: the right answer, or any exception where an error is demanded,
-from no more requests than that takes, in time. What they wait between requests is not waited for.
-Rows with a `deadline`, which none of them has, are left out. Prints a table in Markdown.
+`make faults-peers` runs it. It prints a table in Markdown: the passed checks of each class.
 
-It ends, whatever a class does: each has a process of its own, the server hangs up on who waits for
-ever and refuses who asks too often, a check that does not come back is left behind, and what is not
-played when time is up has not passed.
+These classes pass with less than ours: the right answer, or any exception where an error is
+expected, from no more requests than that takes, in time. Waits between requests are skipped. Cases
+with a `deadline`, which no other class has, are left out.
+
+The run ends whatever a class does: each class has a process of its own; the server disconnects a
+client that would wait without end and rejects a client that sends too many requests; a check that
+does not return is abandoned; and a check that has not run when the time is over has not passed.
 """
 
 from __future__ import annotations
@@ -32,90 +34,106 @@ from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
 from onerouter_core.retry import waiting
 from tests.core import payloads
-from tests.faults.adapters import REACH, Face, LangChain, LlamaIndex, Way, aask, ask
-from tests.faults.cases import Outcome, Row
+from tests.faults.adapters import (
+    MODEL_FIELDS,
+    Adapter,
+    CallVariant,
+    LangChainAdapter,
+    LlamaIndexAdapter,
+    acall_model,
+    call_model,
+)
+from tests.faults.cases import FaultCase, Outcome
 from tests.faults.conftest import write_one_certificate
-from tests.faults.http_scripts import http
-from tests.faults.server import End, Ever, Play, Server, Step
+from tests.faults.http_scripts import response
+from tests.faults.server import End, HTTPScript, Repeat, Server, Step
 
-Case: TypeAlias = tuple[Row, Way, int]
+Check: TypeAlias = tuple[FaultCase, CallVariant, int]  # the number is `max_retries`
 
-PATIENCE = 2.0  # seconds after which the server hangs up on who would wait for ever
-REFUSAL = http(b"", 400)  # for who asks more often than allowed: nobody asks again after it
-WAYS = [Way("whole"), Way("stream"), Way("whole", "default"), Way("stream", "default")]
-LONGEST = 5.0  # seconds: the timeout of rows that have none
-BOUND = 15.0  # seconds after which a check is left behind
-LONGEST_RUN = 450.0  # seconds
-TRIES = 2  # the machine may be busy
+SERVER_PATIENCE = 2.0  # seconds after which the server disconnects a client that would wait on
+TOO_MANY = response(b"", 400)  # answers each request above the allowed number: 400 is not retried
+VARIANTS = [
+    *(CallVariant("complete"), CallVariant("stream")),
+    *(CallVariant("complete", "default"), CallVariant("stream", "default")),
+]
+DEFAULT_TIMEOUT = 5.0  # seconds: the timeout of cases that have none
+CHECK_TIMEOUT = 15.0  # seconds after which a check is abandoned
+RUN_TIMEOUT = 450.0  # seconds
+TRIES = 2  # a busy machine may be late
 
-# What a strict class asks of every body, and ours do without.
-FACTS = {"created": 1, "model": REACH["model"], "system_fingerprint": None}
-payloads.completion = partial(payloads.completion, **FACTS)
-payloads.chunk = partial(payloads.chunk, **FACTS)
+# Keys that a strict class requires in every body; ours does not.
+REQUIRED_KEYS = {"created": 1, "model": MODEL_FIELDS["model"], "system_fingerprint": None}
+payloads.completion = partial(payloads.completion, **REQUIRED_KEYS)
+payloads.chunk = partial(payloads.chunk, **REQUIRED_KEYS)
 
-from tests.faults.rows import GROUPS  # noqa: E402 -- made of these bodies
+from tests.faults.fault_cases import GROUPS  # noqa: E402 -- made with the functions set above
 
 # --- the classes ---
 
 
-def chat_openai(**given: Any) -> Any:
+def chat_openai(**fields: Any) -> Any:
     """Make a ChatOpenAI."""
-    from langchain_openai import ChatOpenAI  # noqa: PLC0415 -- not installed where ours are tested
+    from langchain_openai import ChatOpenAI  # noqa: PLC0415 -- installed only with the peers
 
-    return ChatOpenAI(**given)
+    return ChatOpenAI(**fields)
 
 
-def chat_open_router(*, timeout: float, **given: Any) -> Any:
-    """Make a ChatOpenRouter."""
+def chat_open_router(*, timeout: float, **fields: Any) -> Any:
+    """Make a ChatOpenRouter; its timeout is in milliseconds."""
     from langchain_openrouter import ChatOpenRouter  # noqa: PLC0415 -- as above
 
-    return ChatOpenRouter(timeout=int(timeout * 1000), **given)
+    return ChatOpenRouter(timeout=int(timeout * 1000), **fields)
 
 
-def openai_like(*, base_url: str, **given: Any) -> Any:
+def openai_like(*, base_url: str, **fields: Any) -> Any:
     """Make an OpenAILike."""
     from llama_index.llms.openai_like import OpenAILike  # noqa: PLC0415 -- as above
 
     return OpenAILike(
-        api_base=base_url, is_chat_model=True, is_function_calling_model=True, **given
+        api_base=base_url, is_chat_model=True, is_function_calling_model=True, **fields
     )
 
 
-CLASSES: dict[str, tuple[Callable[..., Any], Face]] = {
-    "ChatOneRouter": (ChatOneRouter, LangChain()),
-    "OneRouterLLM": (OneRouterLLM, LlamaIndex()),
-    "ChatOpenAI": (chat_openai, LangChain()),
-    "ChatOpenRouter": (chat_open_router, LangChain()),
-    "OpenAILike": (openai_like, LlamaIndex()),
+CLASSES: dict[str, tuple[Callable[..., Any], Adapter]] = {
+    "ChatOneRouter": (ChatOneRouter, LangChainAdapter()),
+    "OneRouterLLM": (OneRouterLLM, LlamaIndexAdapter()),
+    "ChatOpenAI": (chat_openai, LangChainAdapter()),
+    "ChatOpenRouter": (chat_open_router, LangChainAdapter()),
+    "OpenAILike": (openai_like, LlamaIndexAdapter()),
 }
 PACKAGES = "langchain-openai langchain-openrouter llama-index-llms-openai-like openai openrouter"
 
 
-# --- the table ---
+# --- the checks ---
 
 
-def parts() -> Iterator[tuple[str, int, list[Case]]]:
-    """Yield the rows of each group, crossed with the ways."""
-    for group, rows in GROUPS.items():
-        mine = [row for row in rows if "deadline" not in row.options]
-        ways = [(row, way) for row in mine for way in WAYS if way.mode in row.modes]
-        for retries in (0, 2):
-            yield group, retries, [(row, way, retries) for row, way in ways]
+def check_groups() -> Iterator[tuple[str, int, list[Check]]]:
+    """Yield the checks of each group and number of retries: its cases with all variants."""
+    for group, cases in GROUPS.items():
+        without_deadline = [case for case in cases if "deadline" not in case.options]
+        for max_retries in (0, 2):
+            checks = [
+                (case, variant, max_retries)
+                for case in without_deadline
+                for variant in VARIANTS
+                if variant.mode in case.modes
+            ]
+            yield group, max_retries, checks
 
 
-def with_patience(play: Play) -> Play:
-    """Return a play that ends some time, whoever waits for it."""
-    return tuple(step for given in play for step in _ending(given))
+def with_patience(script: HTTPScript) -> HTTPScript:
+    """Return a script that ends after SERVER_PATIENCE if the original does not end."""
+    return tuple(limited for step in script for limited in _limit(step))
 
 
-def _ending(step: Step) -> Iterator[Step]:
+def _limit(step: Step) -> Iterator[Step]:
     match step:
-        case Ever(data=data, pause=pause) if pause:
-            for _ in range(int(PATIENCE / pause)):
+        case Repeat(data=data, pause=pause) if pause:
+            for _ in range(int(SERVER_PATIENCE / pause)):
                 yield from (data, pause)
             yield End.CLOSE
         case End.HANG:
-            yield from (PATIENCE, End.CLOSE)
+            yield from (SERVER_PATIENCE, End.CLOSE)
         case _:
             yield step
 
@@ -123,97 +141,105 @@ def _ending(step: Step) -> Iterator[Step]:
 # --- the comparison ---
 
 
-def wait_for_nothing() -> None:
-    """Let sleeping take no time, but on the clock, in all threads but the server's."""
-    slept = 0.0
-    now, sleep, asleep = time.time, time.sleep, asyncio.sleep
+def skip_waits() -> None:
+    """Have sleeping take no time, but move the clock, in all threads but the server's."""
+    skipped = 0.0
+    now, sleep, async_sleep = time.time, time.sleep, asyncio.sleep
 
-    def pass_by(seconds: float) -> float:
-        """Return how long to sleep really."""
-        nonlocal slept
+    def skip(seconds: float) -> float:
+        """Return the seconds that are really slept."""
+        nonlocal skipped
         if threading.current_thread().name == "server":
             return seconds
-        if not 0 <= seconds <= threading.TIMEOUT_MAX:  # as the real one does
+        if not 0 <= seconds <= threading.TIMEOUT_MAX:  # raised by the real function, too
             raise ValueError(seconds)
-        slept += seconds
+        skipped += seconds
         return 0
 
-    async def sleep_on_a_loop(seconds: float, result: Any = None) -> Any:
-        return await asleep(pass_by(seconds), result)
+    async def sleep_on_event_loop(seconds: float, result: Any = None) -> Any:
+        return await async_sleep(skip(seconds), result)
 
-    time.sleep = lambda seconds: sleep(pass_by(seconds))
-    time.time = lambda: now() + slept
-    asyncio.sleep = anyio.sleep = sleep_on_a_loop
-
-
-def is_right(row: Row, way: Way, retries: int, got: Outcome, requests: int) -> bool:
-    """Tell whether an outcome is what the row demands of everybody."""
-    want = row.wanted(retries)
-    same = (got.text, list(got.calls)) == (want.text, list(want.calls))
-    answered = got.error is not None if want.error else got.error is None and same
-    allowed = row.expected(way.mode, retries)
-    return answered and requests <= allowed and got.seconds < PATIENCE
+    time.sleep = lambda seconds: sleep(skip(seconds))
+    time.time = lambda: now() + skipped
+    asyncio.sleep = anyio.sleep = sleep_on_event_loop
 
 
-def passes(server: Server, name: str, case: Case) -> bool:
-    """Play a row to a class, and once more if it does not come through."""
+def is_right(
+    case: FaultCase, variant: CallVariant, max_retries: int, outcome: Outcome, requests: int
+) -> bool:
+    """Tell whether an outcome is good enough for a class of another package."""
+    expected = case.expected_for(max_retries)
+    if expected.error:
+        is_expected = outcome.error is not None
+    else:
+        answer = (outcome.text, list(outcome.tool_calls))
+        right_answer = (expected.text, list(expected.tool_calls))
+        is_expected = outcome.error is None and answer == right_answer
+    allowed = case.expected_requests(variant.mode, max_retries)
+    return is_expected and requests <= allowed and outcome.seconds < SERVER_PATIENCE
+
+
+def passes(server: Server, name: str, check: Check) -> bool:
+    """Run a check for a class; once more if it fails. A check that does not return has failed."""
     for _ in range(TRIES):
-        found: list[bool] = []
-        play = partial(_play, server, name, case, found)
-        thread = threading.Thread(target=play, daemon=True)
+        results: list[bool] = []
+        run = partial(_run_check, server, name, check, results)
+        thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        thread.join(BOUND)
-        if thread.is_alive() or found == [True]:
+        thread.join(CHECK_TIMEOUT)
+        if thread.is_alive() or results == [True]:
             break
-    return found == [True]
+    return results == [True]
 
 
-def _play(server: Server, name: str, case: Case, found: list[bool]) -> None:
-    row, way, retries = case
-    make, face = CLASSES[name]
-    plays = [with_patience(play) for play in row.said_to(way.mode)]
-    plays += plays[-1:] * (retries + 1 - len(plays))
-    line = server.line(*plays[: retries + 1], REFUSAL)
-    reach = {**REACH, "base_url": line.base_url, "max_retries": retries}
-    begun = time.monotonic()
+def _run_check(server: Server, name: str, check: Check, results: list[bool]) -> None:
+    case, variant, max_retries = check
+    make_model, adapter = CLASSES[name]
+    scripts = [with_patience(script) for script in case.scripts_for(variant.mode)]
+    scripts += scripts[-1:] * (max_retries + 1 - len(scripts))
+    endpoint = server.endpoint(*scripts[: max_retries + 1], TOO_MANY)
+    fields = {**MODEL_FIELDS, "base_url": endpoint.base_url, "max_retries": max_retries}
+    started = time.monotonic()
     try:
-        asked = face, make(**reach, timeout=row.options.get("timeout", LONGEST)), way.mode
-        got = ask(*asked) if way.backend is None else asyncio.run(aask(*asked))
-    except Exception as error:  # noqa: BLE001 -- reading what came is the user's part, too
-        got = Outcome(error=error, seconds=time.monotonic() - begun)
-    found.append(is_right(row, way, retries, got, len(line.requests)))
+        model = make_model(**fields, timeout=case.options.get("timeout", DEFAULT_TIMEOUT))
+        arguments = adapter, model, variant.mode
+        is_sync = variant.backend is None
+        outcome = call_model(*arguments) if is_sync else asyncio.run(acall_model(*arguments))
+    except Exception as error:  # noqa: BLE001 -- the adapter reads results: that may fail, too
+        outcome = Outcome(error=error, seconds=time.monotonic() - started)
+    results.append(is_right(case, variant, max_retries, outcome, len(endpoint.requests)))
 
 
-def passed(name: str) -> list[int]:
-    """Return how many checks of each part a class passes."""
-    wait_for_nothing()
-    ends = time.monotonic() + LONGEST_RUN
+def count_passed(name: str) -> list[int]:
+    """Return the number of passed checks of each group, for one class."""
+    skip_waits()
+    ends = time.monotonic() + RUN_TIMEOUT
     with Server().running() as server, waiting(0):
-        found = [
-            sum(time.monotonic() < ends and passes(server, name, case) for case in cases)
-            for *_, cases in parts()
+        counts = [
+            sum(time.monotonic() < ends and passes(server, name, check) for check in checks)
+            for *_, checks in check_groups()
         ]
     if time.monotonic() > ends:
-        sys.stderr.write(f"Time is up: not all was played to {name}.\n")
-    return found
+        sys.stderr.write(f"The time is over: not all checks of {name} have run.\n")
+    return counts
 
 
 def compare(names: list[str]) -> None:
-    """Print how much of the table each class passes."""
+    """Print the table: the passed checks of each class."""
     with Pool(len(names)) as pool:
-        columns = pool.map_async(passed, names).get(LONGEST_RUN + 2 * BOUND)
-    say("behaviours", "`max_retries`", "checks", *names)
-    say("---", *["---:"] * (2 + len(names)))
-    sizes = [len(cases) for *_, cases in parts()]
-    for (group, retries, _), *numbers in zip(parts(), sizes, *columns, strict=True):
-        say(group, retries, *numbers)
-    say("all", "", *map(sum, (sizes, *columns)))
-    print("\nWith", ", ".join(f"{name} {version(name)}" for name in PACKAGES.split()))  # noqa: T201 -- as below
+        columns = pool.map_async(count_passed, names).get(RUN_TIMEOUT + 2 * CHECK_TIMEOUT)
+    print_row("fault cases", "`max_retries`", "checks", *names)
+    print_row("---", *["---:"] * (2 + len(names)))
+    sizes = [len(checks) for *_, checks in check_groups()]
+    for (group, max_retries, _), *numbers in zip(check_groups(), sizes, *columns, strict=True):
+        print_row(group, max_retries, *numbers)
+    print_row("all", "", *map(sum, (sizes, *columns)))
+    print("\nWith", ", ".join(f"{name} {version(name)}" for name in PACKAGES.split()))  # noqa: T201 -- a command
 
 
-def say(*cells: object) -> None:
+def print_row(*cells: object) -> None:
     """Print a row of the table."""
-    print("|", " | ".join(map(str, cells)), "|")  # noqa: T201 -- it is a command
+    print("|", " | ".join(map(str, cells)), "|")  # noqa: T201 -- a command
 
 
 if __name__ == "__main__":
@@ -222,7 +248,7 @@ if __name__ == "__main__":
     for variable in [name for name in os.environ if name.startswith(("OPENAI_", "OPENROUTER_"))]:
         del os.environ[variable]
     with TemporaryDirectory() as folder:
-        file = Path(folder, "one.pem")
+        file = Path(folder, "single.pem")
         write_one_certificate(file)
         os.environ["SSL_CERT_FILE"] = str(file)
         compare(sys.argv[1:] or list(CLASSES))

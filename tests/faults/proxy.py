@@ -1,7 +1,4 @@
-"""A proxy that tunnels: CONNECT, and then bytes both ways, to one port whatever it is asked for.
-
-It knows nothing of what goes through.
-"""
+"""CONNECT proxy: it copies bytes both ways to one port, whatever host the client names."""
 
 from __future__ import annotations
 
@@ -11,48 +8,52 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 
-class Tunnel:
-    """Tunnels to a port on loopback; `asked` are the places that were asked for."""
+class TunnelProxy:
+    """A proxy that tunnels to a port on loopback; `targets` are the tunnels that clients named."""
 
-    def __init__(self, to: int) -> None:
-        self.asked: list[str] = []
+    def __init__(self, port: int) -> None:
+        self.targets: list[str] = []
         self.url = ""
-        self._to = to
+        self._port = port
 
     @contextmanager
-    def running(self) -> Iterator[Tunnel]:
+    def running(self) -> Iterator[TunnelProxy]:
         """Serve until the block ends."""
         started = threading.Event()
         thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
         thread.start()
         started.wait()
         yield self
-        self._loop.call_soon_threadsafe(self._ended.set)
+        self._loop.call_soon_threadsafe(self._stop.set)
         thread.join()
 
     async def _serve(self, started: threading.Event) -> None:
-        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         server = await asyncio.start_server(self._tunnel, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         started.set()
-        await self._ended.wait()
+        await self._stop.wait()
         server.close()
 
-    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        method, place, _ = head.decode().split(" ", 2)
-        self.asked.append(f"{method} {place}")
-        further, back = await asyncio.open_connection("127.0.0.1", self._to)
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    async def _tunnel(
+        self, client_reader: asyncio.StreamReader, client_writer: asyncio.StreamWriter
+    ) -> None:
+        head = await client_reader.readuntil(b"\r\n\r\n")
+        method, target, _ = head.decode().split(" ", 2)
+        self.targets.append(f"{method} {target}")
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        client_writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         try:
-            await asyncio.gather(_copy(reader, back), _copy(further, writer))
+            await asyncio.gather(
+                _copy(client_reader, server_writer), _copy(server_reader, client_writer)
+            )
         finally:
-            back.transport.abort()
-            writer.transport.abort()
+            server_writer.transport.abort()
+            client_writer.transport.abort()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):  # one side is gone: the other is told
+    with suppress(OSError):  # one side has disconnected: close the other one
         while data := await reader.read(65536):
             writer.write(data)
     writer.close()

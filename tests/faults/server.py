@@ -1,9 +1,10 @@
-"""A server that says exactly the bytes it is told to, and notes what arrives and who leaves when.
+"""Scripted HTTP server: it sends exactly the bytes of its scripts and records every request.
 
-It knows sockets, time, and as much HTTP as it takes to find the end of a request. What it says is
-a `Play`: bytes go out as they are, a number is a pause in seconds, `Ever` repeats itself until the
-client has gone, an `End` ends the connection. A play without an end leaves it open for the next
-request. Each `Line` is an address of its own, so that tests share one server.
+An `HTTPScript` is a sequence of steps: bytes are sent as they are, a number is a pause in seconds,
+`Repeat` sends the same bytes until the client disconnects, an `End` ends the connection. A script
+without an `End` leaves the connection open for the next request. Each `Endpoint` has a base URL of
+its own, so that tests can share one server. The module parses only as much HTTP as it takes to
+find the end of a request.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from urllib.parse import urlsplit
 
 
 class End(Enum):
-    """How a connection ends: with FIN, with RST, or when the client leaves."""
+    """How a connection ends: with FIN, with RST, or not before the client disconnects."""
 
     CLOSE = "close"
     RESET = "reset"
@@ -33,68 +34,72 @@ class End(Enum):
 
 
 @dataclass(frozen=True)
-class Ever:
+class Repeat:
     """The same bytes again and again, with a pause in seconds after each time."""
 
     data: bytes
     pause: float = 0.0
 
 
-Step: TypeAlias = bytes | float | Ever | End
-Play: TypeAlias = tuple[Step, ...]
+Step: TypeAlias = bytes | float | Repeat | End
+HTTPScript: TypeAlias = tuple[Step, ...]
 
-_READING_TIME = 0.01  # a reset throws away what the client has not read yet
+_RESET_DELAY = 0.01  # seconds: a reset discards the bytes that the client has not read yet
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-_TLS_GREETING = b"\x16"
-_IN_FLIGHT = 1 << 20  # bytes that wait for a client who does not read
+_TLS_RECORD = b"\x16"  # the first byte of a TLS handshake
+_MAX_BUFFERED = 1 << 20  # bytes that wait for a client that does not read
 
 
 @dataclass(eq=False)
-class Arrived:
-    """A request as it arrived; `left_at` is when its client hung up before the play's end."""
+class ReceivedRequest:
+    """A recorded request.
+
+    `received_at` and `disconnected_at` are `time.monotonic()` values; the latter is set if the
+    client disconnects before the end of the script.
+    """
 
     method: str
     target: str
     headers: Mapping[str, str]
     body: bytes
-    at: float = field(default_factory=time.monotonic)
-    left_at: float | None = None
-    left: threading.Event = field(default_factory=threading.Event, repr=False)
+    received_at: float = field(default_factory=time.monotonic)
+    disconnected_at: float | None = None
+    disconnected: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property
     def json(self) -> Any:
-        """The body."""
+        """The decoded JSON body."""
         return json.loads(self.body)
 
-    def leave(self) -> None:
-        """Note that the client is gone."""
-        if self.left_at is None:
-            self.left_at = time.monotonic()
-            self.left.set()
+    def mark_disconnected(self) -> None:
+        """Record the first time at which the client was gone."""
+        if self.disconnected_at is None:
+            self.disconnected_at = time.monotonic()
+            self.disconnected.set()
 
 
-class Line:
-    """One address: what is answered there, request after request, and what arrived."""
+class Endpoint:
+    """A base URL, the scripts that answer its requests, and the requests received so far."""
 
-    def __init__(self, base_url: str, plays: Sequence[Play]) -> None:
+    def __init__(self, base_url: str, scripts: Sequence[HTTPScript]) -> None:
         self.base_url = base_url
-        self.requests: list[Arrived] = []
-        self._plays = plays
+        self.requests: list[ReceivedRequest] = []
+        self._scripts = scripts
 
     @property
-    def last(self) -> Arrived:
+    def last(self) -> ReceivedRequest:
         """The newest request."""
         return self.requests[-1]
 
-    def take(self, request: Arrived) -> Play:
-        """Note a request, and return its play; the last play is for all that follow."""
+    def script_for(self, request: ReceivedRequest) -> HTTPScript:
+        """Record a request and return its script; the last script answers all later requests."""
         self.requests.append(request)
-        return self._plays[min(len(self.requests), len(self._plays)) - 1]
+        return self._scripts[min(len(self.requests), len(self._scripts)) - 1]
 
-    def wait_for(self, requests: int, seconds: float = 5) -> None:
-        """Wait until that many requests have arrived."""
+    def wait_for_requests(self, number: int, seconds: float = 5) -> None:
+        """Wait until this number of requests has arrived, or the time is over."""
         ends = time.monotonic() + seconds
-        while len(self.requests) < requests and time.monotonic() < ends:
+        while len(self.requests) < number and time.monotonic() < ends:
             time.sleep(0.001)
 
 
@@ -105,21 +110,21 @@ class Server:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port: int = self._listener.getsockname()[1]
         self._tls = tls
-        self._lines: dict[str, Line] = {}
-        self._names = count()
-        self.connections: set[ConnectionSettings] = set()
+        self._endpoints: dict[str, Endpoint] = {}
+        self._numbers = count()
+        self.connections: set[ServerConnection] = set()
 
-    def line(self, *plays: Play, host: str = "127.0.0.1") -> Line:
-        """Open an address at which requests are answered by these plays."""
-        name = f"line-{next(self._names)}"
+    def endpoint(self, *scripts: HTTPScript, host: str = "127.0.0.1") -> Endpoint:
+        """Add an endpoint at which these scripts answer the requests, in this order."""
+        name = f"endpoint-{next(self._numbers)}"
         scheme = "https" if self._tls else "http"
-        line = Line(f"{scheme}://{host}:{self.port}/{name}/v1", plays)
-        self._lines[name] = line
-        return line
+        endpoint = Endpoint(f"{scheme}://{host}:{self.port}/{name}/v1", scripts)
+        self._endpoints[name] = endpoint
+        return endpoint
 
-    def find(self, target: str) -> Line:
-        """Return the line of a request; a proxy is asked for a whole URL."""
-        return self._lines[urlsplit(target).path.split("/")[1]]
+    def endpoint_for(self, target: str) -> Endpoint:
+        """Return the endpoint of a request target: a path, or a URL if the server is a proxy."""
+        return self._endpoints[urlsplit(target).path.split("/")[1]]
 
     @contextmanager
     def running(self) -> Iterator[Server]:
@@ -131,91 +136,91 @@ class Server:
         thread.start()
         started.wait()
         yield self
-        self._loop.call_soon_threadsafe(self._ended.set)
+        self._loop.call_soon_threadsafe(self._stop.set)
         thread.join()
 
     async def _serve(self, started: threading.Event) -> None:
-        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         server = await self._loop.create_server(
-            lambda: ConnectionSettings(self), sock=self._listener, ssl=self._tls
+            lambda: ServerConnection(self), sock=self._listener, ssl=self._tls
         )
         started.set()
-        await self._ended.wait()
+        await self._stop.wait()
         server.close()
         for connection in list(self.connections):
             connection.transport.abort()
         await asyncio.sleep(0)
 
 
-class ConnectionSettings(asyncio.Protocol):
-    """One connection: its requests are taken one by one."""
+class ServerConnection(asyncio.Protocol):
+    """One client connection; its requests are answered one after the other."""
 
     transport: asyncio.Transport
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._received = b""
-        self._request: Arrived | None = None
-        self._playing: asyncio.Task[None] | None = None
+        self._request: ReceivedRequest | None = None
+        self._script_task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Begin."""
+        """Register the connection with the server."""
         self.transport = transport
         self._server.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Take a request as soon as it is whole."""
+        """Answer a request as soon as all of it has arrived."""
         self._received += data
-        if self._received.startswith(_TLS_GREETING):
+        if self._received.startswith(_TLS_RECORD):
             self.transport.write(b"HTTP/1.1 400 This is no HTTP\r\n\r\n")
             self.transport.close()
-        elif self._playing is None:
-            self._take()
+        elif self._script_task is None:
+            self._answer_next_request()
 
     def eof_received(self) -> None:
-        """Note that the client has hung up."""
+        """Record that the client has closed its side."""
         if self._request is not None:
-            self._request.leave()
+            self._request.mark_disconnected()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Note that the client has gone, and stop playing to nobody."""
+        """Record that the client is gone, and stop the running script."""
         self.eof_received()
-        self.transport.close()  # Python 3.10 warns of TLS that only the other side closed
+        self.transport.close()  # Python 3.10 warns of a TLS transport that only the peer closed
         self._server.connections.discard(self)
-        if self._playing is not None:
-            self._playing.cancel()
+        if self._script_task is not None:
+            self._script_task.cancel()
 
-    def _take(self) -> None:
-        head, found, rest = self._received.partition(b"\r\n\r\n")
-        if not found:
+    def _answer_next_request(self) -> None:
+        head, separator, rest = self._received.partition(b"\r\n\r\n")
+        if not separator:
             return
-        first, *lines = head.decode("latin-1").split("\r\n")
-        pairs = (line.partition(":") for line in lines)
+        request_line, *header_lines = head.decode("latin-1").split("\r\n")
+        pairs = (header.partition(":") for header in header_lines)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         length = int(headers.get("content-length", 0))
         if len(rest) < length:
             return
-        method, target, _ = first.split(" ")
+        method, target, _ = request_line.split(" ")
         self._received = rest[length:]
-        self._request = Arrived(method, target, headers, rest[:length])
-        play = self._server.find(target).take(self._request)
-        self._playing = asyncio.ensure_future(self._play(play))
+        self._request = ReceivedRequest(method, target, headers, rest[:length])
+        script = self._server.endpoint_for(target).script_for(self._request)
+        self._script_task = asyncio.ensure_future(self._run_script(script))
 
-    async def _play(self, play: Play) -> None:
-        for step in play:
-            await self._do(step)
-        self._request = self._playing = None
+    async def _run_script(self, script: HTTPScript) -> None:
+        for step in script:
+            await self._run_step(step)
+        self._request = self._script_task = None
         if not self.transport.is_closing():
-            self._take()
+            self._answer_next_request()
 
-    async def _do(self, step: Step) -> None:
+    async def _run_step(self, step: Step) -> None:
         match step:
             case bytes():
                 self.transport.write(step)
                 await asyncio.sleep(0)
-            case Ever(data=data, pause=pause):
+            case Repeat(data=data, pause=pause):
                 while not self.transport.is_closing():
-                    if self.transport.get_write_buffer_size() < _IN_FLIGHT:
+                    if self.transport.get_write_buffer_size() < _MAX_BUFFERED:
                         self.transport.write(data)
                     await asyncio.sleep(pause)
                 self.eof_received()
@@ -225,13 +230,13 @@ class ConnectionSettings(asyncio.Protocol):
                 self._request = None
                 self.transport.close()
             case End.RESET:
-                await asyncio.sleep(_READING_TIME)
+                await asyncio.sleep(_RESET_DELAY)
                 self._reset()
             case pause:
                 await asyncio.sleep(pause)
 
     def _reset(self) -> None:
         self._request = None
-        end = self.transport.get_extra_info("socket")
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        connection = self.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()

@@ -1,9 +1,9 @@
-"""Whoever stops reading hangs up, and the server sees it within 100 ms, in every entry point.
+"""Abandoned streams and cancelled calls: the server sees the disconnect within 100 ms.
 
-Three are left out, in which the framework does not let go: `(llm | parser).stream()`, which
-langchain-core reads to its end, the sync stream of an agent, where LangGraph waits for its thread,
-and the sync `stream_events(version="v3")`, which cannot be closed: dropped, it waits for the
-garbage collection.
+Three entry points are left out, because the framework itself keeps the stream open:
+`(llm | parser).stream()`, which langchain-core reads to its end; the sync stream of an agent, where
+LangGraph waits for its thread; and the sync `stream_events(version="v3")`, which has no close
+method and waits for the garbage collector.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from llama_index.core.agent.workflow import AgentStream, FunctionAgent
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
 from tests.core.payloads import chunk, sse
-from tests.faults.adapters import REACH, default_async_client
+from tests.faults.adapters import MODEL_FIELDS, default_async_client
 from tests.faults.conftest import Loop
 from tests.faults.entry_points import (
-    ASKED,
+    MESSAGES,
     AsyncStream,
     Stream,
     langchain_async_streams,
@@ -33,81 +33,81 @@ from tests.faults.entry_points import (
     multiply,
 )
 from tests.faults.http_scripts import chunked
-from tests.faults.server import End, Ever, Server
+from tests.faults.server import End, Endpoint, Repeat, Server
 
-PROMPTLY = 0.1
-TRIES = 5  # a machine that is busy with something else may try again
+MAX_DELAY = 0.1  # seconds
+TRIES = 5  # a busy machine may be late
 
-PIECES = sse(chunk("Hel"), chunk("lo"), done=False)
-PLAYS = {
-    "silent": chunked(PIECES, End.HANG),
-    "lively": chunked(PIECES, Ever(sse(chunk("!"), done=False), 0.01)),
+EVENTS = sse(chunk("Hel"), chunk("lo"), done=False)
+SCRIPTS = {
+    "silence": chunked(EVENTS, End.HANG),
+    "more events": chunked(EVENTS, Repeat(sse(chunk("!"), done=False), 0.01)),
 }
 
-# --- how a reader leaves ---
+# --- ways to abandon a stream; each returns the time at which it did ---
 
 
 def by_break(stream: Stream) -> float:
-    """Leave a loop."""
+    """Break out of the loop."""
     for _ in stream():
-        left = monotonic()
+        abandoned_at = monotonic()
         break
-    return left
+    return abandoned_at
 
 
 def by_close(stream: Stream) -> float:
-    """Close it."""
+    """Close the generator."""
     items: Any = stream()
     next(items)
-    left = monotonic()
+    abandoned_at = monotonic()
     items.close()
-    return left
+    return abandoned_at
 
 
-def by_an_error(stream: Stream) -> float:
-    """Fail in the loop's body."""
+def by_exception(stream: Stream) -> float:
+    """Raise in the body of the loop."""
     with suppress(KeyError):
         for _ in stream():
-            left = monotonic()
+            abandoned_at = monotonic()
             raise KeyError
-    return left
+    return abandoned_at
 
 
 def by_dropping(stream: Stream) -> float:
-    """Forget it."""
+    """Delete the last reference."""
     items = stream()
     next(items)
-    left = monotonic()
+    abandoned_at = monotonic()
     del items
-    return left
+    return abandoned_at
 
 
 async def by_aclose(stream: AsyncStream) -> float:
-    """Close it."""
+    """Close the async generator."""
     items: Any = stream()
     await anext(items)
-    left = monotonic()
+    abandoned_at = monotonic()
     await items.aclose()
-    return left
+    return abandoned_at
 
 
 async def by_async_break(stream: AsyncStream) -> float:
-    """Leave a loop; the event loop closes what was dropped."""
+    """Break out of the loop; the event loop closes the dropped generator."""
     async for _ in stream():
-        left = monotonic()
+        abandoned_at = monotonic()
         break
-    await asyncio.sleep(PROMPTLY)
-    return left
+    await asyncio.sleep(MAX_DELAY)
+    return abandoned_at
 
 
-async def by_an_async_error(stream: AsyncStream) -> float:
-    """Fail in the loop's body."""
+async def by_async_exception(stream: AsyncStream) -> float:
+    """Raise in the body of the loop."""
     with suppress(KeyError):
         async for _ in stream():
-            left = monotonic()
+            abandoned_at = monotonic()
             raise KeyError
-    await asyncio.sleep(PROMPTLY)
-    return left
+    await asyncio.sleep(MAX_DELAY)
+    return abandoned_at
 
 
 async def by_cancelling(stream: AsyncStream) -> float:
@@ -121,15 +121,15 @@ async def by_cancelling(stream: AsyncStream) -> float:
     task = asyncio.create_task(read())
     await first.wait()
     await asyncio.sleep(0.02)
-    left = monotonic()
+    abandoned_at = monotonic()
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-    return left
+    return abandoned_at
 
 
-async def by_running_out_of_time(stream: AsyncStream) -> float:
-    """Wait for no longer than the caller's limit."""
+async def by_wait_for(stream: AsyncStream) -> float:
+    """Let the caller's own `asyncio.wait_for` time out."""
     first = asyncio.Event()
 
     async def read() -> None:
@@ -143,45 +143,47 @@ async def by_running_out_of_time(stream: AsyncStream) -> float:
     return monotonic()
 
 
-SYNC = [by_break, by_close, by_an_error, by_dropping]
-ASYNC = [by_aclose, by_async_break, by_an_async_error, by_cancelling, by_running_out_of_time]
-NAMES = {
+SYNC = [by_break, by_close, by_exception, by_dropping]
+ASYNC = [by_aclose, by_async_break, by_async_exception, by_cancelling, by_wait_for]
+ENTRY_POINTS = {
     langchain_streams: list(langchain_streams("https://x")),
     llama_index_streams: list(llama_index_streams("https://x")),
 }
-ASYNC_NAMES = {
+ASYNC_ENTRY_POINTS = {
     langchain_async_streams: list(langchain_async_streams("https://x")),
     llama_index_async_streams: list(llama_index_async_streams("https://x")),
 }
 
 
-def crossed(names: dict[Any, list[str]]) -> list[Any]:
-    """Return the entry points of both frameworks."""
+def parameters(entry_points: dict[Any, list[str]]) -> list[Any]:
+    """Return pytest parameters: the function that makes a framework's streams, and a name."""
     return [
-        pytest.param(streams, name, id=name) for streams, of_it in names.items() for name in of_it
+        pytest.param(streams, name, id=name)
+        for streams, names in entry_points.items()
+        for name in names
     ]
 
 
-@pytest.mark.parametrize("play", PLAYS.values(), ids=PLAYS)
-@pytest.mark.parametrize("leave", SYNC, ids=lambda leave: leave.__name__)
-@pytest.mark.parametrize(("streams", "name"), crossed(NAMES))
-def test_who_leaves_hangs_up(
-    server: Server, streams: Any, name: str, leave: Any, play: Any
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+@pytest.mark.parametrize("abandon", SYNC, ids=lambda abandon: abandon.__name__)
+@pytest.mark.parametrize(("streams", "name"), parameters(ENTRY_POINTS))
+def test_an_abandoned_sync_stream_disconnects(
+    server: Server, streams: Any, name: str, abandon: Any, script: Any
 ) -> None:
-    """However a reader leaves, the server sees it at once."""
+    """The server sees the disconnect at once, for every way to abandon a stream."""
     for _ in range(TRIES):
-        line = server.line(play)
-        left = leave(streams(line.base_url)[name])
-        assert line.last.left.wait(2)
-        if line.last.left_at - left < PROMPTLY:
+        endpoint = server.endpoint(script)
+        abandoned_at = abandon(streams(endpoint.base_url)[name])
+        assert endpoint.last.disconnected.wait(2)
+        if endpoint.last.disconnected_at - abandoned_at < MAX_DELAY:
             break
-    assert line.last.left_at - left < PROMPTLY
-    assert len(line.requests) == 1
+    assert endpoint.last.disconnected_at - abandoned_at < MAX_DELAY
+    assert len(endpoint.requests) == 1
 
 
 @pytest.fixture(params=["aiohttp", "default"])
 def fields(request: pytest.FixtureRequest, loop: Loop) -> Iterator[dict[str, Any]]:
-    """Run a test over either backend."""
+    """Run a test over either async backend."""
     if request.param == "aiohttp":
         yield {}
         return
@@ -190,93 +192,96 @@ def fields(request: pytest.FixtureRequest, loop: Loop) -> Iterator[dict[str, Any
     loop.run_until_complete(client.aclose())
 
 
-@pytest.mark.parametrize("play", PLAYS.values(), ids=PLAYS)
-@pytest.mark.parametrize("leave", ASYNC, ids=lambda leave: leave.__name__)
-@pytest.mark.parametrize(("streams", "name"), crossed(ASYNC_NAMES))
-def test_who_leaves_on_a_loop_hangs_up(  # noqa: PLR0913, PLR0917 -- a cross, and its fixtures
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+@pytest.mark.parametrize("abandon", ASYNC, ids=lambda abandon: abandon.__name__)
+@pytest.mark.parametrize(("streams", "name"), parameters(ASYNC_ENTRY_POINTS))
+def test_an_abandoned_async_stream_disconnects(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
     server: Server,
     loop: Loop,
     fields: dict[str, Any],
     streams: Any,
     name: str,
-    leave: Any,
-    play: Any,
+    abandon: Any,
+    script: Any,
 ) -> None:
-    """The same while the loop runs on."""
+    """The server sees the disconnect at once, while the event loop runs on."""
     for _ in range(TRIES):
-        line = server.line(play)
-        left, seen = loop.run_until_complete(
-            _seen(leave, streams(line.base_url, **fields)[name], line)
-        )
-        if seen - left < PROMPTLY:
+        endpoint = server.endpoint(script)
+        stream = streams(endpoint.base_url, **fields)[name]
+        times = loop.run_until_complete(_abandon_and_wait(abandon, stream, endpoint))
+        abandoned_at, disconnected_at = times
+        if disconnected_at - abandoned_at < MAX_DELAY:
             break
-    assert seen - left < PROMPTLY
-    assert len(line.requests) == 1
+    assert disconnected_at - abandoned_at < MAX_DELAY
+    assert len(endpoint.requests) == 1
 
 
-async def _seen(leave: Any, stream: AsyncStream, line: Any) -> tuple[float, float]:
-    left = await leave(stream)
-    assert await asyncio.to_thread(line.last.left.wait, 2)
-    return left, line.last.left_at
+async def _abandon_and_wait(
+    abandon: Any, stream: AsyncStream, endpoint: Endpoint
+) -> tuple[float, Any]:
+    """Return the times at which the stream was abandoned and at which the server saw it."""
+    abandoned_at = await abandon(stream)
+    assert await asyncio.to_thread(endpoint.last.disconnected.wait, 2)
+    return abandoned_at, endpoint.last.disconnected_at
 
 
-@pytest.mark.parametrize("play", [(End.HANG,), *PLAYS.values()], ids=["no head", *PLAYS])
+@pytest.mark.parametrize("script", [(End.HANG,), *SCRIPTS.values()], ids=["no headers", *SCRIPTS])
 @pytest.mark.parametrize("name", ["ainvoke", "achat", "acomplete"])
-def test_who_cancels_a_call_hangs_up(
-    server: Server, loop: Loop, fields: dict[str, Any], name: str, play: Any
+def test_a_cancelled_call_disconnects(
+    server: Server, loop: Loop, fields: dict[str, Any], name: str, script: Any
 ) -> None:
-    """Also where no answer has begun; it is not asked again."""
-    kind = ChatOneRouter if name == "ainvoke" else OneRouterLLM
-    asked: Any = ASKED if name == "achat" else "Hi"
+    """A cancelled call ends the connection, also before the headers, and is not retried."""
+    model_class = ChatOneRouter if name == "ainvoke" else OneRouterLLM
+    prompt: Any = MESSAGES if name == "achat" else "Hi"
 
-    async def cancel(line: Any) -> tuple[float, float]:
-        call = asyncio.ensure_future(getattr(model, name)(asked))
-        await asyncio.to_thread(line.wait_for, 1)
+    async def cancel(endpoint: Endpoint) -> tuple[float, Any]:
+        call = asyncio.ensure_future(getattr(model, name)(prompt))
+        await asyncio.to_thread(endpoint.wait_for_requests, 1)
         await asyncio.sleep(0.02)
-        left = monotonic()
+        cancelled_at = monotonic()
         call.cancel()
         with suppress(asyncio.CancelledError):
             await call
-        assert await asyncio.to_thread(line.last.left.wait, 2)
-        return left, line.last.left_at
+        assert await asyncio.to_thread(endpoint.last.disconnected.wait, 2)
+        return cancelled_at, endpoint.last.disconnected_at
 
     for _ in range(TRIES):
-        line = server.line(play)
-        model = kind(**REACH, base_url=line.base_url, **fields)
-        left, seen = loop.run_until_complete(cancel(line))
+        endpoint = server.endpoint(script)
+        model = model_class(**MODEL_FIELDS, base_url=endpoint.base_url, **fields)
+        cancelled_at, disconnected_at = loop.run_until_complete(cancel(endpoint))
         loop.run_until_complete(model.aclose())
-        if seen - left < PROMPTLY:
+        if disconnected_at - cancelled_at < MAX_DELAY:
             break
-    assert seen - left < PROMPTLY
-    assert len(line.requests) == 1
+    assert disconnected_at - cancelled_at < MAX_DELAY
+    assert len(endpoint.requests) == 1
 
 
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
-@pytest.mark.parametrize("play", PLAYS.values(), ids=PLAYS)
-def test_who_cancels_an_agent_hangs_up(
-    server: Server, loop: Loop, fields: dict[str, Any], play: Any
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+def test_a_cancelled_agent_run_disconnects(
+    server: Server, loop: Loop, fields: dict[str, Any], script: Any
 ) -> None:
-    """The run of a LlamaIndex agent, cancelled after a piece."""
+    """The run of a LlamaIndex agent is cancelled after its first delta."""
 
-    async def cancel(line: Any) -> tuple[float, float]:
+    async def cancel(endpoint: Endpoint) -> tuple[float, Any]:
         agent = FunctionAgent(tools=[multiply], llm=llm)
         handler = agent.run("Hi")
         async for event in handler.stream_events():
             if isinstance(event, AgentStream):
                 break
-        left = monotonic()
+        cancelled_at = monotonic()
         await handler.cancel_run()
-        assert await asyncio.to_thread(line.last.left.wait, 2)
+        assert await asyncio.to_thread(endpoint.last.disconnected.wait, 2)
         with suppress(BaseException):
             await handler
-        return left, line.last.left_at
+        return cancelled_at, endpoint.last.disconnected_at
 
     for _ in range(TRIES):
-        line = server.line(play)
-        llm = OneRouterLLM(**REACH, base_url=line.base_url, **fields)
-        left, seen = loop.run_until_complete(cancel(line))
+        endpoint = server.endpoint(script)
+        llm = OneRouterLLM(**MODEL_FIELDS, base_url=endpoint.base_url, **fields)
+        cancelled_at, disconnected_at = loop.run_until_complete(cancel(endpoint))
         loop.run_until_complete(llm.aclose())
-        if seen - left < PROMPTLY:
+        if disconnected_at - cancelled_at < MAX_DELAY:
             break
-    assert seen - left < PROMPTLY
-    assert len(line.requests) == 1
+    assert disconnected_at - cancelled_at < MAX_DELAY
+    assert len(endpoint.requests) == 1

@@ -1,39 +1,38 @@
-"""The page of promises names tests that are there, and leaves none of these out."""
+"""docs/reliability.md names existing tests, and every test of the fault suite is named there."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.test_features import NAME, ROOT, defined
+from tests.test_features import ROOT, TEST_REFERENCE, defined_names
 
 PAGE = ROOT / "docs" / "reliability.md"
 HERE = Path(__file__).parent
-KINDS = (
+DOCUMENTED_MODULES = (
     *("table", "random_faults", "size_limits", "deadlines", "client_pool"),
     *("instance_lifetime", "leaks", "closing_connections", "tls"),
 )
 
 
-def test_each_promise_is_shown() -> None:
-    """Each line of the table has a test, and each test is defined."""
-    lines = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ")]
-    promises = [line for line in lines if line.split("|")[1].strip().isdigit()]
-    assert [line.split("|")[1].strip() for line in promises] == [
-        str(number) for number in range(1, len(promises) + 1)
-    ]
-    for line in promises:
-        named = NAME.findall(line)
-        assert named, line
-        assert [name for path, name in named if name not in defined(ROOT / path)] == []
+def test_each_promise_names_existing_tests() -> None:
+    """The promises are numbered from 1; each names at least one test, and each test exists."""
+    rows = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ")]
+    promises = [row for row in rows if row.split("|")[1].strip().isdigit()]
+    numbers = [int(row.split("|")[1]) for row in promises]
+    assert numbers == list(range(1, len(promises) + 1))
+    for row in promises:
+        references = TEST_REFERENCE.findall(row)
+        assert references, row
+        assert [name for path, name in references if name not in defined_names(ROOT / path)] == []
 
 
-def test_each_kind_of_fault_is_promised() -> None:
-    """A test of faults that shows nothing on that page shows it to nobody."""
+def test_each_fault_test_is_named_on_the_page() -> None:
+    """Every test of these modules shows a promise."""
     page = PAGE.read_text("utf-8")
-    left_out = [
+    missing = [
         name
-        for path in (HERE / f"test_{kind}.py" for kind in KINDS)
-        for name in defined(path)
+        for path in (HERE / f"test_{module}.py" for module in DOCUMENTED_MODULES)
+        for name in defined_names(path)
         if name.startswith("test_") and f"{path.name}::{name}`" not in page
     ]
-    assert left_out == []
+    assert missing == []

@@ -1,4 +1,4 @@
-"""One instance on many loops, in many threads and processes: nothing twice, nothing left open."""
+"""One instance on many event loops, in many threads and processes: no leak, no extra request."""
 
 from __future__ import annotations
 
@@ -15,101 +15,116 @@ import pytest
 
 from onerouter_core import ConnectionSettings, Gateway, Message, Request, Text
 from tests.core.payloads import chunk
-from tests.faults.adapters import KEY, REACH, aask
+from tests.faults.adapters import KEY, MODEL_FIELDS, acall_model
 from tests.faults.cases import Outcome
-from tests.faults.conftest import CLASSES, Make
+from tests.faults.conftest import CLASSES, MakeModel
 from tests.faults.http_scripts import stream
-from tests.faults.leak_check import Open, aasked, alone, asked, both, check
-from tests.faults.server import End, Line, Server
+from tests.faults.leak_check import (
+    OpenDescriptors,
+    answer_scripts,
+    check_both_modes,
+    check_both_modes_async,
+    check_no_task_left,
+    check_text,
+)
+from tests.faults.server import End, Endpoint, Server
 
 each_class = pytest.mark.parametrize("name", CLASSES)
 
 
-# --- loops ---
+# --- event loops ---
 
 
 @each_class
 @pytest.mark.usefixtures("backend")
-def test_a_hundred_loops(server: Server, make: Make, name: str) -> None:
-    """Each `asyncio.run` is a loop of its own: one request a call, and all is closed with it."""
-    line = server.line(both("Hi").stream)
-    face, model = CLASSES[name][1], make(name, line)
+def test_one_instance_serves_a_hundred_event_loops(
+    server: Server, make_model: MakeModel, name: str
+) -> None:
+    """Each `asyncio.run` has a loop of its own: one request each, and its sockets are closed."""
+    endpoint = server.endpoint(answer_scripts("Hi").stream)
+    adapter, model = CLASSES[name][1], make_model(name, endpoint)
 
-    async def run() -> None:
-        check(await aask(face, model, "stream"), "Hi")
-        await alone()
+    async def call() -> None:
+        check_text(await acall_model(adapter, model, "stream"), "Hi")
+        await check_no_task_left()
 
-    asyncio.run(run())
-    descriptors = Open()
+    asyncio.run(call())
+    descriptors = OpenDescriptors()
     for _ in range(100):
-        asyncio.run(run())
-    assert len(line.requests) == 101
-    assert descriptors.left() == 0
+        asyncio.run(call())
+    assert len(endpoint.requests) == 101
+    assert descriptors.count_new() == 0
 
 
-MANY = 1_050  # the SDK's clients open a thousand connections, and have others wait
+MANY = 1_050  # one SDK client opens at most a thousand connections; more requests have to wait
 
 
 @pytest.fixture
-def _may_open_many() -> Iterator[None]:
-    resource = pytest.importorskip("resource", reason="Windows counts no descriptors")
+def _raised_file_limit() -> Iterator[None]:
+    resource = pytest.importorskip("resource", reason="Windows has no limit of descriptors")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= hard < 3 * MANY:
-        pytest.skip(f"a process may open {hard} files here")
+        pytest.skip(f"a process may open only {hard} files here, the test needs {3 * MANY}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 3 * MANY), hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.usefixtures("_may_open_many", "unshared")
-def test_a_stream_waits_for_no_other(server: Server) -> None:
-    """Connections are shared by all instances: there are more of them than one SDK client's."""
-    line = server.line((*stream(chunk("Hi"), done=False, ended=False), End.HANG))
-    reach = ConnectionSettings(base_url=line.base_url, api_key=KEY, max_retries=0, timeout=30)
-    asking = Request(REACH["model"], (Message("user", (Text("Hello"),)),))
+@pytest.mark.usefixtures("_raised_file_limit", "new_clients")
+def test_more_streams_than_one_client_has_connections(server: Server) -> None:
+    """All instances share connections; no stream waits for the end of another one."""
+    endpoint = server.endpoint((*stream(chunk("Hi"), done=False, ended=False), End.HANG))
+    settings = ConnectionSettings(
+        base_url=endpoint.base_url, api_key=KEY, max_retries=0, timeout=30
+    )
+    request = Request(MODEL_FIELDS["model"], (Message("user", (Text("Hello"),)),))
 
-    async def run() -> None:
-        async with Gateway(reach) as gateway:
-            begun = await asyncio.gather(*(gateway.astream(asking) for _ in range(MANY)))
-            await asyncio.gather(*(pieces.aclose() for pieces in begun))
+    async def open_streams() -> None:
+        async with Gateway(settings) as gateway:
+            streams = await asyncio.gather(*(gateway.astream(request) for _ in range(MANY)))
+            await asyncio.gather(*(deltas.aclose() for deltas in streams))
 
-    asyncio.run(run())
-    assert len(line.requests) == MANY
+    asyncio.run(open_streams())
+    assert len(endpoint.requests) == MANY
 
 
 @each_class
-def test_sync_calls_within_a_running_loop(make: Make, line: Line, name: str) -> None:
-    """As in a notebook; and awaited ones beside them, and in a thread."""
-    model = make(name, line)
+def test_sync_calls_within_a_running_event_loop(
+    make_model: MakeModel, endpoint: Endpoint, name: str
+) -> None:
+    """Sync calls, as in a notebook, next to async calls, and both in other threads."""
+    adapter, model = CLASSES[name][1], make_model(name, endpoint)
 
-    async def mixed() -> None:
+    async def run() -> None:
         for _ in range(3):
-            asked(CLASSES[name][1], model)
-            await aasked(CLASSES[name][1], model)
-            await asyncio.to_thread(asked, CLASSES[name][1], model)
-            await asyncio.to_thread(lambda: asyncio.run(aasked(CLASSES[name][1], model)))
+            check_both_modes(adapter, model)
+            await check_both_modes_async(adapter, model)
+            await asyncio.to_thread(check_both_modes, adapter, model)
+            await asyncio.to_thread(lambda: asyncio.run(check_both_modes_async(adapter, model)))
 
-    asyncio.run(mixed())
-    assert len(line.requests) == 24
+    asyncio.run(run())
+    assert len(endpoint.requests) == 24
 
 
 @each_class
 @pytest.mark.usefixtures("backend")
-def test_many_calls_on_one_loop(server: Server, make: Make, name: str) -> None:
-    """They do not mix: each gets its own answer, and each is one request."""
-    lines = [server.line(both(f"number {n}").stream) for n in range(50)]
-    model = make(name, lines[0])
+def test_concurrent_calls_on_one_event_loop(
+    server: Server, make_model: MakeModel, name: str
+) -> None:
+    """Each of 50 calls gets its own answer, from one request."""
+    endpoints = [server.endpoint(answer_scripts(f"number {n}").stream) for n in range(50)]
+    model = make_model(name, endpoints[0])
 
-    async def all_at_once() -> list[Outcome]:
-        face = CLASSES[name][1]
-        calls = (aask(face, model, "stream", base_url=line.base_url) for line in lines)
+    async def call_all() -> list[Outcome]:
+        adapter = CLASSES[name][1]
+        calls = (acall_model(adapter, model, "stream", base_url=e.base_url) for e in endpoints)
         return await asyncio.gather(*calls)
 
-    descriptors = Open()
-    for number, got in enumerate(asyncio.run(all_at_once())):
-        check(got, f"number {number}")
-    assert [len(line.requests) for line in lines] == [1] * 50
-    assert descriptors.left() == 0
+    descriptors = OpenDescriptors()
+    for number, outcome in enumerate(asyncio.run(call_all())):
+        check_text(outcome, f"number {number}")
+    assert [len(endpoint.requests) for endpoint in endpoints] == [1] * 50
+    assert descriptors.count_new() == 0
 
 
 # --- threads ---
@@ -117,29 +132,29 @@ def test_many_calls_on_one_loop(server: Server, make: Make, name: str) -> None:
 
 @each_class
 @pytest.mark.usefixtures("backend")
-def test_many_threads(server: Server, make: Make, name: str) -> None:
-    """36 threads, a third of them with loops of their own, a third with both; nobody waits long."""
+def test_concurrent_calls_in_many_threads(server: Server, make_model: MakeModel, name: str) -> None:
+    """36 threads: a third calls sync, a third async on loops of its own, a third both in turn."""
     threads = 36
-    answers = [both(f"number {n}") for n in range(threads)]
-    lines = [server.line(*[a.whole, a.stream] * 10) for a in answers]
-    model = make(name, lines[0])
+    scripts = [answer_scripts(f"number {n}") for n in range(threads)]
+    endpoints = [server.endpoint(*[s.complete, s.stream] * 10) for s in scripts]
+    adapter, model = CLASSES[name][1], make_model(name, endpoints[0])
     start = threading.Barrier(threads)
 
     def work(number: int) -> None:
         start.wait()
-        options = {"base_url": lines[number].base_url}
+        text, options = f"number {number}", {"base_url": endpoints[number].base_url}
         for turn in range(4):
             if number % 3 == 0 or (number % 3 == 1 and turn % 2):
-                asked(CLASSES[name][1], model, f"number {number}", **options)
+                check_both_modes(adapter, model, text, **options)
             else:
-                asyncio.run(aasked(CLASSES[name][1], model, f"number {number}", **options))
+                asyncio.run(check_both_modes_async(adapter, model, text, **options))
 
-    descriptors = Open()
+    descriptors = OpenDescriptors()
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, range(threads)))
-    assert [len(line.requests) for line in lines] == [8] * threads
+    assert [len(endpoint.requests) for endpoint in endpoints] == [8] * threads
     model.close()
-    assert descriptors.left() == 0
+    assert descriptors.count_new() == 0
 
 
 # --- processes ---
@@ -148,42 +163,43 @@ def test_many_threads(server: Server, make: Make, name: str) -> None:
 @each_class
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_forked_processes(make: Make, line: Line, name: str) -> None:
-    """A child leaves its parent's connections alone; both go on."""
-    model = make(name, line)
-    asked(CLASSES[name][1], model)
-    asyncio.run(aasked(CLASSES[name][1], model))
+def test_calls_in_forked_processes(make_model: MakeModel, endpoint: Endpoint, name: str) -> None:
+    """Child processes do not use their parent's connections; parent and children can call."""
+    adapter, model = CLASSES[name][1], make_model(name, endpoint)
+    check_both_modes(adapter, model)
+    asyncio.run(check_both_modes_async(adapter, model))
 
-    def child() -> None:
-        asked(CLASSES[name][1], model)
-        asyncio.run(aasked(CLASSES[name][1], model))
+    def run_child() -> None:
+        check_both_modes(adapter, model)
+        asyncio.run(check_both_modes_async(adapter, model))
 
     context: Any = multiprocessing.get_context("fork")
-    children = [context.Process(target=child) for _ in range(3)]
-    for one in children:
-        one.start()
-        one.join(20)
-        asked(CLASSES[name][1], model)
-    assert [one.exitcode for one in children] == [0] * 3
-    assert len(line.requests) == 4 + 3 * 6
+    children = [context.Process(target=run_child) for _ in range(3)]
+    for child in children:
+        child.start()
+        child.join(20)
+        check_both_modes(adapter, model)
+    assert [child.exitcode for child in children] == [0] * 3
+    assert len(endpoint.requests) == 4 + 3 * 6
 
 
-def work_elsewhere(name: str, pickled: list[bytes]) -> None:
-    """Use what was pickled in another process."""
-    for one in pickled:
-        model = pickle.loads(one)  # noqa: S301 -- our own
-        asked(CLASSES[name][1], model)
-        asyncio.run(aasked(CLASSES[name][1], model))
+def call_pickled_models(name: str, pickles: list[bytes]) -> None:
+    """Unpickle models and call them, in another process."""
+    for pickled in pickles:
+        model = pickle.loads(pickled)  # noqa: S301 -- this test has made it
+        check_both_modes(CLASSES[name][1], model)
+        asyncio.run(check_both_modes_async(CLASSES[name][1], model))
 
 
-def test_spawned_processes(make: Make, line: Line) -> None:
-    """A pickle works elsewhere, made before or after use; so does the original, afterwards."""
+def test_a_pickled_model_in_a_spawned_process(make_model: MakeModel, endpoint: Endpoint) -> None:
+    """A pickle made before or after use works in another process, and the original still does."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        for name in CLASSES:
-            model = make(name, line)
-            before = pickle.dumps(model)
-            asked(CLASSES[name][1], model)
-            asyncio.run(aasked(CLASSES[name][1], model))
-            pool.submit(work_elsewhere, name, [before, pickle.dumps(model)]).result(50)
-            asked(CLASSES[name][1], model)
-    assert len(line.requests) == 2 * (2 + 2 + 8 + 2)
+        for name, (_, adapter) in CLASSES.items():
+            model = make_model(name, endpoint)
+            before_use = pickle.dumps(model)
+            check_both_modes(adapter, model)
+            asyncio.run(check_both_modes_async(adapter, model))
+            after_use = pickle.dumps(model)
+            pool.submit(call_pickled_models, name, [before_use, after_use]).result(50)
+            check_both_modes(adapter, model)
+    assert len(endpoint.requests) == 2 * (2 + 2 + 8 + 2)

@@ -1,4 +1,4 @@
-"""Whatever a call ends by, and who forgets to close: no socket, task or warning is left."""
+"""Failed calls and dropped instances leave no socket, no task and no warning."""
 
 from __future__ import annotations
 
@@ -9,91 +9,105 @@ from typing import Any
 
 import pytest
 
-from tests.faults.adapters import REACH, aask, ask
-from tests.faults.conftest import CLASSES, Make
-from tests.faults.http_scripts import chunked, head, http
-from tests.faults.leak_check import Open, aasked, alone, asked
-from tests.faults.rows.connections import FIRST, HEL
-from tests.faults.server import End, Line, Play, Server
+from tests.faults.adapters import MODEL_FIELDS, acall_model, call_model
+from tests.faults.conftest import CLASSES, MakeModel
+from tests.faults.fault_cases.connections import FIRST_EVENT_CUTS, HEL
+from tests.faults.http_scripts import chunked, head, response
+from tests.faults.leak_check import (
+    OpenDescriptors,
+    check_both_modes,
+    check_both_modes_async,
+    check_no_task_left,
+)
+from tests.faults.server import End, Endpoint, HTTPScript, Server
 
 each_class = pytest.mark.parametrize("name", CLASSES)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _little_to_collect() -> Iterator[None]:
-    """Let the garbage collector look at what these tests make, not at all that there is."""
+def _frozen_garbage_collector() -> Iterator[None]:
+    """Have the garbage collector look only at the objects that these tests make: it is faster."""
     gc.collect()
     gc.freeze()
     yield
     gc.unfreeze()
 
 
-BROKEN: dict[str, Play] = {
+FAILURES: dict[str, HTTPScript] = {
     "a close": (End.CLOSE,),
-    "a reset in the body": (*FIRST["within the first event"], End.RESET),
-    "a refusal": http(b"no", 401),
-    "half a refusal": (head(502, None, content_length=9), b"x", End.CLOSE),
-    "no gzip": http(b"x", content_encoding="gzip"),
-    "no HTTP": (b"x\r\n\r\n", End.CLOSE),
+    "a reset within the body": (*FIRST_EVENT_CUTS["within the first event"], End.RESET),
+    "an HTTP error": response(b"no", 401),
+    "half an HTTP error": (head(502, None, content_length=9), b"x", End.CLOSE),
+    "a body that is not gzip": response(b"x", content_encoding="gzip"),
+    "invalid HTTP": (b"x\r\n\r\n", End.CLOSE),
     "silence": (End.HANG,),
-    "silence later": (*chunked(HEL, ended=False), End.HANG),
-    "an event that is no JSON": chunked(HEL, b"data: x\n\n", End.HANG),
+    "silence after a delta": (*chunked(HEL, ended=False), End.HANG),
+    "an event that is not JSON": chunked(HEL, b"data: x\n\n", End.HANG),
 }
 
 
 @each_class
 @pytest.mark.usefixtures("backend")
-def test_failures_leave_nothing_open(server: Server, make: Make, name: str) -> None:
-    """Whatever a call ends by, its socket and its tasks are gone with its loop."""
-    face = CLASSES[name][1]
-    lines = [server.line(play) for play in BROKEN.values()]
-    model = make(name, lines[0], timeout=0.2)
+def test_failed_calls_leave_no_socket_and_no_task(
+    server: Server, make_model: MakeModel, name: str
+) -> None:
+    """The sockets and tasks of a failed call end with its event loop."""
+    adapter = CLASSES[name][1]
+    endpoints = [server.endpoint(script) for script in FAILURES.values()]
+    model = make_model(name, endpoints[0], timeout=0.2)
 
     async def fail() -> None:
-        for line in lines:
-            got = await aask(face, model, "stream", base_url=line.base_url)
-            assert got.error is not None
-        await alone()
+        for endpoint in endpoints:
+            outcome = await acall_model(adapter, model, "stream", base_url=endpoint.base_url)
+            assert outcome.error is not None
+        await check_no_task_left()
 
-    descriptors = Open()
+    descriptors = OpenDescriptors()
     asyncio.run(fail())
-    for line in lines:
-        assert ask(face, model, "stream", base_url=line.base_url).error is not None
+    for endpoint in endpoints:
+        outcome = call_model(adapter, model, "stream", base_url=endpoint.base_url)
+        assert outcome.error is not None
     model.close()
-    assert [len(line.requests) for line in lines] == [2] * len(lines)
-    assert descriptors.left() == 0
+    assert [len(endpoint.requests) for endpoint in endpoints] == [2] * len(endpoints)
+    assert descriptors.count_new() == 0
 
 
 @each_class
 @pytest.mark.usefixtures("backend")
-def test_an_instance_that_is_dropped(unshared: None, line: Line, name: str) -> None:
-    """Who closes nothing leaves nothing open: neither a socket nor a warning."""
+def test_a_dropped_instance_leaves_no_socket(
+    new_clients: None, endpoint: Endpoint, name: str
+) -> None:
+    """An instance that is never closed leaves neither a socket nor a warning."""
+    model_class, adapter = CLASSES[name]
 
     def use() -> None:
-        model = CLASSES[name][0](**REACH, base_url=line.base_url)
-        asked(CLASSES[name][1], model)
-        asyncio.run(aasked(CLASSES[name][1], model))
+        model = model_class(**MODEL_FIELDS, base_url=endpoint.base_url)
+        check_both_modes(adapter, model)
+        asyncio.run(check_both_modes_async(adapter, model))
 
-    descriptors = Open()
+    descriptors = OpenDescriptors()
     use()
-    assert descriptors.left() == 0
+    assert descriptors.count_new() == 0
 
 
 @each_class
 @pytest.mark.usefixtures("backend")
-def test_an_instance_in_a_cycle(unshared: None, line: Line, name: str) -> None:
-    """As agents are: the garbage collection finds it while its loop runs, and all is closed."""
+def test_an_instance_in_a_reference_cycle_leaves_no_socket(
+    new_clients: None, endpoint: Endpoint, name: str
+) -> None:
+    """The garbage collector drops it while its event loop runs; agents are in such cycles."""
+    model_class, adapter = CLASSES[name]
 
     async def use() -> None:
-        model = CLASSES[name][0](**REACH, base_url=line.base_url)
-        await aasked(CLASSES[name][1], model)
+        model = model_class(**MODEL_FIELDS, base_url=endpoint.base_url)
+        await check_both_modes_async(adapter, model)
         cycle: dict[str, Any] = {"model": model}
         cycle["self"] = cycle
         del model, cycle
         gc.collect()
         await asyncio.sleep(0.05)
-        await alone()
+        await check_no_task_left()
 
-    descriptors = Open()
+    descriptors = OpenDescriptors()
     asyncio.run(use())
-    assert descriptors.left() == 0
+    assert descriptors.count_new() == 0

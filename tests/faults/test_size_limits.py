@@ -1,4 +1,4 @@
-"""A server that never stops talking: there is a limit, an error, and the line is hung up."""
+"""Endless responses: they end at a size limit, with an error, and the client disconnects."""
 
 from __future__ import annotations
 
@@ -8,81 +8,81 @@ import pytest
 
 from onerouter_core import call_state
 from onerouter_core.wire import sse
-from tests.faults.adapters import WAYS, User
+from tests.faults.adapters import VARIANTS, Caller
 from tests.faults.conftest import CLASSES
+from tests.faults.fault_cases.connections import HEL
 from tests.faults.http_scripts import HTML, JSON, chunked, head
-from tests.faults.rows.connections import HEL
-from tests.faults.server import Ever, Play, Server
+from tests.faults.server import HTTPScript, Repeat, Server
 
-LIMIT = 2**20
-MUCH = Ever(b"x" * 2**16)
+LIMIT = 2**20  # bytes
+ENDLESS = Repeat(b"x" * 2**16)
 
 each_class = pytest.mark.parametrize("name", CLASSES)
-WHOLE = [way for way in WAYS if way.mode == "whole"]
-STREAM = [way for way in WAYS if way.mode == "stream"]
+COMPLETE_VARIANTS = [variant for variant in VARIANTS if variant.mode == "complete"]
+STREAM_VARIANTS = [variant for variant in VARIANTS if variant.mode == "stream"]
 
 
 @pytest.fixture(autouse=True)
 def _small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the limits lower: the real ones would take their time."""
+    """Lower the limits: to send as much as the real ones allow would take long."""
     monkeypatch.setattr(sse, "MAX_EVENT_BYTES", LIMIT)
     monkeypatch.setattr(call_state, "MAX_BODY_BYTES", LIMIT)
 
 
 @pytest.fixture
-def error(request: pytest.FixtureRequest, server: Server, user: User) -> Any:
-    """Return what a call ends by; the server has seen the client leave, after one request."""
-    line = server.line(request.param)
-    got = user.calls(line, max_retries=0, timeout=3)
-    assert line.last.left.wait(2)
-    assert len(line.requests) == 1
-    assert got.seconds < 2.5
-    return got.error
+def error(request: pytest.FixtureRequest, server: Server, caller: Caller) -> Any:
+    """Return the error of a call; check that the client disconnected after one request."""
+    endpoint = server.endpoint(request.param)
+    outcome = caller.call(endpoint, max_retries=0, timeout=3)
+    assert endpoint.last.disconnected.wait(2)
+    assert len(endpoint.requests) == 1
+    assert outcome.seconds < 2.5
+    return outcome.error
 
 
-def played(play: Play) -> Any:
-    """Parametrise by what the server does."""
-    return pytest.mark.parametrize("error", [play], indirect=True, ids=[""])
+def server_sends(script: HTTPScript) -> Any:
+    """Parametrise the `error` fixture with the script of the server."""
+    return pytest.mark.parametrize("error", [script], indirect=True, ids=[""])
 
 
 @each_class
-@pytest.mark.parametrize("way", STREAM, ids=str)
-@played(chunked(HEL, b"data: ", MUCH))
-def test_an_event_without_end(error: Any) -> None:
-    """What came before it is in the error."""
+@pytest.mark.parametrize("variant", STREAM_VARIANTS, ids=str)
+@server_sends(chunked(HEL, b"data: ", ENDLESS))
+def test_an_endless_event_is_a_malformed_reply(error: Any) -> None:
+    """The error carries the text before the event."""
     assert type(error).__name__ == "MalformedReplyError"
     assert error.partial.text == "Hel"
 
 
 @each_class
-@pytest.mark.parametrize("way", STREAM, ids=str)
-@played(chunked(HEL, Ever(b"data: " + b"x" * 2**16 + b"\n")))
-def test_an_event_of_endless_lines(error: Any) -> None:
-    """Lines that never make an event are one event without end."""
+@pytest.mark.parametrize("variant", STREAM_VARIANTS, ids=str)
+@server_sends(chunked(HEL, Repeat(b"data: " + b"x" * 2**16 + b"\n")))
+def test_an_event_of_endless_lines_is_a_malformed_reply(error: Any) -> None:
+    """The limit counts all lines of an event together."""
     assert type(error).__name__ == "MalformedReplyError"
     assert error.partial.text == "Hel"
 
 
 @each_class
-@pytest.mark.parametrize("way", WHOLE, ids=str)
-@played(chunked(b'{"x":"', MUCH, kind=JSON))
-def test_a_body_without_end(error: Any) -> None:
-    """It is no answer."""
+@pytest.mark.parametrize("variant", COMPLETE_VARIANTS, ids=str)
+@server_sends(chunked(b'{"x":"', ENDLESS, kind=JSON))
+def test_an_endless_body_is_a_malformed_reply(error: Any) -> None:
+    """A JSON body that never ends."""
     assert type(error).__name__ == "MalformedReplyError"
 
 
 @each_class
-@pytest.mark.parametrize("way", STREAM, ids=str)
-@played(chunked(b'{"x":"', MUCH, kind=JSON))
-def test_a_body_without_end_for_a_stream(error: Any) -> None:
-    """Nor is it one for who asked for a stream."""
+@pytest.mark.parametrize("variant", STREAM_VARIANTS, ids=str)
+@server_sends(chunked(b'{"x":"', ENDLESS, kind=JSON))
+def test_an_endless_body_instead_of_a_stream_is_a_malformed_reply(error: Any) -> None:
+    """A JSON body that never ends, although a stream was requested."""
     assert type(error).__name__ == "MalformedReplyError"
 
 
 @each_class
-@pytest.mark.parametrize("way", WAYS, ids=str)
-@played((head(500, HTML), Ever(b"x" * 2**16)))
-def test_a_refusal_without_end(error: Any) -> None:
-    """Its status says enough."""
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@server_sends((head(500, HTML), Repeat(b"x" * 2**16)))
+def test_an_endless_error_body_keeps_its_status(error: Any) -> None:
+    """The error has the class and the status of the HTTP error."""
     assert type(error).__name__ == "UpstreamError"
     assert error.status == 500

@@ -1,4 +1,4 @@
-"""The soak, for a few seconds, and that it sees what it looks for. No speed is asked for."""
+"""A soak of a few seconds, and the checks of the soak itself. Speed is not tested."""
 
 from __future__ import annotations
 
@@ -12,31 +12,36 @@ from typing import Any
 
 import pytest
 
-from benchmarks.soak import Result, Tally
-from benchmarks.soak_server import RETRIES, WAYS, Plan, answer, failure
+from benchmarks.soak import SoakResult, Tally
+from benchmarks.soak_server import (
+    FAULT_CASES,
+    MAX_RETRIES,
+    ExpectedOutcome,
+    answer_text,
+    scheduled_fault,
+)
 from onerouter_core.call_state import Call
 from onerouter_core.deadlines import ReadTimeout
 from onerouter_core.errors import AuthenticationError, UpstreamError
 from tests.core.payloads import completion
-from tests.faults.adapters import WAYS as WAYS_TO_BE_ASKED
-from tests.faults.adapters import Way
+from tests.faults.adapters import VARIANTS, CallVariant
 from tests.faults.cases import Outcome
-from tests.faults.conftest import CLASSES, Users
-from tests.faults.http_scripts import http
+from tests.faults.conftest import CLASSES, MakeCaller
+from tests.faults.http_scripts import response
 from tests.faults.server import Server
 
-WAYS_TO_ASK = [way for way in WAYS_TO_BE_ASKED if way.backend]
+ASYNC_VARIANTS = [variant for variant in VARIANTS if variant.backend]
 ROOT = Path(__file__).parents[2]
 SHORT = ["--seconds=3", "--streams=60", "--threads=8", "--pace=0.01", "--stall=3"]
 
 
-@pytest.mark.timeout(300)  # it takes about ten seconds, on a machine with nothing else to do
-def test_a_short_soak() -> None:
-    """Every call ends as it must, with as many requests as attempts, and nothing is left open.
+@pytest.mark.timeout(300)  # it takes about ten seconds on an idle machine
+def test_a_short_soak_finds_no_problem() -> None:
+    """Every call has its expected outcome, from as many requests as attempts; all sockets close.
 
-    In a process of its own: the connections of others here are in the same pool.
+    It runs in a process of its own: the other tests use the same connection pool.
     """
-    done = subprocess.run(  # noqa: S603 -- our own words
+    done = subprocess.run(  # noqa: S603 -- our own command
         [sys.executable, "-m", "benchmarks.soak", *SHORT],
         capture_output=True,
         text=True,
@@ -44,107 +49,116 @@ def test_a_short_soak() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Every call ended as it must." in done.stdout
+    assert "Every call had its expected outcome." in done.stdout
 
 
-@pytest.mark.parametrize("way", WAYS_TO_ASK, ids=str)
+@pytest.mark.parametrize("variant", ASYNC_VARIANTS, ids=str)
 @pytest.mark.parametrize("name", CLASSES)
-def test_a_call_is_forgotten(server: Server, users: Users, name: str, way: Way) -> None:
-    """No timer outlives the call it was set for: it would keep the messages for minutes."""
-    refusal, good = http({"error": {"message": "no"}}, 401), http(completion("Hi"))
-    line = server.line(refusal, refusal, good, good)
-    before = remembered()
+def test_a_finished_call_is_garbage_collected(
+    server: Server, make_caller: MakeCaller, name: str, variant: CallVariant
+) -> None:
+    """No timer outlives its call: it would keep the messages in memory for minutes."""
+    error, good = response({"error": {"message": "no"}}, 401), response(completion("Hi"))
+    endpoint = server.endpoint(error, error, good, good)
+    before = count_live_calls()
     for _ in range(4):
-        users(name, way).calls(line, timeout=600.0)
-    assert remembered() == before
+        make_caller(name, variant).call(endpoint, timeout=600.0)
+    assert count_live_calls() == before
 
 
-def remembered() -> int:
-    """Return how many calls are still held by anything."""
+def count_live_calls() -> int:
+    """Return the number of calls and read timeouts that are still referenced."""
     gc.collect()
-    return sum(isinstance(one, ReadTimeout | Call) for one in gc.get_objects())
+    return sum(isinstance(item, ReadTimeout | Call) for item in gc.get_objects())
 
 
-def test_there_are_many_ways_to_fail() -> None:
-    """The suite's rows are all there, and about one request in twenty meets one."""
-    for mode, rows in WAYS.items():
-        assert len(rows) > 150
-        met = [failure(number, mode, 0) for number in range(10_000)]
-        assert 400 < sum(row is not None for row in met) < 600
+def test_about_one_request_in_twenty_fails() -> None:
+    """Most of the fault cases can be drawn, in each mode."""
+    for mode, cases in FAULT_CASES.items():
+        assert len(cases) > 150
+        drawn = [scheduled_fault(number, mode, 0) for number in range(10_000)]
+        assert 400 < sum(case is not None for case in drawn) < 600
 
 
-def first(error: str | None, *, attempts: int = 1) -> tuple[int, Plan]:
-    """Return the first call that must end so, and how it must."""
-    plans = ((number, Plan.of(number, "stream")) for number in count())
+def first_call(error: str | None, *, attempts: int = 1) -> tuple[int, ExpectedOutcome]:
+    """Return the first call with this expected error and number of attempts."""
+    calls = ((number, ExpectedOutcome.for_call(number, "stream")) for number in count())
     return next(
-        (number, plan)
-        for number, plan in plans
-        if (plan.error, plan.attempts) == (error, attempts)
-        and not (plan.is_silent or plan.is_reset)
+        (number, expected)
+        for number, expected in calls
+        if (expected.error, expected.attempts) == (error, attempts)
+        and not (expected.is_silent or expected.is_reset)
     )
 
 
-def judged(number: int, plan: Plan, got: Outcome) -> Tally:
+def tally_of(number: int, expected: ExpectedOutcome, outcome: Outcome) -> Tally:
     """Return the tally after one call."""
     tally = Tally(0.0, 1.0)
-    tally.judge(number, plan, got)
+    tally.record(number, expected, outcome)
     return tally
 
 
-def test_what_is_right() -> None:
-    """The answer of that number, at once or after retries; the error that is planned."""
-    for attempts in range(1, RETRIES + 1):
-        number, plan = first(None, attempts=attempts)
-        assert judged(number, plan, Outcome(answer(number))).wrong == []
-    number, plan = first("AuthenticationError")
+def test_the_expected_outcome_is_accepted() -> None:
+    """The expected answer, at once or after retries, and the expected error."""
+    for attempts in range(1, MAX_RETRIES + 1):
+        number, expected = first_call(None, attempts=attempts)
+        assert tally_of(number, expected, Outcome(answer_text(number))).wrong == []
+    number, expected = first_call("AuthenticationError")
     error = AuthenticationError("no", attempts=1)
-    assert judged(number, plan, Outcome(error=error)).wrong == []
+    assert tally_of(number, expected, Outcome(error=error)).wrong == []
 
 
 @pytest.mark.parametrize("attempts", [1, 2])
-def test_what_is_wrong(attempts: int) -> None:
-    """Another's answer, half of one, none, an error where none is due, or too many attempts."""
-    number, plan = first(None, attempts=attempts)
-    for got in (
-        Outcome(answer(number + 1)),
-        Outcome(answer(number)[:-1]),
+def test_another_outcome_is_wrong(attempts: int) -> None:
+    """The answer of another call, half an answer, none, another error, or too many attempts."""
+    number, expected = first_call(None, attempts=attempts)
+    for outcome in (
+        Outcome(answer_text(number + 1)),
+        Outcome(answer_text(number)[:-1]),
         Outcome(),
         Outcome(error=UpstreamError("down", attempts=attempts)),
     ):
-        assert judged(number, plan, got).wrong
-    number, plan = first("AuthenticationError")
+        assert tally_of(number, expected, outcome).wrong
+    number, expected = first_call("AuthenticationError")
     error = AuthenticationError("no", attempts=2)
-    assert judged(number, plan, Outcome(error=error)).wrong
-    assert judged(number, plan, Outcome(answer(number))).wrong
+    assert tally_of(number, expected, Outcome(error=error)).wrong
+    assert tally_of(number, expected, Outcome(answer_text(number))).wrong
 
 
-def test_a_busy_machine_is_no_fault() -> None:
-    """Who waits for a silent server may be late; still the answer must be the right one."""
-    number, plan = first(None, attempts=2)
-    plan = replace(plan, is_silent=True)
+def test_a_timeout_after_silence_is_accepted() -> None:
+    """A busy machine may be late after a silent attempt; its text must still be right."""
+    number, expected = first_call(None, attempts=2)
+    expected = replace(expected, is_silent=True)
     late = type("APITimeoutError", (Exception,), {"attempts": 3})("late")
-    assert judged(number, plan, Outcome(answer(number)[:9], error=late)).wrong == []
-    assert judged(number, plan, Outcome(answer(number + 1)[:9], error=late)).wrong
+    assert tally_of(number, expected, Outcome(answer_text(number)[:9], error=late)).wrong == []
+    assert tally_of(number, expected, Outcome(answer_text(number + 1)[:9], error=late)).wrong
 
 
-def result(**changes: Any) -> Result:
-    """Return a result of one good call, but for these changes."""
-    tally = judged(0, Plan(answer(0), None, 1), Outcome(answer(0)))
-    facts = {"memory": [(0.0, 1.0)], "retries": 0, "open_before": 8, "open_after": 8}
-    return Result(**{"tally": tally, **facts, "asked": {0: 1}, "played": {}, **changes})
+def result(**changes: Any) -> SoakResult:
+    """Return the result of one good call with these changes."""
+    tally = tally_of(0, ExpectedOutcome(answer_text(0), None, 1), Outcome(answer_text(0)))
+    counts = {"retries": 0, "descriptors_before": 8, "descriptors_after": 8}
+    records = {"memory": [(0.0, 1.0)], "requests_by_call": {0: 1}, "faults": {}}
+    return SoakResult(**{"tally": tally, **counts, **records, **changes})
 
 
 @pytest.mark.parametrize(
-    "changes", [{"asked": {0: 2}}, {"asked": {}}, {"retries": 1}, {"open_after": 9}]
+    "changes",
+    [
+        {"requests_by_call": {0: 2}},
+        {"requests_by_call": {}},
+        {"retries": 1},
+        {"descriptors_after": 9},
+    ],
 )
-def test_what_must_not_be(changes: dict[str, Any]) -> None:
-    """A request that came twice, an attempt that went nowhere, a descriptor that is left."""
+def test_a_wrong_count_is_a_problem(changes: dict[str, Any]) -> None:
+    """A request that came twice or never, a lost attempt, an open descriptor."""
     assert result().problems() == []
     assert result(**changes).problems() != []
 
 
-def test_the_slope_of_memory() -> None:
-    """It is taken once the first third of the time is over."""
+def test_the_memory_slope_leaves_out_the_first_third() -> None:
+    """The slope is that of the last two thirds of the time, in MB per minute."""
     steady = [(float(second), 100.0 + second / 60) for second in range(30, 90)]
     warming = [(float(second), float(second)) for second in range(30)]
     assert result(memory=[*warming, *steady]).slope == pytest.approx(1.0)

@@ -1,4 +1,4 @@
-"""Every behaviour of the table, for both classes, in all modes, over both backends."""
+"""Every fault case, for both classes, in all call variants."""
 
 from __future__ import annotations
 
@@ -7,56 +7,62 @@ from typing import Any
 
 import pytest
 
-from tests.faults.adapters import WAYS, User
-from tests.faults.cases import Outcome, Row, complaints
+from tests.faults.adapters import VARIANTS, Caller
+from tests.faults.cases import FaultCase, Outcome, find_problems
 from tests.faults.conftest import CLASSES
-from tests.faults.rows import GROUPS
-from tests.faults.server import Line, Server
+from tests.faults.fault_cases import GROUPS
+from tests.faults.server import Endpoint, Server
 
-TIMED = [row for rows in GROUPS.values() for row in rows if row.options]
-TRIES = 5
+TIMED_CASES = [case for cases in GROUPS.values() for case in cases if case.options]
+TRIES = 5  # a busy machine may be late
 
 
-def cases() -> Iterator[Any]:
-    """Cross the rows that take no time with both classes and all ways."""
-    for group, rows in GROUPS.items():
-        for row in rows:
+def untimed_cases() -> Iterator[Any]:
+    """Yield the cases without a timeout, with both classes and all variants."""
+    for group, cases in GROUPS.items():
+        for case in cases:
             for name in CLASSES:
-                for way in WAYS:
-                    if way.mode in row.modes and not row.options:
-                        yield pytest.param(row, name, way, id=f"{group}-{row.name}-{name}-{way}")
+                for variant in VARIANTS:
+                    if variant.mode in case.modes and not case.options:
+                        test_id = f"{group}-{case.name}-{name}-{variant}"
+                        yield pytest.param(case, name, variant, id=test_id)
 
 
-@pytest.mark.parametrize(("row", "name", "way"), list(cases()))
-def test_a_behaviour(server: Server, user: User, row: Row) -> None:
-    """The right answer or the right error, from the right number of requests."""
-    for retries in (0, 2):
-        line = server.line(*row.said_to(user.mode))
-        got = user.calls(line, max_retries=retries)
-        wrong = judged(row, user.mode, retries, got, line)
-        assert not wrong, wrong
+@pytest.mark.parametrize(("case", "name", "variant"), list(untimed_cases()))
+def test_fault_case(server: Server, caller: Caller, case: FaultCase) -> None:
+    """The outcome and the number of requests are the expected ones."""
+    for max_retries in (0, 2):
+        endpoint = server.endpoint(*case.scripts_for(caller.mode))
+        outcome = caller.call(endpoint, max_retries=max_retries)
+        report = describe_problems(case, caller.mode, max_retries, outcome, endpoint)
+        assert not report, report
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
 @pytest.mark.parametrize("name", CLASSES)
-def test_behaviours_that_take_time(server: Server, user: User) -> None:
-    """The same, all at once; a machine that was busy may try those that were late again."""
-    left = [(row, retries) for row in TIMED if user.mode in row.modes for retries in (0, 2)]
+def test_fault_cases_with_a_timeout(server: Server, caller: Caller) -> None:
+    """The cases with a timeout run at the same time; those that fail are tried again."""
+    mode = caller.mode
+    remaining = [(case, n) for case in TIMED_CASES if mode in case.modes for n in (0, 2)]
     for _ in range(TRIES):
-        lines = [server.line(*row.said_to(user.mode)) for row, _ in left]
-        options = [{**row.options, "max_retries": retries} for row, retries in left]
-        outcomes = user.calls_at_once(list(zip(lines, options, strict=True)))
-        found = [
-            judged(row, user.mode, retries, got, line)
-            for (row, retries), line, got in zip(left, lines, outcomes, strict=True)
+        endpoints = [server.endpoint(*case.scripts_for(mode)) for case, _ in remaining]
+        options = [{**case.options, "max_retries": n} for case, n in remaining]
+        outcomes = caller.call_concurrently(list(zip(endpoints, options, strict=True)))
+        reports = [
+            describe_problems(case, mode, max_retries, outcome, endpoint)
+            for (case, max_retries), endpoint, outcome in zip(
+                remaining, endpoints, outcomes, strict=True
+            )
         ]
-        left = [case for case, wrong in zip(left, found, strict=True) if wrong]
-        if not left:
+        remaining = [case for case, report in zip(remaining, reports, strict=True) if report]
+        if not remaining:
             return
-    pytest.fail("\n".join(wrong for wrong in found if wrong))
+    pytest.fail("\n".join(report for report in reports if report))
 
 
-def judged(row: Row, mode: str, retries: int, got: Outcome, line: Line) -> str:
-    """Return what is wrong with an outcome, in words."""
-    wrong = complaints(row, mode, retries, got, len(line.requests))
-    return f"{row.name}, max_retries={retries}: {'; '.join(wrong)}" if wrong else ""
+def describe_problems(
+    case: FaultCase, mode: str, max_retries: int, outcome: Outcome, endpoint: Endpoint
+) -> str:
+    """Return the problems of an outcome on one line; an empty string if there are none."""
+    problems = find_problems(case, mode, max_retries, outcome, len(endpoint.requests))
+    return f"{case.name}, max_retries={max_retries}: {'; '.join(problems)}" if problems else ""

@@ -1,4 +1,4 @@
-"""TLS with a certificate authority of one's own, certificates that are wrong, and proxies."""
+"""TLS with a certificate authority of the user's own, wrong certificates, and proxies."""
 
 from __future__ import annotations
 
@@ -14,14 +14,22 @@ import pytest
 import trustme
 
 from tests.core.payloads import chunk, completion
-from tests.faults.adapters import KEY, REACH, WAYS, Way, aask, ask, default_async_client
+from tests.faults.adapters import (
+    KEY,
+    MODEL_FIELDS,
+    VARIANTS,
+    CallVariant,
+    acall_model,
+    call_model,
+    default_async_client,
+)
 from tests.faults.cases import Outcome
 from tests.faults.conftest import CLASSES, Loop
-from tests.faults.http_scripts import chunked, event, http, stream
-from tests.faults.proxy import Tunnel
-from tests.faults.server import End, Line, Play, Server
+from tests.faults.http_scripts import chunked, event, response, stream
+from tests.faults.proxy import TunnelProxy
+from tests.faults.server import End, Endpoint, HTTPScript, Server
 
-each_way = pytest.mark.parametrize("way", WAYS, ids=str)
+each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 each_class = pytest.mark.parametrize("name", CLASSES)
 
 Call: TypeAlias = Callable[..., Outcome]
@@ -30,38 +38,39 @@ HOST = "gateway.test"
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """Make a certificate authority that nobody knows."""
+    """Make a certificate authority that is trusted nowhere by default."""
     return trustme.CA()
 
 
-def serving(authority: trustme.CA, host: str, **how: Any) -> Iterator[Server]:
-    """Serve with a certificate for a host."""
+def tls_server(authority: trustme.CA, host: str, **options: Any) -> Iterator[Server]:
+    """Run a server with a certificate for a host."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(host, **how).configure_cert(context)
+    authority.issue_cert(host, **options).configure_cert(context)
     with Server(context).running() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def secure(authority: trustme.CA) -> Iterator[Server]:
-    """Serve with a certificate that is right."""
-    yield from serving(authority, "127.0.0.1")
+    """Run a server with a valid certificate."""
+    yield from tls_server(authority, "127.0.0.1")
 
 
 @pytest.fixture(scope="module")
 def misnamed(authority: trustme.CA) -> Iterator[Server]:
-    """Serve with a certificate for another host."""
-    yield from serving(authority, HOST)
+    """Run a server with a certificate for another host."""
+    yield from tls_server(authority, HOST)
 
 
 @pytest.fixture(scope="module")
 def expired(authority: trustme.CA) -> Iterator[Server]:
-    """Serve with a certificate that was right once."""
-    yield from serving(authority, "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=timezone.utc))
+    """Run a server with an expired certificate."""
+    not_after = datetime(2020, 1, 1, tzinfo=timezone.utc)
+    yield from tls_server(authority, "127.0.0.1", not_after=not_after)
 
 
 @pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_proxy_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in tuple(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -69,7 +78,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
-    """Trust the authority by the environment."""
+    """Trust the authority through the environment."""
     file = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(str(file))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -77,168 +86,186 @@ def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def call(name: str, way: Way, loop: Loop) -> Iterator[Call]:
-    """Call once, with a model and clients of one's own."""
-    face, made = CLASSES[name][1], []
+def call(name: str, variant: CallVariant, loop: Loop) -> Iterator[Call]:
+    """Provide a function that calls once, with a model and HTTP clients of its own."""
+    adapter, made = CLASSES[name][1], []
 
-    def call(line: Line, **fields: Any) -> Outcome:
-        if way.backend == "default" and "http_async_client" not in fields:
+    def call(endpoint: Endpoint, **fields: Any) -> Outcome:
+        if variant.backend == "default" and "http_async_client" not in fields:
             fields["http_async_client"] = default_async_client()
-        model: Any = CLASSES[name][0](**{**REACH, "base_url": line.base_url, **fields})
+        model: Any = CLASSES[name][0](**{**MODEL_FIELDS, "base_url": endpoint.base_url, **fields})
         made.extend((model, fields.get("http_async_client")))
-        if way.backend is None:
-            return ask(face, model, way.mode)
-        return loop.run_until_complete(aask(face, model, way.mode))
+        if variant.backend is None:
+            return call_model(adapter, model, variant.mode)
+        return loop.run_until_complete(acall_model(adapter, model, variant.mode))
 
     yield call
-    for one in made:
-        if one is not None:
-            loop.run_until_complete(one.aclose())
+    for closable in made:
+        if closable is not None:
+            loop.run_until_complete(closable.aclose())
 
 
-def answer(way: Way) -> Play:
-    """Return the play of an answer."""
-    return http(completion("Hi")) if way.mode == "whole" else stream(chunk("Hi", "stop"))
+def answer(variant: CallVariant) -> HTTPScript:
+    """Return the script of an answer in the mode of a variant."""
+    if variant.mode == "complete":
+        return response(completion("Hi"))
+    return stream(chunk("Hi", "stop"))
 
 
 # --- certificates ---
 
 
 @each_class
-@each_way
-def test_an_authority_in_the_environment(
-    secure: Server, trusted: trustme.CA, call: Call, way: Way
+@each_variant
+def test_a_certificate_authority_from_ssl_cert_file(
+    secure: Server, trusted: trustme.CA, call: Call, variant: CallVariant
 ) -> None:
-    """`SSL_CERT_FILE` names who is trusted, as for other programs."""
-    line = secure.line(answer(way))
-    got = call(line)
-    assert (got.text, got.error, len(line.requests)) == ("Hi", None, 1)
+    """`SSL_CERT_FILE` names the trusted certificate authorities."""
+    endpoint = secure.endpoint(answer(variant))
+    outcome = call(endpoint)
+    assert (outcome.text, outcome.error, len(endpoint.requests)) == ("Hi", None, 1)
 
 
 @each_class
-@each_way
-def test_an_authority_in_a_client(
-    secure: Server, authority: trustme.CA, call: Call, way: Way
+@each_variant
+def test_a_certificate_authority_of_the_http_client(
+    secure: Server, authority: trustme.CA, call: Call, variant: CallVariant
 ) -> None:
-    """A client of the user's brings its own."""
+    """`http_client` and `http_async_client` may trust an authority of their own."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    kinds = {"aiohttp": openai.DefaultAioHttpClient, "default": openai.DefaultAsyncHttpxClient}
-    line = secure.line(answer(way))
-    if way.backend is None:
+    clients = {"aiohttp": openai.DefaultAioHttpClient, "default": openai.DefaultAsyncHttpxClient}
+    endpoint = secure.endpoint(answer(variant))
+    if variant.backend is None:
         with openai.DefaultHttpxClient(verify=context) as client:
-            got = call(line, http_client=client)
+            outcome = call(endpoint, http_client=client)
     else:
-        got = call(line, http_async_client=kinds[way.backend](verify=context))
-    assert (got.text, got.error, len(line.requests)) == ("Hi", None, 1)
+        outcome = call(endpoint, http_async_client=clients[variant.backend](verify=context))
+    assert (outcome.text, outcome.error, len(endpoint.requests)) == ("Hi", None, 1)
 
 
-def is_refused(got: Outcome, line: Line) -> None:
-    """Check that a certificate was refused: by a typed error, once, and nothing was sent."""
-    error: Any = got.error
+def check_certificate_rejected(outcome: Outcome, endpoint: Endpoint) -> None:
+    """Check that the call failed at its first attempt, and that no request was sent."""
+    error: Any = outcome.error
     assert type(error).__name__ == "APIConnectionError"
-    assert (error.transient, error.attempts, len(line.requests)) == (False, 1, 0)
+    assert (error.transient, error.attempts, len(endpoint.requests)) == (False, 1, 0)
     assert "certificate" in str(error).lower()
 
 
 @each_class
-@each_way
-def test_an_authority_that_nobody_knows(secure: Server, call: Call, way: Way) -> None:
-    """Who it is cannot be told: the key is not sent, and asking again would not help."""
-    line = secure.line(answer(way))
-    is_refused(call(line), line)
-
-
-@each_class
-@each_way
-@pytest.mark.parametrize("server_name", ["misnamed", "expired"])
-def test_a_certificate_that_is_wrong(
-    request: pytest.FixtureRequest, trusted: trustme.CA, call: Call, way: Way, server_name: str
+@each_variant
+def test_an_unknown_certificate_authority_is_rejected(
+    secure: Server, call: Call, variant: CallVariant
 ) -> None:
-    """For another host, or no longer right."""
-    line = request.getfixturevalue(server_name).line(answer(way))
-    is_refused(call(line), line)
+    """The key is not sent, and there is no retry: the same certificate would come again."""
+    endpoint = secure.endpoint(answer(variant))
+    check_certificate_rejected(call(endpoint), endpoint)
 
 
 @each_class
-@each_way
-def test_no_tls_where_it_should_be(server: Server, call: Call, way: Way) -> None:
-    """A server that answers in the clear is a connection error; it may be another one later."""
-    plain = server.line(answer(way))
-    got = call(Line(plain.base_url.replace("http:", "https:"), ()), max_retries=1)
-    assert type(got.error).__name__ == "APIConnectionError"
+@each_variant
+@pytest.mark.parametrize("server_name", ["misnamed", "expired"])
+def test_a_wrong_certificate_is_rejected(
+    request: pytest.FixtureRequest,
+    trusted: trustme.CA,
+    call: Call,
+    variant: CallVariant,
+    server_name: str,
+) -> None:
+    """A certificate for another host, and an expired one."""
+    endpoint = request.getfixturevalue(server_name).endpoint(answer(variant))
+    check_certificate_rejected(call(endpoint), endpoint)
+
+
+@each_class
+@each_variant
+def test_a_server_without_tls_is_a_connection_error(
+    server: Server, call: Call, variant: CallVariant
+) -> None:
+    """An https URL of a plain HTTP server: the server gets no request."""
+    plain = server.endpoint(answer(variant))
+    outcome = call(Endpoint(plain.base_url.replace("http:", "https:"), ()), max_retries=1)
+    assert type(outcome.error).__name__ == "APIConnectionError"
     assert plain.requests == []
 
 
-# Python 3.10 says so of TLS that only the other side closed.
+# Python 3.10 warns of a TLS transport that only the peer closed.
 @pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
 @each_class
-@pytest.mark.parametrize("way", [way for way in WAYS if way.mode == "stream"], ids=str)
+@pytest.mark.parametrize("variant", [v for v in VARIANTS if v.mode == "stream"], ids=str)
 @pytest.mark.parametrize("end", [End.CLOSE, End.RESET], ids=["closed", "reset"])
-def test_a_secure_stream_that_breaks_off(
+def test_a_tls_stream_that_breaks_off_is_incomplete(
     secure: Server, trusted: trustme.CA, call: Call, end: End
 ) -> None:
-    """Encrypted or not, half a stream is half a stream."""
-    line = secure.line((*chunked(event(chunk("Hel")), ended=False), 0.1, end))
-    got: Any = call(line)
-    assert (type(got.error).__name__, got.text) == ("IncompleteStreamError", "Hel")
-    assert got.error.partial.text == "Hel"
+    """A cut stream over TLS is an IncompleteStreamError with the partial text."""
+    endpoint = secure.endpoint((*chunked(event(chunk("Hel")), ended=False), 0.1, end))
+    outcome: Any = call(endpoint)
+    assert (type(outcome.error).__name__, outcome.text) == ("IncompleteStreamError", "Hel")
+    assert outcome.error.partial.text == "Hel"
 
 
 # --- proxies ---
 
 
 @each_class
-@each_way
-@pytest.mark.filterwarnings("ignore:The key goes to")
-def test_a_proxy(server: Server, call: Call, way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`HTTP_PROXY` is asked for the whole address."""
-    line = server.line(answer(way))
+@each_variant
+@pytest.mark.filterwarnings("ignore:The API key is sent")
+def test_http_proxy_is_used(
+    server: Server, call: Call, variant: CallVariant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy of `HTTP_PROXY` gets the whole URL."""
+    endpoint = server.endpoint(answer(variant))
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.port}")
-    place = line.base_url.replace(f"127.0.0.1:{server.port}", HOST)
-    got = call(Line(place, ()))
-    assert (got.text, got.error, len(line.requests)) == ("Hi", None, 1)
-    assert line.last.target == f"{place}/chat/completions"
-    assert line.last.headers["host"] == HOST
+    url = endpoint.base_url.replace(f"127.0.0.1:{server.port}", HOST)
+    outcome = call(Endpoint(url, ()))
+    assert (outcome.text, outcome.error, len(endpoint.requests)) == ("Hi", None, 1)
+    assert endpoint.last.target == f"{url}/chat/completions"
+    assert endpoint.last.headers["host"] == HOST
 
 
 @each_class
-@each_way
-def test_a_proxy_that_tunnels(
-    misnamed: Server, trusted: trustme.CA, call: Call, way: Way, monkeypatch: pytest.MonkeyPatch
+@each_variant
+def test_https_proxy_tunnels(
+    misnamed: Server,
+    trusted: trustme.CA,
+    call: Call,
+    variant: CallVariant,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`HTTPS_PROXY` is asked for a tunnel, and does not see the key."""
-    line = misnamed.line(answer(way))
-    with Tunnel(misnamed.port).running() as tunnel:
-        monkeypatch.setenv("HTTPS_PROXY", tunnel.url)
-        got = call(Line(line.base_url.replace(f"127.0.0.1:{misnamed.port}", HOST), ()))
-    assert (got.text, got.error, len(line.requests)) == ("Hi", None, 1)
-    assert tunnel.asked == [f"CONNECT {HOST}:443"]
-    assert line.last.headers["authorization"] == f"Bearer {KEY}"
+    """The proxy of `HTTPS_PROXY` opens a tunnel with CONNECT and does not see the key."""
+    endpoint = misnamed.endpoint(answer(variant))
+    with TunnelProxy(misnamed.port).running() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        url = endpoint.base_url.replace(f"127.0.0.1:{misnamed.port}", HOST)
+        outcome = call(Endpoint(url, ()))
+    assert (outcome.text, outcome.error, len(endpoint.requests)) == ("Hi", None, 1)
+    assert proxy.targets == [f"CONNECT {HOST}:443"]
+    assert endpoint.last.headers["authorization"] == f"Bearer {KEY}"
 
 
 @each_class
-@each_way
-def test_who_needs_no_proxy(
-    server: Server, call: Call, way: Way, monkeypatch: pytest.MonkeyPatch
+@each_variant
+def test_no_proxy_is_honoured(
+    server: Server, call: Call, variant: CallVariant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`NO_PROXY` names who is asked directly."""
-    line = server.line(answer(way))
+    """A host in `NO_PROXY` is called directly."""
+    endpoint = server.endpoint(answer(variant))
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    got = call(line)
-    assert (got.text, got.error) == ("Hi", None)
-    assert line.last.target.startswith("/")
+    outcome = call(endpoint)
+    assert (outcome.text, outcome.error) == ("Hi", None)
+    assert endpoint.last.target.startswith("/")
 
 
 @each_class
-@each_way
-def test_a_proxy_that_is_not_there(
-    server: Server, call: Call, way: Way, monkeypatch: pytest.MonkeyPatch
+@each_variant
+def test_an_unreachable_proxy_is_a_connection_error(
+    server: Server, call: Call, variant: CallVariant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is a connection error like any other, and nothing goes around it."""
-    line = server.line(answer(way))
+    """The call is retried like any connection error, and never goes around the proxy."""
+    endpoint = server.endpoint(answer(variant))
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    got: Any = call(line, max_retries=1)
-    assert (type(got.error).__name__, got.error.attempts) == ("APIConnectionError", 2)
-    assert line.requests == []
+    outcome: Any = call(endpoint, max_retries=1)
+    assert type(outcome.error).__name__ == "APIConnectionError"
+    assert outcome.error.attempts == 2
+    assert endpoint.requests == []
