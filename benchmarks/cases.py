@@ -21,7 +21,7 @@ from benchmarks.measurement import (
 from benchmarks.payloads import CallSpec
 
 SLOWEST = "ChatOpenRouter"
-"""Takes as long as all other targets together: part of three cases only, and of no quick run."""
+"""Takes as long as all other targets together: only some cases include it."""
 
 Run = Callable[[], Any]
 RunFactory = Callable[[str, CallSpec], Run]
@@ -300,7 +300,7 @@ def _measure_calls(
 def _metrics_by_title(
     runs: dict[tuple[str, str], Run], rounds: int, scale: float, unit: str
 ) -> Metrics:
-    """Return the metrics of runs, which are given by target and title."""
+    """Return the metrics of runs; the key of a run is its target and the metric's title."""
     metrics: Metrics = {}
     for (name, title), seconds in cpu_seconds(runs, rounds).items():
         metric = metrics.setdefault(title, Metric(unit, {}))

@@ -150,7 +150,7 @@ async def _read_stream(target: Any, spec: CallSpec) -> None:
 
 
 def _peak_memory(*, reset: bool = False) -> float:
-    """Return the peak memory of this process in MB; with `reset`, the peak starts anew first."""
+    """Return the peak memory of this process in MB; with `reset`, reset the peak first."""
     if not _STATUS.exists():
         return 0
     if reset:
