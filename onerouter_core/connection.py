@@ -1,4 +1,4 @@
-"""How to reach the gateway: connection settings, and the checks of URL and headers.
+"""Connection settings, and the checks of base URL and HTTP headers.
 
 This module knows URLs and HTTP header syntax. It opens no connection and reads no environment.
 """
@@ -21,57 +21,102 @@ from onerouter_core.ledger import Ledger, Prices
 DEFAULT_BASE_URL = "https://llm.onerouter.pro/v1"
 
 ApiKey: TypeAlias = SecretStr | Callable[[], str | SecretStr | Awaitable[str | SecretStr]]
+"""An API key, or a sync or async callable that is called before each request and returns one."""
+
+_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # "token" of RFC 9110, section 5.6.2
 
 
 def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Refuse what no header can carry before an HTTP library does, or sends it (RFC 9110)."""
+    """Return the headers if they can be sent (RFC 9110, section 5); raise ConfigurationError.
+
+    An HTTP library would raise an error that quotes the value, or send the header as it is. Errors
+    raised here name the header and not its value, which may be secret.
+    """
     for name, value in headers.items():
         if not all(text.isascii() and text.isprintable() for text in (name, value)):
-            raise ConfigurationError(f"No request can carry the header {name!r}: ASCII only.")
-        if not _HEADER_NAME.fullmatch(name) or value != value.strip():
-            raise ConfigurationError(f"No request can carry the header {name!r}: odd characters.")
+            raise ConfigurationError(
+                f"The header {name!r} cannot be sent: name and value must be printable ASCII."
+            )
+        if not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"The header {name!r} cannot be sent: its name contains an illegal character."
+            )
+        if value != value.strip():
+            raise ConfigurationError(
+                f"The header {name!r} cannot be sent: its value begins or ends with a space."
+            )
         if name.lower() in {"content-length", "transfer-encoding"}:
-            raise ConfigurationError(f"The header {name!r} is for the HTTP library to say.")
+            raise ConfigurationError(
+                f"The header {name!r} must not be given: the HTTP library sets it."
+            )
     return headers
 
 
-_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
-
-
 Headers: TypeAlias = Annotated[Mapping[str, str], AfterValidator(check_headers)]
+"""HTTP headers, checked by `check_headers`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """How to reach the gateway; `timeout` and `deadline` are in seconds."""
+    """Settings with which a gateway is reached; no connection is opened."""
 
     api_key: ApiKey | None = None
+    """API key, or a callable that returns it. None: only the model list can be fetched."""
+
     base_url: str = DEFAULT_BASE_URL
+    """Base URL of the gateway, up to and including /v1."""
+
     timeout: float | None = 600.0
+    """Read timeout in seconds: the longest silence while connecting, before the first event, and
+    between events. None: no limit."""
+
     deadline: float | None = None
+    """Total time limit of a call in seconds, retries and the reading of a stream included. None:
+    no limit."""
+
     max_retries: int = 2
+    """Most requests that may follow a failed first one (0 or more): a call sends at most
+    max_retries + 1."""
+
     headers: Headers = field(default_factory=dict, repr=False)
+    """HTTP headers sent with every request; they win over those that are sent otherwise."""
+
     http_client: Any = field(default=None, repr=False)
+    """HTTP client for sync calls: an instance of the openai SDK's HTTP library (httpx.Client with
+    openai 2). None: a client that all gateways share."""
+
     http_async_client: Any = field(default=None, repr=False)
+    """HTTP client for async calls (httpx.AsyncClient with openai 2). None: a client that all
+    gateways on one event loop share."""
+
     ledger: Ledger | None = field(default=None, repr=False)
+    """Ledger that records the cost of each reply, and rejects requests once its budget is spent."""
+
     prices: Prices | None = field(default=None, repr=False)
+    """Price list, such as a `Catalog`, to estimate the cost of a reply that reports none."""
 
 
 def check_base_url(url: str) -> str:
-    """Return the base URL without its last slash; raise ConfigurationError if it is none."""
+    """Return the base URL without its last slash; raise ConfigurationError if it is invalid.
+
+    A plain http URL of another machine is accepted with a warning.
+    """
     parts = urlsplit(url := url.strip())
     if parts.query or parts.fragment:
-        raise ConfigurationError("base_url must end with its path: no ? and no # in it.")
+        raise ConfigurationError("base_url must end with its path: remove the part from ? or # on.")
     if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise ConfigurationError("base_url must start with https:// or http://.")
+        raise ConfigurationError("base_url must start with https:// or http:// and a host name.")
     if parts.username is not None or parts.password is not None:  # repr and traces show it
-        raise ConfigurationError("base_url must hold no password: give it in default_headers.")
+        raise ConfigurationError(
+            "base_url must not contain a user name or password: send them in default_headers."
+        )
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        warnings.warn(f"The key goes to {url} unencrypted: use https.", stacklevel=3)
+        warnings.warn(f"The API key is sent unencrypted to {url}: use https.", stacklevel=3)
     return url.rstrip("/")
 
 
 def is_loopback(host: str) -> bool:
+    """Tell whether a host name or IP address is this machine (RFC 6761, RFC 1122, RFC 4291)."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

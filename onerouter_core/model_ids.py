@@ -1,6 +1,6 @@
-"""Model ids compared, and the policy that decides whose reasoning is sent back.
+"""Comparison of model ids, and the policy for sending reasoning back.
 
-This module knows how model ids are spelled. It knows no framework and no message.
+This module knows how model ids are written. It knows no framework and no message.
 """
 
 from __future__ import annotations
@@ -9,19 +9,25 @@ import re
 from typing import Literal, TypeAlias
 
 ReplayPolicy: TypeAlias = Literal["same_model", "always", "never"]
+"""Assistant messages whose reasoning is sent back in later turns: those of the model that is called
+now, all, or none."""
 
 
-def should_replay(replay: ReplayPolicy, wrote: str | None, asked: str) -> bool:
-    """Tell whether reasoning is sent to the model that is asked: others may refuse it.
+def should_replay(policy: ReplayPolicy, author: str | None, model: str) -> bool:
+    """Tell whether an assistant message's reasoning is sent back; another model may reject it.
 
-    `wrote` is the model that reasoned; None, where nobody knows, counts as the same.
+    Args:
+        policy: the replay policy.
+        author: id of the model that wrote the message. None: unknown, taken as the same model.
+        model: id of the model that is called now.
+
     """
-    return replay == "always" or (replay == "same_model" and same_model(wrote or asked, asked))
+    return policy == "always" or (policy == "same_model" and same_model(author or model, model))
 
 
-def same_model(one: str, other: str) -> bool:
-    """Tell whether two ids name one model: vendor, variant and date may be said or not."""
-    short, long = sorted((_bare_name(one), _bare_name(other)), key=len)
+def same_model(first: str, second: str) -> bool:
+    """Tell whether two ids name one model. One may lack vendor, variant (":free") or date."""
+    short, long = sorted((_bare_name(first), _bare_name(second)), key=len)
     return long.startswith(short) and bool(_DATE_SUFFIX.fullmatch(long[len(short) :]))
 
 

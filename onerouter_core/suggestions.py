@@ -1,6 +1,7 @@
-"""What an argument that nobody knows was meant to be.
+"""Suggestion of the right name for an unknown argument.
 
-This module knows what other classes call their arguments. It knows none of ours but their names.
+This module knows the argument names of other packages' classes. The names of this package's fields
+are given by the caller.
 """
 
 from __future__ import annotations
@@ -9,17 +10,23 @@ import difflib
 
 
 def suggestion(name: str, names: set[str]) -> str:
-    """Return a sentence that helps who gave an argument that is none of these."""
+    """Return a sentence that suggests a name, to be appended to an error message.
+
+    Args:
+        name: the unknown argument.
+        names: the arguments that are known.
+
+    """
     close = difflib.get_close_matches(name, names, n=1)
-    match _OTHER_CLASSES_NAMES.get(name, *close):
+    match _NAMES_IN_OTHER_CLASSES.get(name, *close):
         case None | "extra_body":
-            return " What the gateway takes and this class has no name for goes into extra_body."
-        case meant:
-            return f" Did you mean {meant!r}?"
+            return " A parameter of the gateway that has no field here goes into extra_body."
+        case known:
+            return f" Did you mean {known!r}?"
 
 
-# What other classes call it; what looks like one of our names and is none.
-_OTHER_CLASSES_NAMES = {
+# The same argument in other packages' classes; and names that resemble one of ours by chance.
+_NAMES_IN_OTHER_CLASSES = {
     **dict.fromkeys(("api_base", "openai_api_base"), "base_url"),
     **dict.fromkeys(("openai_api_key", "openrouter_api_key"), "api_key"),
     **dict.fromkeys(("async_http_client", "http_aclient"), "http_async_client"),

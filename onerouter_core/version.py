@@ -1,3 +1,3 @@
-"""The version, said once: the build, the User-Agent and tracing all read it here."""
+"""The version of the package; the build, the User-Agent header and tracing read it here."""
 
 __version__ = "1.0.0"

@@ -1,14 +1,13 @@
-"""What a person reads: an error says what happened, where, what to do; help lists the fields."""
+"""Error messages: they say what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
-import inspect
 import socket
 from collections.abc import Callable
 
 import pytest
 
-from onerouter_core import Gateway, GatewayModel, errors
+from onerouter_core import Gateway, errors
 from onerouter_core.errors import APIConnectionError, IncompleteStreamError, OneRouterError
 from onerouter_simulator import Script, Simulator
 from tests.core.conftest import Colour
@@ -49,18 +48,3 @@ def test_a_cut_stream_says_which(sim: Simulator, gateway: Make, colour: Colour) 
         colour.stream(gateway(), HELLO)
     assert caught.value.request_id == "r1"
     assert caught.value.generation_id == caught.value.partial.id
-
-
-def test_help_lists_the_fields() -> None:
-    """Each with its description, said once where it is declared."""
-
-    class Model(GatewayModel):
-        """Some model."""
-
-    said = Model.__doc__ or ""
-    assert said.startswith("Some model.\n\nFields:\n")
-    assert "    temperature: Sampling temperature (0 to 2): 0 picks the likeliest token" in said
-    assert "a call sends at most max_retries + 1. [2]\n" in said
-    arguments = inspect.signature(Model).parameters  # editors show it before there is an instance
-    assert arguments["model"].default is inspect.Parameter.empty
-    assert arguments["max_retries"].default == 2

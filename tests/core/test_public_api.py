@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 import onerouter_core
-from onerouter_core import GatewayModel, Ledger, LedgerEntry, Reply, ReplyDelta, errors, wire
+from onerouter_core import Ledger, LedgerEntry, Reply, ReplyDelta, errors, wire
 
 ROOT = Path(__file__).parents[2]
 PUBLIC_MODULES = (onerouter_core, errors, wire)
@@ -156,25 +156,3 @@ def test_old_attributes_warn() -> None:
     assert len(ledger.entries) == 1
     with pytest.warns(DeprecationWarning, match="final_reply"):
         assert ReplyDelta(final_reply=Reply(text="Hi")).end == Reply(text="Hi")
-
-
-# --- the constructor's signature ---
-
-
-def test_a_subclass_with_its_own_init_keeps_its_signature() -> None:
-    """Editors show the fields for our classes, and the user's arguments for the user's class."""
-
-    class Tenant(GatewayModel):
-        def __init__(self, tenant: str, *, model: str = "a/b") -> None:
-            super().__init__(model=model, user=tenant)
-
-    class Child(Tenant):
-        pass
-
-    class Plain(GatewayModel):
-        pass
-
-    assert {"model", "timeout", "catalog"} <= inspect.signature(Plain).parameters.keys()
-    for cls in (Tenant, Child):
-        assert list(inspect.signature(cls).parameters) == ["tenant", "model"]
-        assert cls("t").user == "t"

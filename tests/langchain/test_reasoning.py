@@ -17,7 +17,6 @@ from langchain_core.messages import (
 )
 
 from langchain_onerouter import ChatOneRouter
-from onerouter_core.model_ids import same_model
 from onerouter_simulator import Script, Simulator, chunk, completion
 from tests.langchain.conftest import Colour, Make
 
@@ -110,19 +109,3 @@ def test_a_fallbacks_reasoning_stays_behind(make: Make, sim: Simulator) -> None:
     llm = make(model=MODEL)
     sim.script(whole(model="vendor/fallback"))
     assert sent_back(llm, sim, llm.invoke("Hello")) is None
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("openai/gpt-5", "gpt-5-2025-08-07", True),
-        ("claude-3-5-sonnet@20240620", "anthropic/claude-3-5-sonnet", True),
-        ("deepseek/deepseek-v4-flash:free", "deepseek/deepseek-v4-flash", True),
-        ("openai/gpt-5", "openai/gpt-5-mini", False),
-        ("openai/gpt-4", "openai/gpt-4-1", False),
-        ("a/b", "a/c", False),
-    ],
-)
-def test_ids_of_one_model(one: str, other: str, *, same: bool) -> None:
-    """Vendor, variant and date are no part of which model it is; a size is."""
-    assert same_model(one, other) == same_model(other, one) == same
