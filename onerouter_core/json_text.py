@@ -1,7 +1,7 @@
-"""JSON as models write it in text: the instruction that asks for it, and the parser that finds it.
+"""JSON in the text of an answer: the instruction that asks for it, and the parsers that find it.
 
-This module knows the ways models wrap JSON (code fences, prose, thinking tags). It knows no framework
-and no key of the API.
+This module knows how models wrap JSON: code fences, prose, citation marks, thinking tags. It knows
+no framework and no key of the API.
 """
 
 from __future__ import annotations
@@ -16,52 +16,69 @@ from onerouter_core.types import Json
 
 
 def json_instruction(schema: Json) -> str:
-    """Return the words that ask for the object, for a model that can be held to no schema."""
-    spelled = json.dumps(schema, ensure_ascii=False)
-    return f"Answer with nothing but a JSON object that fits this JSON schema:\n{spelled}"
+    """Return an instruction that asks for an object of a schema.
+
+    It is for models that have neither tools nor a response format.
+    """
+    schema_text = json.dumps(schema, ensure_ascii=False)
+    return f"Answer with nothing but a JSON object that fits this JSON schema:\n{schema_text}"
 
 
-# Where JSON begins: with the text, else behind a fence, else behind words; brackets around words or
-# numbers, as in [Note] and [1], begin none.
-_BRACKET = r"""(?=\{\s*(?:["}]|\Z)|\[\s*(?:["\[{\]\d-]|true|false|null|\Z))"""
-_STARTS = tuple(re.compile(before + _BRACKET) for before in (r"\A\s*", r"```[\w-]*\s*", ""))
-# Some servers leave the thoughts in the text, and some of these without the tag that begins them.
+# JSON starts at the beginning of the text, else after a code fence, else after prose. A bracket
+# that no JSON value can follow, as in "{this}" and "[Note]", starts none.
+_JSON_BRACKET = r"""(?=\{\s*(?:["}]|\Z)|\[\s*(?:["\[{\]\d-]|true|false|null|\Z))"""
+_JSON_STARTS = tuple(
+    re.compile(before + _JSON_BRACKET) for before in (r"\A\s*", r"```[\w-]*\s*", "")
+)
+# Some servers leave the reasoning in the text, and some of these omit the opening tag.
 _THINKING = re.compile(r"\s*<think>(?:.*?</think>|.*)|(?!\s*[\[{`]).*?</think>", re.DOTALL)
 _CITATION_MARK = re.compile(r"\[[\d\s,]*\]")
 
 
 def parse_json_text(text: str) -> Any:
-    """Return the JSON in an answer, fenced or behind words or neither; raise ValueError."""
+    """Return the first JSON value in an answer: bare, fenced, or after prose.
+
+    Invalid or cut JSON is not repaired.
+
+    Raises:
+        ValueError: the text holds no complete JSON value.
+
+    """
     try:
-        begins = _find_start(text)
-        return (
-            json.loads(text) if begins is None else json.JSONDecoder().raw_decode(text, begins)[0]
-        )
+        start = _find_json_start(text)
+        if start is None:
+            return json.loads(text)
+        return json.JSONDecoder().raw_decode(text, start)[0]
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
 def parse_incomplete_json(text: str) -> Any:
-    """Return as much as there is of JSON that still streams in, None if there is nothing yet."""
-    begins = _find_start(text)
-    if begins is None:
+    """Return the value of JSON that is still streaming in, as far as it has come.
+
+    None: no JSON has started, or the text is not JSON.
+    """
+    start = _find_json_start(text)
+    if start is None:
         return None
     try:
-        return from_json(text[begins:], allow_partial="trailing-strings")
+        return from_json(text[start:], allow_partial="trailing-strings")
     except ValueError:
         return None
 
 
-def _find_start(text: str) -> int | None:
-    thoughts = _THINKING.match(text)
-    begins = _find_bracket(text, thoughts.end() if thoughts else 0)
-    while begins is not None and (mark := _CITATION_MARK.match(text, begins)):
-        behind = _find_bracket(text, mark.end())
-        if behind is None:  # then it is no mark, but the answer
+def _find_json_start(text: str) -> int | None:
+    """Return the index of the first bracket that is not in the reasoning and no citation mark."""
+    thinking = _THINKING.match(text)
+    start = _find_bracket(text, thinking.end() if thinking else 0)
+    while start is not None and (mark := _CITATION_MARK.match(text, start)):
+        next_start = _find_bracket(text, mark.end())
+        if next_start is None:  # then the mark is the answer: a list of numbers
             break
-        begins = behind
-    return begins
+        start = next_start
+    return start
 
 
-def _find_bracket(text: str, start: int) -> int | None:
-    return next((found.end() for b in _STARTS if (found := b.search(text, start))), None)
+def _find_bracket(text: str, position: int) -> int | None:
+    matches = (pattern.search(text, position) for pattern in _JSON_STARTS)
+    return next((match.end() for match in matches if match), None)

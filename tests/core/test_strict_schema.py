@@ -1,31 +1,28 @@
-"""JSON schemas made strict and named, and JSON read out of an answer."""
+"""Strict JSON schemas, and names for schemas."""
 
 from __future__ import annotations
 
-import json
 from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from onerouter_core.errors import ConfigurationError, format_validation_errors
-from onerouter_core.json_text import json_instruction, parse_incomplete_json, parse_json_text
+from onerouter_core.errors import ConfigurationError
 from onerouter_core.strict_schema import inline_root_ref, schema_name, to_strict_schema
 
 TEXT = {"type": "string"}
 
 
-def of(**properties: Any) -> dict[str, Any]:
+def object_schema(**properties: Any) -> dict[str, Any]:
     """Return the schema of an object."""
     return {"type": "object", "properties": properties}
 
 
-def closed(**properties: Any) -> dict[str, Any]:
+def strict_object(**properties: Any) -> dict[str, Any]:
     """Return the strict schema of an object."""
-    return {**of(**properties), "additionalProperties": False, "required": [*properties]}
+    closed = {"additionalProperties": False, "required": [*properties]}
+    return {**object_schema(**properties), **closed}
 
 
 @pytest.mark.parametrize(
@@ -40,95 +37,117 @@ def closed(**properties: Any) -> dict[str, Any]:
         ("My Answer!", "My_Answer"),
     ],
 )
-def test_names(schema: Any, name: str) -> None:
-    """A schema is named after its title, in letters the API takes."""
+def test_schema_name(schema: Any, name: str) -> None:
+    """The title, in characters that the API allows; "output" without one."""
     assert schema_name(schema) == name
 
 
 STRICT = {
-    "a plain object": (of(a=TEXT), closed(a=TEXT)),
-    "optional becomes required": (
-        {**of(a=TEXT, b=TEXT), "required": ["b"]},
-        closed(a=TEXT, b=TEXT),
+    "plain object": (object_schema(a=TEXT), strict_object(a=TEXT)),
+    "optional property becomes required": (
+        {**object_schema(a=TEXT, b=TEXT), "required": ["b"]},
+        strict_object(a=TEXT, b=TEXT),
     ),
-    "no properties": (of(), closed()),
-    "already closed": (closed(a=TEXT), closed(a=TEXT)),
-    "within": (of(a=of(b=TEXT)), closed(a=closed(b=TEXT))),
-    "within a list": (
-        of(a={"type": "array", "items": of(b=TEXT)}),
-        closed(a={"type": "array", "items": closed(b=TEXT)}),
+    "no properties": (object_schema(), strict_object()),
+    "already closed": (strict_object(a=TEXT), strict_object(a=TEXT)),
+    "nested object": (
+        object_schema(a=object_schema(b=TEXT)),
+        strict_object(a=strict_object(b=TEXT)),
     ),
-    "within alternatives": (
-        of(a={"oneOf": [of(b=TEXT), {"type": "null"}], "discriminator": {"propertyName": "b"}}),
-        closed(a={"anyOf": [closed(b=TEXT), {"type": "null"}]}),
+    "object in an array": (
+        object_schema(a={"type": "array", "items": object_schema(b=TEXT)}),
+        strict_object(a={"type": "array", "items": strict_object(b=TEXT)}),
     ),
-    "within definitions": (
-        {**of(a={"$ref": "#/$defs/B"}), "$defs": {"B": of(b=TEXT)}},
-        {**closed(a={"$ref": "#/$defs/B"}), "$defs": {"B": closed(b=TEXT)}},
+    "object in alternatives": (
+        object_schema(
+            a={
+                "oneOf": [object_schema(b=TEXT), {"type": "null"}],
+                "discriminator": {"propertyName": "b"},
+            }
+        ),
+        strict_object(a={"anyOf": [strict_object(b=TEXT), {"type": "null"}]}),
     ),
-    "a reference with a description": (
-        of(a={"$ref": "#/$defs/B", "description": "d", "default": None}),
-        closed(a={"anyOf": [{"$ref": "#/$defs/B"}], "description": "d"}),
+    "object in definitions": (
+        {**object_schema(a={"$ref": "#/$defs/B"}), "$defs": {"B": object_schema(b=TEXT)}},
+        {**strict_object(a={"$ref": "#/$defs/B"}), "$defs": {"B": strict_object(b=TEXT)}},
     ),
-    "a reference with a default": (
-        of(a={"$ref": "#/$defs/B", "default": 1}),
-        closed(a={"$ref": "#/$defs/B"}),
+    "reference with a description": (
+        object_schema(a={"$ref": "#/$defs/B", "description": "d", "default": None}),
+        strict_object(a={"anyOf": [{"$ref": "#/$defs/B"}], "description": "d"}),
+    ),
+    "reference with a default": (
+        object_schema(a={"$ref": "#/$defs/B", "default": 1}),
+        strict_object(a={"$ref": "#/$defs/B"}),
     ),
     "allOf of one": (
-        of(a={"allOf": [{"$ref": "#/$defs/B"}]}),
-        closed(a={"anyOf": [{"$ref": "#/$defs/B"}]}),
+        object_schema(a={"allOf": [{"$ref": "#/$defs/B"}]}),
+        strict_object(a={"anyOf": [{"$ref": "#/$defs/B"}]}),
     ),
-    "default dropped": (of(a={**TEXT, "default": "x"}), closed(a=TEXT)),
-    "the rest kept": (
-        {"title": "T", **of(a={"enum": ["x", 1]}, b={"const": None})},
-        {"title": "T", **closed(a={"enum": ["x", 1]}, b={"const": None})},
+    "default is dropped": (object_schema(a={**TEXT, "default": "x"}), strict_object(a=TEXT)),
+    "other keywords kept": (
+        {"title": "T", **object_schema(a={"enum": ["x", 1]}, b={"const": None})},
+        {"title": "T", **strict_object(a={"enum": ["x", 1]}, b={"const": None})},
     ),
     "several types": (
-        of(a={"type": ["object", "null"], "properties": {}}),
-        closed(a={**closed(), "type": ["object", "null"]}),
+        object_schema(a={"type": ["object", "null"], "properties": {}}),
+        strict_object(a={**strict_object(), "type": ["object", "null"]}),
     ),
 }
 
 
 @pytest.mark.parametrize(("schema", "expected"), STRICT.values(), ids=STRICT)
-def test_strict(schema: dict[str, Any], expected: dict[str, Any]) -> None:
-    """A strict schema has all of its properties and no others; what it was made of stays."""
+def test_to_strict_schema(schema: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The argument is not changed, and a strict schema stays as it is."""
     before = deepcopy(schema)
     assert to_strict_schema(schema) == expected
     assert schema == before
     assert to_strict_schema(expected) == expected
 
 
+ANY_KEYS = "must list its properties, with additionalProperties false"
+NO_TYPE = "needs a type, enum, const, anyOf or \\$ref"
+ONE_KEYWORD = "'a' may have only one of anyOf, oneOf, allOf and"
+
+
 @pytest.mark.parametrize(
     ("schema", "reason"),
     [
-        ({"type": "array", "items": TEXT}, "needs an object at its root"),
-        ({}, "needs an object at its root"),
-        ({"type": "object"}, "the root may have any keys"),
-        (of(a={"type": "object"}), "'a' may have any keys"),
-        ({**of(a=TEXT), "additionalProperties": TEXT}, "the root may have any keys"),
-        ({**of(a=TEXT), "additionalProperties": True}, "the root may have any keys"),
-        (of(a={}), "'a' may be anything"),
-        (of(a={"description": "d"}), "'a' may be anything"),
-        (of(a=True), "'a' is True"),
-        (of(a={"type": "array"}), "'a' is a list of anything"),
-        (of(a={"type": "array", "items": {}}), "an item of 'a' may be anything"),
-        (of(a={"anyOf": [{}]}), "an alternative of 'a' may be anything"),
-        (of(a={"allOf": [TEXT, TEXT]}), "has no allOf"),
-        (of(a={"anyOf": [TEXT], "oneOf": [TEXT]}), "in one way only"),
-        (of(a={"allOf": [TEXT], "anyOf": [TEXT]}), "in one way only"),
-        (of(a={"type": "array", "items": TEXT, "prefixItems": [TEXT]}), "no prefixItems"),
-        (of(a={**of(b=TEXT), "patternProperties": {"x": TEXT}}), "no patternProperties"),
+        ({"type": "array", "items": TEXT}, "must be 'object' at the root, not 'array'"),
+        ({}, "must be 'object' at the root, not None"),
+        ({"type": "object"}, f"the root {ANY_KEYS}"),
+        (object_schema(a={"type": "object"}), f"property 'a' {ANY_KEYS}"),
+        ({**object_schema(a=TEXT), "additionalProperties": TEXT}, f"the root {ANY_KEYS}"),
+        ({**object_schema(a=TEXT), "additionalProperties": True}, f"the root {ANY_KEYS}"),
+        ({**object_schema(), "$defs": {"B": {}}}, f"definition 'B' {NO_TYPE}"),
+        (object_schema(a={}), f"property 'a' {NO_TYPE}"),
+        (object_schema(a={"description": "d"}), f"property 'a' {NO_TYPE}"),
+        (object_schema(a=True), "property 'a' must be a schema, not True"),
+        (object_schema(a={"type": "array"}), "property 'a' is an array and needs items"),
+        (object_schema(a={"type": "array", "items": {}}), f"an item of property 'a' {NO_TYPE}"),
+        (object_schema(a={"anyOf": [{}]}), f"an alternative of property 'a' {NO_TYPE}"),
+        (object_schema(a={"allOf": [TEXT, TEXT]}), "may not have allOf with more than one"),
+        (object_schema(a={"anyOf": [TEXT], "oneOf": [TEXT]}), ONE_KEYWORD),
+        (object_schema(a={"allOf": [TEXT], "anyOf": [TEXT]}), ONE_KEYWORD),
+        (
+            object_schema(a={"type": "array", "items": TEXT, "prefixItems": [TEXT]}),
+            "property 'a' may not have prefixItems",
+        ),
+        (
+            object_schema(a={**object_schema(b=TEXT), "patternProperties": {"x": TEXT}}),
+            "property 'a' may not have patternProperties",
+        ),
     ],
 )
-def test_what_cannot_be_strict(schema: dict[str, Any], reason: str) -> None:
-    """What may be anything cannot be strict; the error says where."""
-    with pytest.raises(ConfigurationError, match=reason):
+def test_a_schema_that_cannot_be_strict_is_an_error_that_names_the_place(
+    schema: dict[str, Any], reason: str
+) -> None:
+    """It says what to change."""
+    with pytest.raises(ConfigurationError, match=f"^The schema cannot be strict: .*{reason}"):
         to_strict_schema(schema)
 
 
-def test_a_recursive_class() -> None:
-    """A class that holds itself has an object at its root, and keeps its definitions."""
+def test_a_recursive_class_has_a_strict_schema() -> None:
+    """Its reference at the root is replaced by the definition, which is kept as well."""
 
     class Node(BaseModel):
         value: int
@@ -138,108 +157,19 @@ def test_a_recursive_class() -> None:
     schema = Node.model_json_schema()
     assert "$ref" in schema
     assert inline_root_ref(schema)["type"] == "object"
-    made = to_strict_schema(schema)
-    assert made["required"] == ["value", "below"]
-    assert made["$defs"]["Node"]["additionalProperties"] is False
+    strict = to_strict_schema(schema)
+    assert strict["required"] == ["value", "below"]
+    assert strict["$defs"]["Node"]["additionalProperties"] is False
 
 
-def test_a_schema_that_has_its_root() -> None:
-    """A schema without a reference at its root, or with one to elsewhere, is copied as it is."""
-    older = {"$ref": "#/definitions/A", "definitions": {"A": of(a=TEXT)}}
-    assert inline_root_ref(older) == {**of(a=TEXT), "definitions": {"A": of(a=TEXT)}}
-    for schema in (of(a=TEXT), {"$ref": "https://elsewhere"}, {"$ref": "#/$defs/X", "$defs": {}}):
+def test_inline_root_ref_copies_a_schema_without_a_local_reference() -> None:
+    """References to `definitions`, of older drafts, are local, too."""
+    older = {"$ref": "#/definitions/A", "definitions": {"A": object_schema(a=TEXT)}}
+    assert inline_root_ref(older) == {
+        **object_schema(a=TEXT),
+        "definitions": {"A": object_schema(a=TEXT)},
+    }
+    elsewhere, missing = {"$ref": "https://elsewhere"}, {"$ref": "#/$defs/X", "$defs": {}}
+    for schema in (object_schema(a=TEXT), elsewhere, missing):
         assert inline_root_ref(schema) == schema
         assert inline_root_ref(schema) is not schema
-
-
-def test_a_schema_in_words() -> None:
-    """A schema can be asked for in words, which hold it as it is."""
-    schema = of(a={"description": "é"})
-    assert json_instruction(schema).endswith(json.dumps(schema, ensure_ascii=False))
-
-
-ANSWERS = {
-    "bare": ('{"a": 1}', {"a": 1}),
-    "space around": ('\n {"a": 1} \n', {"a": 1}),
-    "a list": ("[1, 2]", [1, 2]),
-    "fenced": ('```json\n{"a": 1}\n```', {"a": 1}),
-    "fenced without a name": ('```\n{"a": 1}\n```', {"a": 1}),
-    "words before a fence": ('Look at {this}:\n```json\n{"a": 1}\n```\nDone.', {"a": 1}),
-    "words around": ('Sure! {"a": 1} is it.', {"a": 1}),
-    "a fence within": ('{"a": "```{"}', {"a": "```{"}),
-    "behind a mark": ('According to [1], and [2, 3]: {"a": 1}', {"a": 1}),
-    "nothing but a mark": ("See [1].", [1]),
-    "behind a note": ('[Note: guessed]\n```json\n{"a": 1}\n```', {"a": 1}),
-    "behind thoughts": ('<think>Perhaps {"a": 9}? No {a}.</think>\n{"a": 1}', {"a": 1}),
-    "behind thoughts without a beginning": ('Perhaps {"a": 9}?</think>{"a": 1}', {"a": 1}),
-    "with a tag in it": ('{"a": "</think>{}"}', {"a": "</think>{}"}),
-    "a scalar": ("5", 5),
-    "a string": ('"x"', "x"),
-    "null": ("null", None),
-}
-
-
-@pytest.mark.parametrize(("text", "value"), ANSWERS.values(), ids=ANSWERS)
-def test_json_in_an_answer(text: str, value: Any) -> None:
-    """JSON is read fenced, behind words, or bare."""
-    assert parse_json_text(text) == value
-
-
-NO_ANSWERS = ("", "Sorry.", '{"a": 1', "```json\n```", "{a: 1}", "[" * 9999, '<think>{"a": 9}')
-
-
-def test_json_behind_a_thousand_marks() -> None:
-    """However many sources an answer names before it begins."""
-    text = "[1]" * 2_000 + '{"a": 1}'
-    assert parse_json_text(text) == parse_incomplete_json(text) == {"a": 1}
-
-
-@pytest.mark.parametrize("text", [*NO_ANSWERS, '{"a": {"b": 1}, "c": {"d": '])
-def test_no_json_in_an_answer(text: str) -> None:
-    """Where there is no whole JSON it is a ValueError; nothing is mended."""
-    with pytest.raises(ValueError, match=r".+"):
-        parse_json_text(text)
-
-
-@given(value=st.dictionaries(st.text(), st.integers() | st.text() | st.none()), cut=st.integers(0))
-def test_json_that_grows(value: dict[str, Any], cut: int) -> None:
-    """Any beginning of JSON is the beginning of its value; the whole is the value."""
-    text = "```json\n" + json.dumps(value)
-    seen = parse_incomplete_json(text[: cut % (len(text) + 1)])
-    assert seen is None or seen.keys() <= value.keys()
-    assert parse_incomplete_json(text) == value
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("", None),
-        ("Sure: ", None),
-        ("{", {}),
-        ('{"a": "He', {"a": "He"}),
-        ('{"a": [1, 2', {"a": [1, 2]}),
-        ("{oops", None),
-        ('[1] says {"a": "He', {"a": "He"}),
-        ('<think>{"a": 9}', None),
-        ('<think>{"a": 9}</think>{"a": 1', {"a": 1}),
-    ],
-)
-def test_json_that_has_begun(text: str, value: Any) -> None:
-    """As much as there is of JSON is read; None if there is nothing yet, or nothing to read."""
-    assert parse_incomplete_json(text) == value
-
-
-def test_findings() -> None:
-    """What an error found is one line; of pydantic's the places, and no values."""
-
-    class Answer(BaseModel):
-        count: int
-        inner: dict[str, int]
-
-    with pytest.raises(ValueError, match="validation error") as caught:
-        Answer.model_validate({"count": "secret", "inner": {"a": "secret"}})
-    line = format_validation_errors(caught.value)
-    assert "count: Input should be a valid integer" in line
-    assert "; inner.a: " in line
-    assert "secret" not in line
-    assert format_validation_errors(ValueError("two\n lines")) == "two lines"
