@@ -1,7 +1,7 @@
-"""ChatOneRouter: hundreds of models behind one OneRouter key, for LangChain."""
+"""LangChain chat model for the OneRouter gateway: `ChatOneRouter`."""
 
 try:
-    import langchain_core as _langchain_core  # noqa: F401 -- asked for here, to name the extra
+    import langchain_core as _langchain_core  # noqa: F401 -- imported only to name the missing extra
 except ImportError as error:
     raise ImportError(
         'ChatOneRouter needs langchain-core: pip install "onerouter-integrations[langchain]"'

@@ -1,7 +1,7 @@
-"""ChatOneRouter: fields and hooks.
+"""`ChatOneRouter`: the fields, and the hooks of LangChain's `BaseChatModel`.
 
-This module knows BaseChatModel. What a message, a reply or an error looks like, its neighbours
-know; what goes over the wire, only the core does. Sync and async hooks differ in the await alone.
+The other modules of this package convert messages, replies, tools and errors; only onerouter_core
+knows the wire format. Sync and async hooks differ in `await` alone.
 """
 
 from __future__ import annotations
@@ -43,37 +43,46 @@ from onerouter_core.wire import decode_tool_choice, encode_request
 
 
 class ChatOneRouter(GatewayModel, BaseChatModel):
-    """Chat with any model behind a OneRouter key, at `base_url`.
+    """LangChain chat model for the OneRouter gateway: every model id behind one API key.
 
     >>> ChatOneRouter(model="deepseek/deepseek-v4-flash").invoke("Hello").content
 
-    What the API takes can be given per call as well: `llm.invoke("Hello", temperature=0)`. Tokens
-    are in an answer's `usage_metadata`; cost (USD), upstream and ids in `response_metadata`. Raises
-    the errors of `langchain_onerouter.errors`.
+    Request and connection fields can also be given per call, as can `extra_headers`:
+    `llm.invoke("Hello", temperature=0)`. A keyword without a field goes into the request body.
+
+    An answer is an AIMessage (streamed: AIMessageChunks). Token counts are in `usage_metadata`;
+    cost (USD), upstream provider, ids and finish reason are in `response_metadata`.
+
+    Raises ConfigurationError (a ValueError) for a wrong argument, before anything is sent, and the
+    other errors of `langchain_onerouter.errors` for a failed call.
     """
 
     model_config = ConfigDict(
-        hide_input_in_errors=True, arbitrary_types_allowed=True, populate_by_name=True
+        hide_input_in_errors=True,
+        arbitrary_types_allowed=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,  # the docstring under a field is its description
     )
 
     stop: list[str] | str | None = Field(
-        default=None,
-        validation_alias=AliasChoices("stop", "stop_sequences"),
-        description="Where to stop generating.",
+        default=None, validation_alias=AliasChoices("stop", "stop_sequences")
     )
-    n: int | None = Field(default=None, ge=1, description="How many answers; only unstreamed.")
-    streaming: bool | None = Field(
-        default=None, description="Stream also where `invoke` was called."
-    )
-    cost_in_usage: bool = Field(
-        default=False,
-        description="Put the cost into usage_metadata, where LangSmith looks for it; LangChain "
-        "itself cannot add up counts that have a cost.",
-    )
+    """Stop sequences: generation ends before the first of them. Alias: stop_sequences."""
+
+    n: int | None = Field(default=None, ge=1)
+    """Number of answers per request (1 or more); a streamed call can have only one. Default: 1."""
+
+    streaming: bool | None = Field(default=None)
+    """Whether invoke and ainvoke stream the answer, so that callbacks receive each token. Default:
+    only if a streaming callback handler is attached, as LangGraph attaches one."""
+
+    cost_in_usage: bool = Field(default=False)
+    """Whether to put the cost (USD) into usage_metadata["total_cost"], where LangSmith reads it.
+    LangChain cannot add up counts that include a cost."""
 
     _method_by_model: dict[str, StructuredMethod] = PrivateAttr(default_factory=dict)
 
-    # --- what LangChain asks about the model ---
+    # --- model properties that LangChain reads ---
 
     @property
     def _llm_type(self) -> str:
@@ -81,67 +90,80 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
-        """Say that `dumps` works; so does `loads` after `register()`, with our namespace valid."""
+        """Return True: `dumps` works, and after `register()` so does `loads`.
+
+        `loads` needs "langchain_onerouter" in its `valid_namespaces`.
+        """
         return True
 
     @property
     def lc_secrets(self) -> dict[str, str]:
-        """Where the key comes from when a serialised model is loaded."""
+        """Environment variable of each secret field: `loads` reads the key from it."""
         return {"api_key": "ONEROUTER_API_KEY"}
 
     @property
     def lc_attributes(self) -> dict[str, Any]:
-        """Return the objects among the fields as what they are made of."""
-        return {n: value.to_dict() for n, value in self if hasattr(value, "to_dict")}
+        """Fields that hold objects of ours, as dicts that `dumps` can write."""
+        return {name: value.to_dict() for name, value in self if hasattr(value, "to_dict")}
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        """Return what changes the answer: the cache key is made of it, and traces show it."""
+        """Parameters that change the answer: cache keys contain them, and traces show them."""
         settings = resolve_call(self, {"n": self.n})
-        plain = {
+        parameters = {
             name: value.to_dict() if hasattr(value, "to_dict") else value
             for name, value in settings.parameters.items()
         }
-        return {"model": self.model, "base_url": self.base_url, **plain}
+        return {"model": self.model, "base_url": self.base_url, **parameters}
 
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """Return the same with a call's own, but no secret; its silence means the field."""
-        stop_now: Any = self.stop if stop is None else stop
-        shown = {name: value for name, value in kwargs.items() if name not in SECRET_ARGUMENTS}
-        return super()._get_invocation_params(stop=stop_now, **shown)
+        """Return the identifying parameters and the per-call ones, without secrets.
+
+        The field `stop` applies unless the call gives its own.
+        """
+        effective_stop: Any = self.stop if stop is None else stop
+        visible = {name: value for name, value in kwargs.items() if name not in SECRET_ARGUMENTS}
+        return super()._get_invocation_params(stop=effective_stop, **visible)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        """Return the parameters that LangSmith shows, with our provider name and `stop`."""
         params = super()._get_ls_params(stop=stop, **kwargs)
         params["ls_provider"] = PROVIDER
-        if stop_now := stop or self.stop:
-            params["ls_stop"] = [stop_now] if isinstance(stop_now, str) else stop_now
+        if sequences := stop or self.stop:
+            params["ls_stop"] = [sequences] if isinstance(sequences, str) else sequences
         return params
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        """Return the cache key; core's own is made once, and stale after an assignment."""
-        asked = self._get_invocation_params(stop=stop, **kwargs)
-        return str([*sorted(asked.items()), self.output_version, self.replay_reasoning])
+        """Return the model's part of a cache key, computed for each call.
+
+        langchain-core serialises the model once for it, which an assignment to a field makes stale.
+        """
+        params = self._get_invocation_params(stop=stop, **kwargs)
+        return str([*sorted(params.items()), self.output_version, self.replay_reasoning])
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        """Return what the catalogue says of the model; LangChain asks only without `profile`."""
+        """Return the profile from the catalogue; LangChain calls this only without `profile`."""
         return to_profile(self._model_info) if self._model_info else None
 
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
         return combine_llm_outputs(llm_outputs)
 
     def get_num_tokens(self, text: str) -> int:
-        """Return about how many tokens a text has; nothing is looked up or downloaded."""
+        """Estimate the number of tokens of a text, without network access."""
         return self.get_num_tokens_from_messages([HumanMessage(text)])
 
     def get_num_tokens_from_messages(
         self, messages: list[BaseMessage], tools: Sequence[Any] | None = None
     ) -> int:
-        """Return about how many tokens messages and tools have, by the usage reported so far."""
-        offered: list[Any] | None = to_dicts(tools, strict=None) if tools else None
+        """Estimate the number of tokens of messages and tools, without network access.
+
+        The estimate is scaled by the usage that the answers among the messages report.
+        """
+        tool_dicts: list[Any] | None = to_dicts(tools, strict=None) if tools else None
         return int(
-            count_tokens_approximately(messages, tools=offered, use_usage_metadata_scaling=True)
+            count_tokens_approximately(messages, tools=tool_dicts, use_usage_metadata_scaling=True)
         )
 
     @model_validator(mode="after")
@@ -152,12 +174,15 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     # --- calls ---
 
     def _prepare(
-        self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
     ) -> tuple[Gateway, Request]:
-        """Return where to send a call and what to send; nothing is sent before all is checked."""
-        for name in given.keys() & _MODEL_ONLY_FIELDS:
-            raise ConfigurationError(f"{name} belongs to the model: a call cannot change it.")
-        options = {**given, "n": given.get("n") or self.n}
+        """Return the gateway and the request of one call; raise ConfigurationError."""
+        for name in kwargs.keys() & _MODEL_ONLY_FIELDS:
+            raise ConfigurationError(
+                f"{name} belongs to the model and cannot be changed per call: set it in the "
+                "constructor of ChatOneRouter."
+            )
+        options = {**kwargs, "n": kwargs.get("n") or self.n}
         tools = options.pop("tools", None) or ()
         choice = options.pop("tool_choice", None)
         stop = options.pop("stop_sequences", stop)
@@ -174,14 +199,25 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     def preview(
         self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """Return the JSON body that `invoke` would send, and send nothing."""
+        """Return the JSON body that `invoke` would send, without sending it.
+
+        Args:
+            messages: the input of `invoke`: a string, a prompt value or a list of messages.
+            stop: stop sequences; default: the field.
+            **kwargs: per-call keywords, as in `invoke`.
+
+        Raises:
+            ConfigurationError: an argument is wrong or out of range.
+            UnsupportedContentError: a message has content that the API cannot carry.
+
+        """
         with translate_errors():
             _, request = self._prepare(self.to_messages(messages), stop, kwargs)
             return encode_request(request)[0]
 
-    def to_messages(self, given: LanguageModelInput) -> list[BaseMessage]:
-        """Return what `invoke` makes of a string, a prompt or a list of messages in any form."""
-        return self._convert_input(given).to_messages()
+    def to_messages(self, input: LanguageModelInput) -> list[BaseMessage]:
+        """Convert an input of `invoke` (string, prompt value, list of messages) to messages."""
+        return self._convert_input(input).to_messages()
 
     def _generate(
         self,
@@ -236,7 +272,10 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
                         yield chunk
 
     def _retry(self, run_manager: CallbackManagerForLLMRun | None) -> OnRetry:
-        """Let callbacks hear of a retry, and ask the rate limiter: LangChain does once per call."""
+        """Return the hook before a retry: notify callbacks, and wait for the rate limiter.
+
+        LangChain itself waits for the rate limiter only once per call.
+        """
 
         def on_retry(state: Any) -> None:
             if run_manager is not None:
@@ -247,6 +286,8 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         return on_retry
 
     def _aretry(self, run_manager: AsyncCallbackManagerForLLMRun | None) -> OnRetry:
+        """Return the async hook before a retry, see `_retry`."""
+
         async def on_retry(state: Any) -> None:
             if run_manager is not None:
                 await run_manager.on_retry(state)
@@ -265,11 +306,20 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Return this model with tools to call.
+        """Bind tools that the model may call.
 
-        `tool_choice` is "auto", "none", "any" (or "required", True), a tool's name, or the API's
-        own form; `strict` makes the models that can keep to the schemas do so. Any per-call
-        parameter can be bound with them; `response_format` may be a class.
+        Args:
+            tools: functions, BaseTools, pydantic or TypedDict classes, JSON schemas, tool dicts of
+                OpenAI or Anthropic, or dicts of tools that the gateway runs itself.
+            tool_choice: "auto", "none", "any" (also "required" or True: at least one call), the
+                name of a tool, or a dict as OpenAI or Anthropic have it. Default: the model's own.
+            strict: whether arguments must match the schemas exactly; the schemas are made strict.
+            **kwargs: per-call keywords to bind as well; `response_format` may be a class.
+
+        Raises:
+            ConfigurationError: a tool cannot be converted, a schema cannot be made strict, or
+                `tool_choice` names none of the tools.
+
         """
         with translate_errors():
             dicts = to_dicts(tools, strict=strict)
@@ -288,11 +338,25 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
-        """Return a runnable that answers with an object of the schema, or raises.
+        """Return a runnable whose output is an object of the schema.
 
-        `schema` is a pydantic class, a TypedDict or a JSON schema; for `method="json_mode"` it may
-        be None. "auto" asks by JSON schema, and where the model cannot, by function calling, then
-        by JSON mode. With `include_raw` the result is {"raw", "parsed", "parsing_error"}.
+        Args:
+            schema: a pydantic class (the output is an instance), or a TypedDict, JSON schema or
+                function dict (the output is a dict). None only with `method="json_mode"`.
+            method: "json_schema" (response format), "function_calling" (a forced tool call),
+                "json_mode" (the schema is in the prompt), or "auto": the first of these, in this
+                order, that the model supports. The choice is remembered per model.
+            include_raw: whether the output is {"raw": message, "parsed": object or None,
+                "parsing_error": error or None} instead of the object.
+            strict: whether the answer must match the schema exactly; the schema is made strict.
+                None: strict with a JSON schema that can be made strict, otherwise not.
+            **kwargs: per-call keywords to bind as well, such as `tools`.
+
+        Raises:
+            ConfigurationError: the schema or the method cannot be used; raised here. Without an
+                object, the call raises MalformedReplyError, RefusalError, LengthLimitError or
+                ContentFilterError.
+
         """
         with translate_errors():
             return structured_output_runnable(

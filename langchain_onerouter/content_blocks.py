@@ -1,8 +1,9 @@
-"""Messages of ours to LangChain's standard content blocks.
+"""Conversion of our AIMessages and chunks to LangChain's standard content blocks.
 
-This module knows where `replies.py` put each thing. Core asks it by `model_provider`, for
-`content_blocks`, for output_version "v1" and for streamed events. Blocks of chunks have indices of
-their own: core's would number text, reasoning and calls alike, and merge one into the other.
+langchain-core calls this translator for messages with our `model_provider`: for `content_blocks`,
+for output_version "v1" and for streamed events. Blocks of chunks get their indices here: langchain-
+core merges blocks of equal index, and would number text, reasoning and calls in one sequence, so
+that one is merged into another. `replies.py` decides where a message holds each value.
 """
 
 from __future__ import annotations
@@ -23,58 +24,65 @@ _STREAMED_TYPES = {"text", "reasoning", "refusal"}
 
 
 def to_blocks(message: AIMessage) -> list[standard.ContentBlock]:
-    """Return the blocks of a whole message."""
+    """Convert a complete message to content blocks."""
     blocks = [*_iter_content_blocks(message), *_tool_call_blocks(message)]
     return cast("list[standard.ContentBlock]", blocks)
 
 
 def to_chunk_blocks(message: AIMessageChunk) -> list[standard.ContentBlock]:
-    """Return the blocks of a chunk, or of a sum of chunks; only a whole sum has whole calls."""
-    block = [{"index": _block_index(block), **block} for block in _iter_content_blocks(message)]
-    whole = message.chunk_position == "last" and message.tool_call_chunks
-    calls = _tool_call_blocks(message) if whole else _tool_call_chunk_blocks(message)
-    return cast("list[standard.ContentBlock]", [*block, *calls])
+    """Convert a chunk, or a sum of chunks, to content blocks.
+
+    Tool calls are `tool_call` blocks in the sum that includes the last chunk, before it
+    `tool_call_chunk` blocks.
+    """
+    blocks = [{"index": _block_index(block), **block} for block in _iter_content_blocks(message)]
+    is_complete = message.chunk_position == "last" and message.tool_call_chunks
+    calls = _tool_call_blocks(message) if is_complete else _tool_call_chunk_blocks(message)
+    return cast("list[standard.ContentBlock]", [*blocks, *calls])
 
 
 def _block_index(block: dict[str, Any]) -> str:
-    """Return what LangChain merges blocks by: all text is one block, each image is its own."""
+    """Return the index by which LangChain merges blocks: one for all text, one per image."""
     kind = str(block["type"])
     return f"lc_{kind}" if kind in _STREAMED_TYPES else f"lc_{kind}_{crc32(repr(block).encode())}"
 
 
 def _iter_content_blocks(message: AIMessage) -> Iterator[dict[str, Any]]:
+    """Yield reasoning, content with its citations, and refusal; tool calls are left out."""
     extras = message.additional_kwargs
-    if thought := extras.get("reasoning_content"):
-        yield {"type": "reasoning", "reasoning": thought}
-    citations = [_to_citation_block(one) for one in decode_citations(extras.get("annotations", ()))]
+    if reasoning := extras.get("reasoning_content"):
+        yield {"type": "reasoning", "reasoning": reasoning}
+    decoded = decode_citations(extras.get("annotations", ()))
+    citations = [_to_citation_block(citation) for citation in decoded]
     content = message.content
-    for block in [content] if isinstance(content, str) else content:
-        known = {"type": "text", "text": block} if isinstance(block, str) else block
-        if known["type"] != "text":
-            yield known
-        elif known["text"]:
-            yield {**known, "annotations": citations} if citations else known
+    for item in [content] if isinstance(content, str) else content:
+        block = {"type": "text", "text": item} if isinstance(item, str) else item
+        if block["type"] != "text":
+            yield block
+        elif block["text"]:
+            yield {**block, "annotations": citations} if citations else block
             citations = []
-    if citations:  # they come after the words, in a stream
+    if citations:  # in a stream they follow the text
         yield {"type": "text", "text": "", "annotations": citations}
     if refusal := extras.get("refusal"):
         block = {"type": "refusal", "refusal": refusal}
         yield block if _HAS_REFUSAL_BLOCK else {"type": "non_standard", "value": block}
 
 
-def _to_citation_block(found: Any) -> dict[str, Any]:
-    facts = {
-        "url": found.url,
-        "title": found.title,
-        "start_index": found.start,
-        "end_index": found.end,
-        "cited_text": found.text or None,
+def _to_citation_block(citation: Any) -> dict[str, Any]:
+    fields = {
+        "url": citation.url,
+        "title": citation.title,
+        "start_index": citation.start,
+        "end_index": citation.end,
+        "cited_text": citation.text or None,
     }
-    return {"type": "citation", **{key: fact for key, fact in facts.items() if fact is not None}}
+    known = {name: value for name, value in fields.items() if value is not None}
+    return {"type": "citation", **known}
 
 
 def _tool_call_blocks(message: AIMessage) -> list[dict[str, Any]]:
-    """Return the calls that are valid; the others stand in `invalid_tool_calls`, as core has it."""
+    """Return the valid tool calls; invalid ones stay in `invalid_tool_calls`, as elsewhere."""
     return [
         {"type": "tool_call", "id": call["id"], "name": call["name"], "args": call["args"]}
         for call in message.tool_calls
@@ -95,5 +103,5 @@ def _tool_call_chunk_blocks(message: AIMessageChunk) -> list[dict[str, Any]]:
 
 
 def register() -> None:
-    """Tell core how to read what says that it is of this provider."""
+    """Register the translator with langchain-core for our `model_provider`."""
     register_translator(PROVIDER, to_blocks, to_chunk_blocks)

@@ -1,7 +1,8 @@
-"""The core's errors, each also the langchain-core ModelError of its kind.
+"""Errors of `ChatOneRouter`: the classes of `onerouter_core.errors`, also langchain-core's.
 
-Code that catches `onerouter_core.errors.RateLimitError`, this module's or langchain-core's
-`ModelRateLimitError` catches the same error. This module knows names only.
+`RateLimitError` of this module is a subclass of `onerouter_core.errors.RateLimitError` and of
+langchain-core's `ModelRateLimitError`: code that catches either of them catches it. The decision
+which class a failure is belongs to onerouter_core.
 """
 
 from __future__ import annotations
@@ -19,95 +20,102 @@ _ModelRefusalError: Any = getattr(lc, "ModelRefusalError", lc.ModelError)  # lan
 
 
 class OneRouterError(core.OneRouterError, lc.ModelError):
-    """Base of all errors of ChatOneRouter."""
+    """Base class of the errors of ChatOneRouter, and a langchain-core ModelError.
 
-    def __init__(self, message: str, **facts: Any) -> None:
-        super().__init__(message, **facts)
-        self.is_retryable = self.transient  # what LangChain's retry middleware asks
+    Attributes, None where unknown: `message`; `status` (HTTP status); `code` (error code of the
+    gateway or upstream); `request_id`; `generation_id`; `model`; `provider` (upstream);
+    `retry_after` (seconds that the server asks to wait); `partial` (the `onerouter_core.Reply`
+    received so far); `attempts` (number of requests sent, 0 if none); `transient` and its
+    langchain-core name `is_retryable` (whether the same request may succeed later).
+    """
+
+    def __init__(self, message: str, **attributes: Any) -> None:
+        super().__init__(message, **attributes)
+        self.is_retryable = self.transient  # read by langchain's ModelRetryMiddleware
 
 
 class ConfigurationError(OneRouterError, core.ConfigurationError, lc.ModelInvalidRequestError):
-    """An argument that cannot be right; nothing was sent."""
+    """A wrong argument or setting; nothing was sent. Also a ValueError."""
 
 
 class UnsupportedContentError(ConfigurationError, core.UnsupportedContentError):
-    """Content that the API cannot carry; nothing was sent."""
+    """Message content or a role that the API cannot carry; nothing was sent."""
 
 
 class BudgetExceededError(OneRouterError, core.BudgetExceededError):
-    """The budget is spent; nothing was sent."""
+    """The budget (USD) of the model's `ledger` is spent; nothing was sent."""
 
 
 class APIConnectionError(OneRouterError, core.APIConnectionError, lc.ModelConnectionError):
-    """The gateway could not be reached, or hung up before it answered."""
+    """No HTTP response: connection refused, reset or closed, TLS or DNS failure. Transient."""
 
 
 class APITimeoutError(APIConnectionError, core.APITimeoutError, lc.ModelTimeoutError):
-    """Nothing came for `timeout` seconds."""
+    """No data within `timeout` seconds, or HTTP 408. Transient."""
 
 
 class DeadlineExceededError(APITimeoutError, core.DeadlineExceededError):
-    """The whole call took longer than `deadline` seconds."""
+    """The call, retries included, exceeded `deadline` seconds."""
 
 
 class AuthenticationError(OneRouterError, core.AuthenticationError, lc.ModelAuthenticationError):
-    """The key is missing, wrong or switched off."""
+    """The API key is missing, wrong or disabled (HTTP 401)."""
 
 
 class PermissionDeniedError(
     OneRouterError, core.PermissionDeniedError, lc.ModelPermissionDeniedError
 ):
-    """The account may not do this."""
+    """The account lacks permission for the request (HTTP 403)."""
 
 
 class InsufficientCreditsError(
     OneRouterError, core.InsufficientCreditsError, lc.ModelPermissionDeniedError
 ):
-    """The account's credits or balance do not suffice."""
+    """The account's credits or balance are not sufficient (HTTP 402, 403 or 429)."""
 
 
 class InvalidRequestError(OneRouterError, core.InvalidRequestError, lc.ModelInvalidRequestError):
-    """The gateway or the upstream refuses the request."""
+    """The gateway or the upstream rejects the request (HTTP 400, 413, 422 and other 4xx)."""
 
 
 class ContextOverflowError(InvalidRequestError, core.ContextOverflowError, lc.ContextOverflowError):
-    """The prompt exceeds the model's context window."""
+    """The prompt, or prompt and `max_tokens`, exceed the model's context window."""
 
 
 class ModelNotFoundError(OneRouterError, core.ModelNotFoundError, lc.ModelNotFoundError):
-    """No provider serves the model."""
+    """No provider serves the model (HTTP 404, or 503 from the gateway)."""
 
 
 class RateLimitError(OneRouterError, core.RateLimitError, lc.ModelRateLimitError):
-    """Too many requests or tokens a minute."""
+    """Too many requests or tokens per minute (HTTP 429). Transient; see `retry_after`."""
 
 
 class UpstreamError(OneRouterError, core.UpstreamError, lc.ModelAPIError):
-    """The gateway or the model's provider failed."""
+    """The gateway or the upstream failed (HTTP 5xx, or an error in a reply). Transient."""
 
 
 class MalformedReplyError(OneRouterError, core.MalformedReplyError, lc.OutputParserException):
-    """A reply that holds no answer, or not the object that was asked for."""
+    """The reply has no answer, or structured output does not match the schema."""
 
 
 class IncompleteStreamError(OneRouterError, core.IncompleteStreamError, lc.ModelConnectionError):
-    """A stream that ended before the answer did; `partial` holds what came."""
+    """The stream ended before the answer was complete; `partial` is the reply so far."""
 
 
 class RefusalError(OneRouterError, core.RefusalError, _ModelRefusalError):  # type: ignore[misc]
-    """The model declined where its answer was needed."""
+    """The model refused, and structured output needs its answer."""
 
 
 class ContentFilterError(OneRouterError, core.ContentFilterError, lc.ModelInvalidRequestError):
-    """Moderation stopped the request or the answer."""
+    """A content filter stopped the request or the answer."""
 
 
 class LengthLimitError(OneRouterError, core.LengthLimitError):
-    """The answer was cut by `max_tokens` or the context before it was usable."""
+    """The answer was cut by `max_tokens` or the context window before it was usable."""
 
 
 def to_langchain(error: core.OneRouterError) -> OneRouterError:
-    """Return the same error as the class of this module that has its name."""
+    """Convert an error of the core to the class of this module with the same name."""
     if isinstance(error, OneRouterError):
         return error
     twin: OneRouterError = getattr(sys.modules[__name__], type(error).__name__)(error.message)
@@ -117,7 +125,7 @@ def to_langchain(error: core.OneRouterError) -> OneRouterError:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise the core's errors as this module's."""
+    """Context manager that converts errors of the core with `to_langchain`."""
     try:
         yield
     except core.OneRouterError as error:

@@ -1,8 +1,8 @@
-"""LangChain's messages to ours.
+"""Conversion of LangChain messages to `onerouter_core.Message`.
 
-This module knows every shape of content that LangChain users write: strings, v0 and v1 standard
-blocks, Anthropic's blocks; the API's own parts it has the wire room read. It changes nothing it is
-given, and raises on what it does not know rather than leave it out.
+Content may be strings, standard blocks of LangChain (v0 and v1), blocks of Anthropic, or parts of
+the API, which `onerouter_core.wire` decodes. Input is never changed. An unknown block or role
+raises UnsupportedContentError; it is never left out silently.
 """
 
 from __future__ import annotations
@@ -42,11 +42,13 @@ from onerouter_core.errors import UnsupportedContentError
 from onerouter_core.wire import as_items, as_mapping, as_text, decode_cache_control, decode_part
 
 PROVIDER = "onerouter"
-"""What messages of ours say under `model_provider`; only their reasoning is sent back."""
+"""Value of `model_provider` in our messages; only reasoning of these messages is sent back."""
 
-# What an assistant's content may hold beside its words: calls, which stand in `tool_calls` as well;
-# thoughts, of which ours travel apart and others' are nobody else's business; and what a vendor's
-# own tools did on its servers, in LangChain's words, OpenAI's, Anthropic's and Google's.
+# Block types of an assistant message that are not sent as content:
+# - tool calls: they are in `tool_calls` as well;
+# - reasoning: ours is in `additional_kwargs`, that of other vendors must not be sent;
+# - calls and results of tools that a vendor ran on its servers, in the formats of LangChain,
+#   OpenAI, Anthropic and Google.
 _SKIPPED_BLOCK_TYPES = {
     *("tool_use", "tool_call", "tool_call_chunk", "invalid_tool_call", "input_json_delta"),
     *("function_call", "custom_tool_call"),
@@ -56,15 +58,23 @@ _SKIPPED_BLOCK_TYPES = {
     *("mcp_call", "mcp_list_tools", "tool_search_call", "tool_search_output"),
     *("server_tool_use", "mcp_tool_use", "executable_code", "code_execution_result"),
 }
-_SERVER_TOOL_RESULT_SUFFIX = "_tool_result"  # Anthropic has one type for each tool
+_SERVER_TOOL_RESULT_SUFFIX = "_tool_result"  # Anthropic has one type per tool
 
 
 def to_messages(
     messages: Sequence[BaseMessage], model: str, replay: ReplayPolicy = "same_model"
 ) -> tuple[Message, ...]:
-    """Return our messages for a model; raise UnsupportedContentError on what the API cannot carry.
+    """Convert messages for a request to `model`.
 
-    `replay` says whose reasoning goes back: that of the model that is asked now, all, or none.
+    Args:
+        messages: a conversation.
+        model: id of the model that is called.
+        replay: assistant messages whose reasoning is sent back: those of the model that is called
+            ("same_model"), all ("always") or none ("never").
+
+    Raises:
+        UnsupportedContentError: a block or role that the API cannot carry.
+
     """
     if any("function_call" in message.additional_kwargs for message in messages):
         messages = [*map(_add_legacy_call_id, count(), (None, *messages), messages)]
@@ -72,19 +82,19 @@ def to_messages(
 
 
 def _add_legacy_call_id(
-    place: int, before: BaseMessage | None, message: BaseMessage
+    index: int, previous: BaseMessage | None, message: BaseMessage
 ) -> BaseMessage:
-    """Give a legacy function call, and the result behind it, the id that they never had."""
-    if isinstance(message, FunctionMessage) and _legacy_call(before):
-        return ToolMessage(message.content, tool_call_id=f"call_{place - 1}")
+    """Add an id to a legacy function call, and to the function's result that follows it."""
+    if isinstance(message, FunctionMessage) and _legacy_call(previous):
+        return ToolMessage(message.content, tool_call_id=f"call_{index - 1}")
     if call := _legacy_call(message):
-        extras = {**message.additional_kwargs, "function_call": {**call, "id": f"call_{place}"}}
+        extras = {**message.additional_kwargs, "function_call": {**call, "id": f"call_{index}"}}
         return message.model_copy(update={"additional_kwargs": extras})
     return message
 
 
 def _legacy_call(message: BaseMessage | None) -> Json | None:
-    """Return the call that OpenAI had before there were tool calls, if there are none."""
+    """Return OpenAI's legacy `function_call` of a message without tool calls, else None."""
     match message:
         case AIMessage(
             tool_calls=[],
@@ -97,18 +107,19 @@ def _legacy_call(message: BaseMessage | None) -> Json | None:
 
 def _to_message(message: BaseMessage, model: str, replay: ReplayPolicy) -> Message:
     if isinstance(message, AIMessage):
-        return _from_assistant(message, reasons=_should_replay_message(message, model, replay))
+        with_reasoning = _should_replay_reasoning(message, model, replay)
+        return _from_assistant(message, with_reasoning=with_reasoning)
     role = _role(message)
     call_id = message.tool_call_id if isinstance(message, ToolMessage) else None
     name = None if role == "tool" else message.name
     return Message(role, tuple(_to_parts(message, role)), name=name, tool_call_id=call_id)
 
 
-def _should_replay_message(message: AIMessage, model: str, replay: ReplayPolicy) -> bool:
-    """Tell whether a message's reasoning is sent: others cannot read it, and may refuse it."""
-    facts = message.response_metadata
-    ours = facts.get("model_provider") == PROVIDER
-    return ours and should_replay(replay, as_text(facts.get("model_name")), model)
+def _should_replay_reasoning(message: AIMessage, model: str, replay: ReplayPolicy) -> bool:
+    """Return whether the message's reasoning is sent: other models may reject its signatures."""
+    metadata = message.response_metadata
+    is_ours = metadata.get("model_provider") == PROVIDER
+    return is_ours and should_replay(replay, as_text(metadata.get("model_name")), model)
 
 
 def _role(message: BaseMessage) -> Role:
@@ -116,56 +127,65 @@ def _role(message: BaseMessage) -> Role:
         case HumanMessage():
             return "user"
         case SystemMessage():
-            developer = message.additional_kwargs.get("__openai_role__") == "developer"
-            return "developer" if developer else "system"
+            is_developer = message.additional_kwargs.get("__openai_role__") == "developer"
+            return "developer" if is_developer else "system"
         case ToolMessage():
             return "tool"
         case ChatMessage(role=role) if role in get_args(Role):
             return cast("Role", role)
     role = getattr(message, "role", message.type)
-    raise UnsupportedContentError(f"The API has no role {role!r} ({type(message).__name__}).")
+    raise UnsupportedContentError(
+        f"The API has no role {role!r} ({type(message).__name__}): use {', '.join(get_args(Role))}."
+    )
 
 
-def _from_assistant(message: AIMessage, *, reasons: bool) -> Message:
+def _from_assistant(message: AIMessage, *, with_reasoning: bool) -> Message:
     extras = message.additional_kwargs
     return Message(
         "assistant",
         _assistant_parts(message),
         name=message.name,
         tool_calls=tuple(_tool_calls(message)),
-        reasoning=extras.get("reasoning_content") if reasons else None,
-        reasoning_details=tuple(as_items(extras.get("reasoning_details")) if reasons else ()),
+        reasoning=extras.get("reasoning_content") if with_reasoning else None,
+        reasoning_details=tuple(as_items(extras.get("reasoning_details")))
+        if with_reasoning
+        else (),
         refusal=extras.get("refusal") or _refusal(message),
     )
 
 
 def _assistant_parts(message: AIMessage) -> tuple[Part, ...]:
-    """Return the content, and if it has no words those that ChatOpenAI keeps with the sound."""
+    """Return the content; without text in it, the transcript of the audio comes first.
+
+    ChatOpenAI keeps the transcript in `additional_kwargs["audio"]`.
+    """
     parts = tuple(_to_parts(message, "assistant"))
-    words = as_text(as_mapping(message.additional_kwargs.get("audio")).get("transcript"))
-    if words is None or any(isinstance(part, Text) for part in parts):
+    transcript = as_text(as_mapping(message.additional_kwargs.get("audio")).get("transcript"))
+    if transcript is None or any(isinstance(part, Text) for part in parts):
         return parts
-    return Text(words), *parts
+    return Text(transcript), *parts
 
 
 def _refusal(message: AIMessage) -> str | None:
-    refusals = (b.get("refusal") for b in _iter_blocks(message) if not isinstance(b, str))
-    return next((refusal for refusal in refusals if refusal), None)
+    """Return the text of the first refusal block, else None."""
+    blocks = (block for block in _iter_blocks(message) if not isinstance(block, str))
+    return next((refusal for block in blocks if (refusal := block.get("refusal"))), None)
 
 
 def _tool_calls(message: AIMessage) -> Iterator[ToolCall]:
     for call in message.tool_calls:
         arguments = json.dumps(call["args"], ensure_ascii=False, default=str)
         yield ToolCall(call["id"] or "", call["name"], arguments, parsed=call["args"])
-    for bad in message.invalid_tool_calls:
-        error = bad.get("error") or "The arguments are not a JSON object."
-        yield ToolCall(bad["id"] or "", bad["name"] or "", bad["args"] or "", error=error)
+    for invalid in message.invalid_tool_calls:
+        error = invalid.get("error") or "The arguments are not a JSON object."
+        arguments = invalid["args"] or ""
+        yield ToolCall(invalid["id"] or "", invalid["name"] or "", arguments, error=error)
     if "function_call" in message.additional_kwargs and (legacy := _legacy_call(message)):
         yield ToolCall(legacy["id"], legacy["name"], as_text(legacy.get("arguments")) or "")
 
 
 def _iter_blocks(message: BaseMessage) -> Iterator[str | Json]:
-    """Yield the content; what LangChain has wrapped as `non_standard` is itself again."""
+    """Yield strings and blocks of the content; `non_standard` blocks of LangChain unwrapped."""
     content = message.content
     for block in [content] if isinstance(content, str) else content:
         match block:
@@ -185,7 +205,7 @@ def _to_parts(message: BaseMessage, role: Role) -> Iterator[Part]:
 
 
 def _is_skipped_block(block: Json) -> bool:
-    """Tell whether a block says what the message says elsewhere, or what is not to be sent."""
+    """Return whether an assistant's block is not sent: see `_SKIPPED_BLOCK_TYPES`."""
     match block:
         case {"type": "image_generation_call"} if _generated_image(block):
             return False
@@ -197,28 +217,32 @@ def _is_skipped_block(block: Json) -> bool:
 
 
 def _to_part(block: Json, role: Role) -> Part:
-    flat = _lift_extras(block)
+    lifted = _lift_extras(block)
     part = (
-        decode_part(flat)
-        or _from_standard_block(flat)
-        or _from_anthropic_block(flat)
-        or _generated_image(flat)
+        decode_part(lifted)
+        or _from_standard_block(lifted)
+        or _from_anthropic_block(lifted)
+        or _generated_image(lifted)
     )
     if part is None:
-        said = f"The API cannot carry the block {_describe_block(block)} in a message of role {role!r}."
-        known = flat.get("type") == "audio" and "url" in flat
-        more = " It takes the data of sound, not its URL: fetch it." if known else ""
-        raise UnsupportedContentError(said + more)
+        raise UnsupportedContentError(_unsupported_block_message(block, role))
     return part
 
 
-def _describe_block(block: Json) -> str:
-    """Describe a block by its type and keys: its data may be large or secret."""
-    return f"{block.get('type')!r} with keys {sorted(block)}"
+def _unsupported_block_message(block: Json, role: Role) -> str:
+    """Name the block by its type and keys only: its data may be large or secret."""
+    if block.get("type") == "audio" and "url" in block:
+        advice = "Audio must be base64 data, not a URL: download it first."
+    else:
+        advice = "Convert it to a text, image, audio, video or file block, or leave it out."
+    return (
+        f"The API cannot carry the block {block.get('type')!r} with keys {sorted(block)} in a "
+        f"message of role {role!r}. {advice}"
+    )
 
 
 def _from_standard_block(block: Json) -> Part | None:
-    """Read LangChain's own blocks, of both generations."""
+    """Convert a standard block of LangChain, v0 or v1."""
     source_fields = {
         "url": as_text(block.get("url")),
         "data": as_text(block.get("base64")) or as_text(block.get("data")),
@@ -230,7 +254,7 @@ def _from_standard_block(block: Json) -> Part | None:
         case "text-plain":
             part = _plain_text(block, source_fields, cache)
         case _ if source_fields["url"] is None and source_fields["data"] is None:
-            pass  # a block of these types without content is of another vendor
+            pass  # without a URL or data it is a block of another vendor
         case "image":
             part = Image(**source_fields, detail=block.get("detail"), cache=cache)
         case "video":
@@ -238,24 +262,26 @@ def _from_standard_block(block: Json) -> Part | None:
         case "file":
             part = File(**source_fields, filename=_filename(block), cache=cache)
         case "audio" if source_fields["data"] is not None:
-            form = (source_fields["media_type"] or "audio/wav").partition("/")[2]
-            part = Audio(source_fields["data"], _AUDIO_FORMATS.get(form, form), cache=cache)
+            subtype = (source_fields["media_type"] or "audio/wav").partition("/")[2]
+            audio_format = _AUDIO_FORMATS.get(subtype, subtype)
+            part = Audio(source_fields["data"], audio_format, cache=cache)
     return part
 
 
+# Subtype of an audio media type to the API's format, where they differ.
 _AUDIO_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "mp4": "m4a"}
 
-
-# What may stand beside a block's content; an address there is where the content came from.
+# Keys with a meaning in `extras` or `metadata`; a URL there is the origin of the content, not sent.
 _LIFTED_KEYS = ("filename", "name", "title", "detail", "cache_control")
 
 
 def _lift_extras(block: Json) -> Json:
-    """Lift what a block says beyond the standard: v1 has `extras` for it, v0 `metadata`."""
+    """Copy the known keys of `extras` (v1) and `metadata` (v0) into the block itself."""
     extras = as_mapping(block.get("extras"))
-    metadata = as_mapping(block.get("metadata") or extras.get("metadata"))  # core moves v0's
-    beside = {**metadata, **extras}
-    return {**{key: beside[key] for key in _LIFTED_KEYS if key in beside}, **block}
+    # langchain-core moves the `metadata` of a v0 block into `extras`
+    metadata = as_mapping(block.get("metadata") or extras.get("metadata"))
+    nested = {**metadata, **extras}
+    return {**{key: nested[key] for key in _LIFTED_KEYS if key in nested}, **block}
 
 
 def _filename(block: Json) -> str | None:
@@ -265,25 +291,25 @@ def _filename(block: Json) -> str | None:
 def _plain_text(
     block: Json, source_fields: dict[str, Any], cache: CacheControl | None
 ) -> Part | None:
-    """Give a text file's words: every model reads words, few read the file."""
+    """Convert a text file to a text part: few models read files; a URL stays a file part."""
     if source_fields["url"] is not None:
         return File(**source_fields, filename=_filename(block), cache=cache)
-    words = block.get("text")
-    if words is None:
+    text = block.get("text")
+    if text is None:
         try:
-            words = b64decode(source_fields["data"]).decode("utf-8", "replace")
-        except (TypeError, ValueError):  # there is none, or it is not base64
+            text = b64decode(source_fields["data"]).decode("utf-8", "replace")
+        except (TypeError, ValueError):  # no data, or not base64
             return None
-    return Text(_with_title(block, words), cache)
+    return Text(_with_title(block, text), cache)
 
 
-def _with_title(block: Json, words: str) -> str:
+def _with_title(block: Json, text: str) -> str:
     title = _filename(block)
-    return f"{title}:\n{words}" if title else words
+    return f"{title}:\n{text}" if title else text
 
 
 def _from_anthropic_block(block: Json) -> Part | None:
-    """Read Anthropic's images and documents."""
+    """Convert an image or document block of Anthropic."""
     source = block.get("source")
     if not isinstance(source, Mapping):
         return None
@@ -304,7 +330,7 @@ def _from_anthropic_block(block: Json) -> Part | None:
 
 
 def _generated_image(block: Json) -> Image | None:
-    """Read the picture that a tool of OpenAI's made."""
+    """Convert the result of OpenAI's image generation tool, else return None."""
     data = as_text(block.get("result"))
     if data is None or block.get("type") != "image_generation_call":
         return None

@@ -1,7 +1,7 @@
-"""`method="auto"`: structured output from a model of which it is not known what it can do.
+"""`method="auto"` of structured output: fall back to the next method that the model supports.
 
-This module knows an order of ways to ask, and how a gateway says that a model cannot be asked in
-one of them. What it found out about a model it remembers on the instance.
+`onerouter_core.errors.says_unsupported` decides whether an error means that the model does not
+support a method. The method that worked is remembered per model id, on the ChatOneRouter instance.
 """
 
 from __future__ import annotations
@@ -24,56 +24,67 @@ FALLBACK_ORDER: dict[StructuredMethod, StructuredMethod] = {
 
 
 class MethodFallback(Runnable[Any, Any]):
-    """Asks in the first way the model can be asked in, and from then on in that way."""
+    """Runnable that tries the methods in FALLBACK_ORDER and remembers the supported one."""
 
     def __init__(
         self,
         chains: dict[StructuredMethod, Runnable[Any, Any]],
         model: ChatOneRouter,
         method_by_model: dict[str, StructuredMethod],
-        bound: str | None = None,
+        bound_model: str | None = None,
     ) -> None:
-        """Take a chain per method, the model, its memory of methods, and the bound model id."""
+        """Store the chains.
+
+        Args:
+            chains: a runnable per method, from input to object.
+            model: the chat model of the chains.
+            method_by_model: supported method by model id; updated in place.
+            bound_model: model id that is bound to the chains, if it is not the model's own.
+
+        """
         self._chains = chains
         self._model = model
         self._method_by_model = method_by_model
-        self._bound_model = bound
+        self._bound_model = bound_model
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        """Return the object."""
+        """Return the output of the first supported chain, see `with_structured_output`."""
         method = self._first_method(kwargs)
         while True:
             try:
-                found = self._chains[method].invoke(input, config, **kwargs)
-            except OneRouterError as error:  # noqa: PERF203 -- three turns
+                output = self._chains[method].invoke(input, config, **kwargs)
+            except OneRouterError as error:  # noqa: PERF203 -- at most three iterations
                 method = _next_method(method, error)
             else:
                 self._remember(method, kwargs)
-                return found
+                return output
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        """Return the object."""
+        """Return the output of the first supported chain, as `invoke` does."""
         method = self._first_method(kwargs)
         while True:
             try:
-                found = await self._chains[method].ainvoke(input, config, **kwargs)
-            except OneRouterError as error:  # noqa: PERF203 -- three turns
+                output = await self._chains[method].ainvoke(input, config, **kwargs)
+            except OneRouterError as error:  # noqa: PERF203 -- at most three iterations
                 method = _next_method(method, error)
             else:
                 self._remember(method, kwargs)
-                return found
+                return output
 
     def stream(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[Any]:
-        """Yield the object as it grows; a way that the model cannot fails before anything came."""
+        """Yield the outputs of the first supported chain: partial objects, or one class instance.
+
+        Only an error before the first output leads to the next method.
+        """
         method, yielded = self._first_method(kwargs), False
         while True:
             try:
                 for value in self._chains[method].stream(input, config, **kwargs):
                     yielded = True
                     yield value
-            except OneRouterError as error:  # noqa: PERF203 -- three turns
+            except OneRouterError as error:  # noqa: PERF203 -- at most three iterations
                 method = _next_method(method, error, yielded=yielded)
             else:
                 self._remember(method, kwargs)
@@ -82,35 +93,36 @@ class MethodFallback(Runnable[Any, Any]):
     async def astream(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
-        """Yield the object as it grows; a way that the model cannot fails before anything came."""
+        """Yield the outputs of the first supported chain, as `stream` does."""
         method, yielded = self._first_method(kwargs), False
         while True:
             try:
                 async for value in self._chains[method].astream(input, config, **kwargs):
                     yielded = True
                     yield value
-            except OneRouterError as error:  # noqa: PERF203 -- three turns
+            except OneRouterError as error:  # noqa: PERF203 -- at most three iterations
                 method = _next_method(method, error, yielded=yielded)
             else:
                 self._remember(method, kwargs)
                 return
 
-    def _first_method(self, given: dict[str, Any]) -> StructuredMethod:
-        return self._method_by_model.get(self._model_id(given), "json_schema")
+    def _first_method(self, kwargs: dict[str, Any]) -> StructuredMethod:
+        return self._method_by_model.get(self._model_id(kwargs), "json_schema")
 
-    def _remember(self, method: StructuredMethod, given: dict[str, Any]) -> None:
-        self._method_by_model[self._model_id(given)] = method
+    def _remember(self, method: StructuredMethod, kwargs: dict[str, Any]) -> None:
+        self._method_by_model[self._model_id(kwargs)] = method
 
-    def _model_id(self, given: dict[str, Any]) -> str:
-        return str(given.get("model") or self._bound_model or self._model.model)
+    def _model_id(self, kwargs: dict[str, Any]) -> str:
+        return str(kwargs.get("model") or self._bound_model or self._model.model)
 
 
 def _next_method(
     method: StructuredMethod, error: OneRouterError, *, yielded: bool = False
 ) -> StructuredMethod:
-    """Return the next way to ask; raise the error if there is none, or it would not help.
+    """Return the method to try after an error, or raise the error.
 
-    It would not if something came already: the model can be asked in this way.
+    It is raised if no method is left, if it does not say that the method is unsupported, or if a
+    value was already yielded: the model supports the method then.
     """
     if yielded or method not in FALLBACK_ORDER or not is_unsupported_feature(error):
         raise error

@@ -1,8 +1,8 @@
-"""The object in an answer: read out of a call or out of words, whole or as it streams in.
+"""Output parser of structured output: the object from a tool call or from JSON in the text.
 
-This module knows messages and chunks, and what may stand where an object was asked for. It does not
-know how a model is asked. Every failure is one of our errors, never a half-filled object or one
-that it repaired.
+The parser works on complete messages and on streamed chunks. It does not know the method by which
+the object was requested. Every failure is a OneRouterError: a partial object is never returned as
+complete, and broken JSON is never repaired.
 """
 
 from __future__ import annotations
@@ -28,21 +28,23 @@ from onerouter_core.errors import format_validation_errors
 
 
 class ObjectParser(BaseTransformOutputParser[Any]):
-    """Reads the object out of a message: out of the call of its tool, else out of its words.
-
-    A streamed JSON schema shows itself as it grows; a class only when it is whole.
-    """
+    """Parser of the call of the tool `tool`, or, without such a call, of JSON in the text."""
 
     convert: Callable[[Any], Any]
-    streams_parts: bool
+    """Converts parsed JSON to the object; raises ValueError or TypeError if it does not fit."""
+
+    yields_partial: bool
+    """Whether a stream yields partial objects as they grow; otherwise only the complete one."""
+
     tool: str | None = None
+    """Name of the tool with the object as its arguments. None: the object is in the text."""
 
     def parse(self, text: str) -> Any:
-        """Read the object out of words."""
+        """Return the object in a text; raise a OneRouterError if there is none."""
         return self._parse_message(AIMessage(text))
 
-    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:  # noqa: ARG002
-        """Read the object out of the first generation."""
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:  # noqa: ARG002 -- langchain-core's signature
+        """Return the object in the first generation; raise a OneRouterError if there is none."""
         first = result[0]
         return (
             self._parse_message(first.message)
@@ -65,15 +67,15 @@ class ObjectParser(BaseTransformOutputParser[Any]):
             yield value
 
     def _parse_message(self, message: BaseMessage) -> Any:
-        """Return the object, or raise what kept the model from it."""
+        """Return the object in a message; raise a OneRouterError that names the reason."""
         if refusal := message.additional_kwargs.get("refusal"):
             raise _refusal_error(str(refusal), message)
         try:
-            return self.convert(self._object_value(message))
+            return self.convert(self._parse_json(message))
         except (ValueError, TypeError) as error:
             raise _to_parse_error(error, message) from error
 
-    def _object_value(self, message: BaseMessage) -> Any:
+    def _parse_json(self, message: BaseMessage) -> Any:
         calls = message.tool_calls if isinstance(message, AIMessage) else []
         for call in calls:
             if call["name"] == self.tool:
@@ -88,45 +90,45 @@ class ObjectParser(BaseTransformOutputParser[Any]):
 
 
 class _StreamedObject:
-    """An object that streams in."""
+    """Partial objects of a stream, and the complete one at its end."""
 
     def __init__(self, parser: ObjectParser) -> None:
         self._parser = parser
         self._chunks: list[AIMessageChunk] = []
         self._text = ""
-        self._call_index: list[int | None] = []  # the index of the schema's call, once it has begun
-        self._seen: Any = None
+        self._call_index: list[int | None] = []  # of the tool's first call, once it has begun
+        self._last_value: Any = None
 
     def add(self, chunk: str | BaseMessage) -> Iterator[Any]:
         if isinstance(chunk, str):
             chunk = AIMessageChunk(content=chunk)
-        elif not isinstance(chunk, AIMessageChunk):  # a whole message, where nothing is streamed
+        elif not isinstance(chunk, AIMessageChunk):  # a complete message: streaming is disabled
             chunk = AIMessageChunk(**chunk.model_dump(exclude={"type"}))
         self._chunks.append(chunk)
-        if not self._parser.streams_parts:
+        if not self._parser.yields_partial:
             return
-        self._take_chunk(chunk)
+        self._add_text(chunk)
         value = parse_incomplete_json(self._text)
-        if value is not None and value != self._seen:
-            self._seen = value
+        if value is not None and value != self._last_value:
+            self._last_value = value
             yield value
 
-    def _take_chunk(self, chunk: AIMessageChunk) -> None:
-        """Take what belongs to the object: the schema's call, or words as long as there is none."""
-        for part in chunk.tool_call_chunks:
-            if part["name"] and part["name"] == self._parser.tool and not self._call_index:
-                self._call_index, self._text = [part["index"]], ""
-            if part["index"] in self._call_index:
-                self._text += part["args"] or ""
+    def _add_text(self, chunk: AIMessageChunk) -> None:
+        """Add the arguments of the tool's first call, or the text while there is no such call."""
+        for delta in chunk.tool_call_chunks:
+            if delta["name"] and delta["name"] == self._parser.tool and not self._call_index:
+                self._call_index, self._text = [delta["index"]], ""
+            if delta["index"] in self._call_index:
+                self._text += delta["args"] or ""
         if not self._call_index:
             self._text += chunk.text
 
     def end(self) -> Iterator[Any]:
         if not self._chunks:
             return
-        parsed = self._parser.parse_result([ChatGeneration(message=_add_chunks(self._chunks))])
-        if parsed != self._seen or self._seen is None:
-            yield parsed
+        value = self._parser.parse_result([ChatGeneration(message=_add_chunks(self._chunks))])
+        if value != self._last_value or self._last_value is None:
+            yield value
 
 
 def _add_chunks(chunks: list[AIMessageChunk]) -> AIMessageChunk:
@@ -134,19 +136,19 @@ def _add_chunks(chunks: list[AIMessageChunk]) -> AIMessageChunk:
 
 
 def _to_parse_error(error: Exception, message: BaseMessage) -> OneRouterError:
-    """Name the reason that a message holds no object."""
-    where = _error_context(message)
+    """Return the error that names why a message has no valid object."""
+    context = _error_context(message)
     match message.response_metadata.get("finish_reason"):
         case "length":
-            return LengthLimitError("The object was cut off by the length limit.", **where)
+            return LengthLimitError("The object was cut off by the length limit.", **context)
         case "content_filter":
-            return ContentFilterError("Moderation stopped the object.", **where)
+            return ContentFilterError("A content filter stopped the object.", **context)
     if getattr(message, "invalid_tool_calls", None):
         return MalformedReplyError(
-            "The tool call's arguments are not a whole JSON object.", **where
+            "The arguments of the tool call are not a complete JSON object.", **context
         )
     return MalformedReplyError(
-        f"The answer is not the object asked for: {format_validation_errors(error)}", **where
+        f"The answer is not an object of the schema: {format_validation_errors(error)}", **context
     )
 
 
@@ -157,25 +159,25 @@ def _refusal_error(refusal: str, message: BaseMessage) -> RefusalError:
 
 
 def _error_context(message: BaseMessage) -> dict[str, Any]:
-    """Return what the error says of the call, and the answer that was paid for."""
-    facts = message.response_metadata
-    (said,) = to_messages([message], "", "never")
+    """Return the error's attributes: ids of the call, and the answer as `partial`."""
+    metadata = message.response_metadata
+    (converted,) = to_messages([message], "", "never")
     partial = Reply(
         text=str(message.text),
         reasoning=message.additional_kwargs.get("reasoning_content", ""),
-        tool_calls=said.tool_calls,
-        finish_reason=facts.get("finish_reason"),
-        cost=facts.get("cost"),
-        model=facts.get("model_name"),
-        provider=facts.get("provider"),
-        id=facts.get("id"),
-        request_id=facts.get("request_id"),
+        tool_calls=converted.tool_calls,
+        finish_reason=metadata.get("finish_reason"),
+        cost=metadata.get("cost"),
+        model=metadata.get("model_name"),
+        provider=metadata.get("provider"),
+        id=metadata.get("id"),
+        request_id=metadata.get("request_id"),
     )
     return {
         "model": partial.model,
         "provider": partial.provider,
         "request_id": partial.request_id,
         "generation_id": partial.id,
-        "attempts": facts.get("attempts", 1),
+        "attempts": metadata.get("attempts", 1),
         "partial": partial,
     }

@@ -1,7 +1,7 @@
-"""What a model can do, in LangChain's words.
+"""Conversion of `onerouter_core.ModelInfo` to LangChain's ModelProfile.
 
-This module knows the keys of ModelProfile. It looks nothing up: what the catalogue does not say is
-left out, for a key that is there is believed.
+Nothing is looked up. Values that the catalogue does not have are left out, because LangChain
+trusts every key of a profile.
 """
 
 from __future__ import annotations
@@ -16,28 +16,30 @@ _MODALITIES = ("text", "image", "audio", "video")
 
 
 def to_profile(model: ModelInfo) -> ModelProfile:
-    """Return the profile of a model."""
-    facts: dict[str, Any] = {
+    """Convert a model's entry of the catalogue to a profile: limits, modalities, abilities."""
+    profile: dict[str, Any] = {
         "name": model.name or None,
         "status": "deprecated" if model.deprecated else None,
         "max_input_tokens": model.max_input_tokens or model.context_window,
         "max_output_tokens": model.max_output_tokens,
         "tool_calling": model.tools,
-        # JSON mode does not promise that a schema is kept to; a model without keeps to none
+        # JSON mode does not imply JSON schemas, but without JSON mode there are none
         "structured_output": False if model.json_mode is False else None,
-        **_inputs(model.input_modalities),
-        **_outputs(model.output_modalities),
+        **_input_abilities(model.input_modalities),
+        **_output_abilities(model.output_modalities),
     }
-    known = {name: fact for name, fact in facts.items() if fact is not None}
+    known = {name: value for name, value in profile.items() if value is not None}
     return cast("ModelProfile", known)
 
 
-def _inputs(said: tuple[str, ...]) -> dict[str, bool]:
-    if not said:
+def _input_abilities(modalities: tuple[str, ...]) -> dict[str, bool]:
+    if not modalities:
         return {}
-    pdf = not {"file", "pdf"}.isdisjoint(said)  # the gateway calls a document a file
-    return {**{f"{kind}_inputs": kind in said for kind in _MODALITIES}, "pdf_inputs": pdf}
+    pdf = not {"file", "pdf"}.isdisjoint(modalities)  # the gateway calls a document a file
+    return {**{f"{kind}_inputs": kind in modalities for kind in _MODALITIES}, "pdf_inputs": pdf}
 
 
-def _outputs(said: tuple[str, ...]) -> dict[str, bool]:
-    return {f"{kind}_outputs": kind in said for kind in _MODALITIES} if said else {}
+def _output_abilities(modalities: tuple[str, ...]) -> dict[str, bool]:
+    if not modalities:
+        return {}
+    return {f"{kind}_outputs": kind in modalities for kind in _MODALITIES}

@@ -1,7 +1,8 @@
-"""`init_chat_model("onerouter:vendor/model")`, and loading of serialised models.
+"""Registration with LangChain: `init_chat_model("onerouter:vendor/model")`, and `loads`.
 
-LangChain keeps the providers it knows in private tables, and has no door for others. This module
-puts one row into each. Where a table has moved nothing happens: then a model is made by its class.
+LangChain keeps its providers in private tables and has no public way to add one. This module adds
+a row to each of two tables. If a table has moved, nothing is added and nothing is raised: the class
+itself can still be used.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-_TABLES = (
+# Module and name of each table, key and value of the row.
+_TABLE_ROWS = (
     (
         *("langchain.chat_models.base", "_BUILTIN_PROVIDERS", "onerouter"),
         ("langchain_onerouter", "ChatOneRouter", lambda cls, **kwargs: cls(**kwargs)),
@@ -24,8 +26,14 @@ _TABLES = (
 
 
 def register() -> None:
-    """Let LangChain make and load ChatOneRouter by name; silent where it cannot."""
-    for module, table, key, row in _TABLES:
+    """Register ChatOneRouter with LangChain by name.
+
+    Afterwards `init_chat_model("onerouter:vendor/model")` of langchain creates a ChatOneRouter, and
+    `langchain_core.load.loads` loads serialised ones. A second call changes nothing. A LangChain
+    without the tables (langchain not installed, or another version) is left as it is; nothing is
+    raised.
+    """
+    for module, table_name, key, value in _TABLE_ROWS:
         with suppress(ImportError, AttributeError):
-            rows: dict[Any, Any] = getattr(import_module(module), table)
-            rows.setdefault(key, row)
+            table: dict[Any, Any] = getattr(import_module(module), table_name)
+            table.setdefault(key, value)

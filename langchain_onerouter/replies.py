@@ -1,8 +1,7 @@
-"""Our replies and pieces to LangChain's messages and chunks.
+"""Conversion of `onerouter_core.Reply` and `ReplyDelta` to LangChain messages and chunks.
 
-This module knows what LangChain's users and its merging code expect of a message: counts in
-`usage_metadata`, facts in `response_metadata`, and each fact on one chunk only, because adding
-chunks up adds their facts up.
+Token counts are in `usage_metadata`; ids, cost and finish reason in `response_metadata`. In a
+stream each of these is on one chunk only, because adding chunks concatenates or sums the metadata.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.utils.json import parse_partial_json
 
 from langchain_onerouter.messages import PROVIDER
-from onerouter_core import Image, Reply, ReplyDelta, Usage
+from onerouter_core import Audio, Image, Reply, ReplyDelta, Usage
 
 _METADATA_FIELDS = (
     *("finish_reason", "native_finish_reason", "id", "provider", "request_id", "created"),
@@ -38,40 +37,42 @@ _NORMALIZED_FINISH_REASONS = {
 
 
 def to_result(reply: Reply, *, cost_in_usage: bool = False) -> ChatResult:
-    """Return the result of a call, with a generation for each choice."""
-    choices = (reply, *reply.alternatives)
-    facts = _response_metadata(reply)
+    """Convert a reply to a ChatResult with one generation per choice."""
+    messages = [
+        to_message(choice, cost_in_usage=cost_in_usage) for choice in (reply, *reply.alternatives)
+    ]
+    metadata = _response_metadata(reply)
     return ChatResult(
-        generations=[
-            ChatGeneration(message=to_message(one, cost_in_usage=cost_in_usage)) for one in choices
-        ],
-        llm_output={name: facts[name] for name in ("token_usage", "model_name") if name in facts},
+        generations=[ChatGeneration(message=message) for message in messages],
+        llm_output={
+            name: metadata[name] for name in ("token_usage", "model_name") if name in metadata
+        },
     )
 
 
 def combine_llm_outputs(outputs: Iterable[dict[str, Any] | None]) -> dict[str, Any]:
-    """Return what the calls of one `generate` used together."""
+    """Sum the token usage of the calls of one `generate`."""
     total: dict[str, Any] = {}
     for output in outputs:
-        if output:  # a streamed call has none
-            used = _add_counts(total.get("token_usage"), output.get("token_usage"))
-            total = {**output, "token_usage": used}
+        if output:  # None for a streamed call
+            usage = _add_counts(total.get("token_usage"), output.get("token_usage"))
+            total = {**output, "token_usage": usage}
     return total
 
 
-def _add_counts(one: Any, other: Any) -> Any:
-    """Add counts, also nested ones; what is no count stays as it was."""
-    match one, other:
+def _add_counts(left: Any, right: Any) -> Any:
+    """Add numbers, and mappings of numbers at every level; keep the first of other values."""
+    match left, right:
         case {}, {}:
-            return {key: _add_counts(one.get(key), other.get(key)) for key in {**one, **other}}
+            return {key: _add_counts(left.get(key), right.get(key)) for key in {**left, **right}}
         case (int() | float(), int() | float()):
-            return one + other
+            return left + right
         case _:
-            return other if one is None else one
+            return right if left is None else left
 
 
 def to_message(reply: Reply, *, cost_in_usage: bool = False) -> AIMessage:
-    """Return a whole answer as a message."""
+    """Convert a complete reply to a message."""
     return AIMessage(
         content=_message_content(reply.text, reply.images, reply),
         additional_kwargs=_additional_kwargs(reply, reasoning=True),
@@ -92,15 +93,17 @@ def to_message(reply: Reply, *, cost_in_usage: bool = False) -> AIMessage:
 
 
 def to_chunks(delta: ReplyDelta, *, cost_in_usage: bool = False) -> list[ChatGenerationChunk]:
-    """Return a piece as a chunk; the end is one more, with all there is to say of the reply."""
+    """Convert a delta to chunks; the last delta adds one with the reply's metadata and usage."""
     messages = []
     if delta.text or delta.reasoning or delta.tool_calls or delta.images or delta.logprobs:
         messages.append(_to_message_chunk(delta))
     if delta.final_reply is not None:
-        if bad := _invalid_call_suffixes(delta.final_reply):
+        if suffixes := _invalid_call_suffixes(delta.final_reply):
             messages.append(
                 AIMessageChunk(
-                    content="", tool_call_chunks=bad, response_metadata={"model_provider": PROVIDER}
+                    content="",
+                    tool_call_chunks=suffixes,
+                    response_metadata={"model_provider": PROVIDER},
                 )
             )
         messages.append(_last_chunk(delta.final_reply, cost_in_usage=cost_in_usage))
@@ -116,14 +119,14 @@ def _to_message_chunk(delta: ReplyDelta) -> AIMessageChunk:
         fields["additional_kwargs"] = {"reasoning_content": delta.reasoning}
     if not delta.tool_calls:
         return AIMessageChunk(**fields)
-    parts = [
-        tool_call_chunk(name=part.name, args=part.arguments, id=part.id, index=part.index)
-        for part in delta.tool_calls
+    call_chunks = [
+        tool_call_chunk(name=call.name, args=call.arguments, id=call.id, index=call.index)
+        for call in delta.tool_calls
     ]
-    if any(part.id or part.name for part in delta.tool_calls):
-        return AIMessageChunk(**fields, tool_call_chunks=parts)
+    if any(call.id or call.name for call in delta.tool_calls):
+        return AIMessageChunk(**fields, tool_call_chunks=call_chunks)
     chunk = AIMessageChunk(**fields)
-    chunk.tool_call_chunks = parts  # the constructor would parse each fragment of JSON: 27 us
+    chunk.tool_call_chunks = call_chunks  # the constructor would parse each JSON fragment: 27 us
     return chunk
 
 
@@ -142,21 +145,24 @@ def _last_chunk(reply: Reply, *, cost_in_usage: bool) -> AIMessageChunk:
 
 
 def _message_content(text: str, images: tuple[Image, ...], reply: Reply | None = None) -> Any:
-    """Return a string as long as there are only words: LangChain's users expect one."""
-    media: list[dict[str, Any]] = [_image(image) for image in images]
+    """Return a string if there is only text, as users of LangChain expect, otherwise blocks."""
+    media = [_image_block(image) for image in images]
     if reply is not None and reply.audio is not None:
-        kind = f"audio/{reply.audio.format}"
-        fields = {"extras": {"transcript": words}} if (words := reply.audio.transcript) else {}
-        media.append({"type": "audio", "base64": reply.audio.data, "mime_type": kind, **fields})
+        media.append(_audio_block(reply.audio))
     if not media:
         return text
     return [{"type": "text", "text": text}, *media] if text else media
 
 
-def _image(image: Image) -> dict[str, Any]:
-    head, _, data = (image.url or "").partition(";base64,")
-    if head.startswith("data:") and data:
-        return {"type": "image", "base64": data, "mime_type": head.removeprefix("data:")}
+def _audio_block(audio: Audio) -> dict[str, Any]:
+    block = {"type": "audio", "base64": audio.data, "mime_type": f"audio/{audio.format}"}
+    return {**block, "extras": {"transcript": audio.transcript}} if audio.transcript else block
+
+
+def _image_block(image: Image) -> dict[str, Any]:
+    header, _, data = (image.url or "").partition(";base64,")
+    if header.startswith("data:") and data:
+        return {"type": "image", "base64": data, "mime_type": header.removeprefix("data:")}
     return {"type": "image", "url": image.url}
 
 
@@ -171,21 +177,21 @@ def _additional_kwargs(reply: Reply, *, reasoning: bool) -> dict[str, Any]:
 
 
 def _response_metadata(reply: Reply) -> dict[str, Any]:
-    facts = {name: getattr(reply, name) for name in _METADATA_FIELDS}
-    facts["model_name"] = reply.model
-    facts["headers"] = dict(reply.headers) or None
-    facts["attempts"] = reply.attempts if reply.attempts > 1 else None
-    refused = reply.refusal is not None
-    facts["normalized_finish_reason"] = (
-        "refusal" if refused else _NORMALIZED_FINISH_REASONS.get(reply.finish_reason or "")
+    metadata = {name: getattr(reply, name) for name in _METADATA_FIELDS}
+    metadata["model_name"] = reply.model
+    metadata["headers"] = dict(reply.headers) or None
+    metadata["attempts"] = reply.attempts if reply.attempts > 1 else None
+    is_refusal = reply.refusal is not None
+    metadata["normalized_finish_reason"] = (
+        "refusal" if is_refusal else _NORMALIZED_FINISH_REASONS.get(reply.finish_reason or "")
     )
-    facts["token_usage"] = dict(reply.usage.raw) if reply.usage else None
-    known = {key: value for key, value in facts.items() if value is not None}
+    metadata["token_usage"] = dict(reply.usage.raw) if reply.usage else None
+    known = {name: value for name, value in metadata.items() if value is not None}
     return {**reply.extra, **known, "model_provider": PROVIDER}
 
 
 def _usage_metadata(reply: Reply, *, cost_in_usage: bool) -> UsageMetadata | None:
-    """Return the counts, and if asked for the cost (USD) under the name that LangSmith reads."""
+    """Return the token counts, with `cost_in_usage` also the cost (USD) that LangSmith reads."""
     if reply.usage is None:
         return None
     counts = to_usage(reply.usage)
@@ -195,7 +201,7 @@ def _usage_metadata(reply: Reply, *, cost_in_usage: bool) -> UsageMetadata | Non
 
 
 def to_usage(usage: Usage) -> UsageMetadata:
-    """Return the counts under LangChain's names; what the gateway does not count is left out."""
+    """Convert token counts to LangChain's names; counts that the gateway omits are left out."""
     inputs = {
         "audio": usage.input_audio_tokens,
         "cache_creation": usage.cache_write_tokens,
@@ -220,33 +226,33 @@ def to_usage(usage: Usage) -> UsageMetadata:
     return counts
 
 
-# --- invalid calls stay invalid ---
+# --- invalid tool calls stay invalid when chunks are added ---
 
 _INVALIDATING_SUFFIXES = ("]", "}", '"]', '"}', '\\"]', '\\"}')
 
 
 def _invalid_call_suffixes(reply: Reply) -> list[ToolCallChunk]:
-    """Return the pieces that keep invalid calls invalid when LangChain adds the chunks up.
+    """Return call chunks that keep invalid calls invalid when LangChain adds the chunks.
 
-    It reads arguments leniently then: a call that was cut would turn into one that can be run.
+    LangChain parses the sum leniently: a truncated call would become one that can be executed.
     """
     return [
-        tool_call_chunk(name=None, id=None, index=index, args=breaker)
+        tool_call_chunk(name=None, id=None, index=index, args=suffix)
         for index, call in enumerate(reply.tool_calls)
-        if call.parsed is None and (breaker := _invalidating_suffix(call.arguments))
+        if call.parsed is None and (suffix := _invalidating_suffix(call.arguments))
     ]
 
 
 def _invalidating_suffix(arguments: str) -> str:
-    """Return what makes these arguments unreadable: a bracket that closes what is not open."""
-    return next(
-        (end for end in ("", *_INVALIDATING_SUFFIXES) if not _parses_leniently(arguments + end)),
-        _INVALIDATING_SUFFIXES[0],
-    )
+    """Return a suffix that makes the arguments unparsable: a bracket without an opening one."""
+    for suffix in ("", *_INVALIDATING_SUFFIXES):
+        if not _parses_leniently(arguments + suffix):
+            return suffix
+    return _INVALIDATING_SUFFIXES[0]
 
 
 def _parses_leniently(arguments: str) -> bool:
-    """Tell whether LangChain would make an object of these; it takes none at all for one."""
+    """Return whether LangChain would parse the text as an object, as it does the empty one."""
     try:
         return not arguments or isinstance(parse_partial_json(arguments), dict)
     except ValueError:

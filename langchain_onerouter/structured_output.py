@@ -1,7 +1,7 @@
-"""`with_structured_output`: an object of the schema, or an error that says why there is none.
+"""Structured output: the runnables behind `with_structured_output`.
 
-This module knows three ways to ask for an object, and what is an object of a schema. How an answer
-is read, `object_parser` knows.
+Each method binds its request parameters to the model and adds the output parser of
+`object_parser`. The output is an object of the schema, or an error names why there is none.
 """
 
 from __future__ import annotations
@@ -39,16 +39,19 @@ def structured_output_runnable(  # noqa: PLR0913 -- the arguments of `with_struc
     model: ChatOneRouter,
     method_by_model: dict[str, StructuredMethod],
     schema: dict[str, Any] | type | None,
-    /,  # a keyword may be called `model`, and is the call's
+    /,  # `model` may be among the per-call keywords
     *,
     method: Method,
     include_raw: bool,
     strict: bool | None,
     **kwargs: Any,
 ) -> Runnable[LanguageModelInput, Any]:
-    """Return the model bound to the schema, and the parser after it."""
+    """Return the model with the schema bound, followed by the output parser."""
     if method == "json_mode" and strict:
-        raise ConfigurationError("json_mode keeps to no schema: strict needs another method.")
+        raise ConfigurationError(
+            'method "json_mode" cannot enforce a schema: for strict=True use "json_schema" or '
+            '"function_calling".'
+        )
     chains = {
         method: _method_chain(
             model, schema, method, include_raw=include_raw, strict=strict, **kwargs
@@ -70,46 +73,48 @@ def _method_chain(
     strict: bool | None,
     **kwargs: Any,
 ) -> Runnable[LanguageModelInput, Any]:
-    """Return what asks in one way, and reads the answer."""
-    asked = _bind_method(model, schema, method, strict, **kwargs)
+    """Return the model bound for one method, followed by the output parser."""
+    bound = _bind_method(model, schema, method, strict, **kwargs)
     object_schema = None if schema is None else _object_schema(schema, method)
     if method == "json_mode" and object_schema is not None:
-        words = SystemMessage(json_instruction(object_schema))
-        asked = RunnableLambda(partial(_with_instruction, model, words, asked))
+        instruction = SystemMessage(json_instruction(object_schema))
+        bound = RunnableLambda(partial(_with_instruction, model, instruction, bound))
     parser = ObjectParser(
         convert=_converter(schema, object_schema),
-        streams_parts=not _is_pydantic_class(schema),
+        yields_partial=not _is_pydantic_class(schema),
         tool=schema_tool(schema).name if method == "function_calling" else None,
     )
-    return asked | (_include_raw(parser) if include_raw else parser)
+    return bound | (_include_raw(parser) if include_raw else parser)
 
 
 def _include_raw(parser: ObjectParser) -> Runnable[AIMessage, dict[str, Any]]:
-    """Return what gives all there is: the message, and the object or why there is none."""
+    """Return a runnable from the message to {"raw", "parsed", "parsing_error"}."""
     parsed = RunnableMap(parsed=itemgetter("raw") | parser, parsing_error=_none)
     failed = RunnableMap(parsed=_none)
-    raw = RunnableMap(raw=RunnablePassthrough())  # keywords reach the first step: the model
+    # not RunnableMap(raw=model): LangChain passes per-call keywords to the first step only
+    raw = RunnableMap(raw=RunnablePassthrough())
     fallback = [RunnableAssign(failed)]
     return raw | RunnableAssign(parsed).with_fallbacks(fallback, exception_key="parsing_error")
 
 
 def _none(_: Any) -> None:
-    """Return what stands where there is no object, or no error."""
+    """Return None, the value of `parsed` or `parsing_error` that does not apply."""
 
 
 def _with_instruction(
     model: ChatOneRouter,
-    words: SystemMessage,
+    instruction: SystemMessage,
     bound: Runnable[LanguageModelInput, AIMessage],
-    given: LanguageModelInput,
+    input: LanguageModelInput,
     /,
     **kwargs: Any,
 ) -> Runnable[Any, AIMessage]:
-    """Say the schema in words, to a model that can be held to none; return what is then run.
+    """Return a runnable that calls the model with the schema in a system message before the input.
 
-    A call's keywords reach the first step of a chain alone: this one hands them on to the model.
+    LangChain passes per-call keywords to the first step of a chain only; here they are bound to
+    the model.
     """
-    messages = [words, *model.to_messages(given)]
+    messages = [instruction, *model.to_messages(input)]
     return RunnableLambda(lambda _: messages) | bound.bind(**kwargs)
 
 
@@ -121,12 +126,12 @@ def _bind_method(
     /,
     **kwargs: Any,
 ) -> Runnable[LanguageModelInput, AIMessage]:
-    """Return the model asked for the schema in one way; `tools` may be called besides."""
+    """Return the model with the parameters of one method bound; `tools` stay callable."""
     if method not in get_args(Method):
         raise ConfigurationError(f"method must be one of {get_args(Method)}, not {method!r}.")
     if schema is not None:
-        about = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
-        kwargs = {"ls_structured_output_format": about, **kwargs}
+        traced = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
+        kwargs = {"ls_structured_output_format": traced, **kwargs}
     if method == "function_calling":
         tools = [schema, *kwargs.pop("tools", ())]
         kwargs = {"parallel_tool_calls": False, "tool_choice": schema_tool(schema).name, **kwargs}
@@ -141,7 +146,16 @@ def _bind_method(
 
 
 def to_format(schema: dict[str, Any] | type | None, *, strict: bool | None) -> JsonSchema:
-    """Return the response format: strict if it was asked for, or if nothing was and it can be."""
+    """Convert a schema to a response format of type json_schema.
+
+    Args:
+        schema: a pydantic class, TypedDict, JSON schema or function dict.
+        strict: True makes the schema strict, False leaves it; None makes it strict if it can be.
+
+    Raises:
+        ConfigurationError: not a schema, or it cannot be made strict.
+
+    """
     tool = schema_tool(schema)
     object_schema, is_strict = tool.parameters, bool(strict)
     if strict is not False:
@@ -153,7 +167,7 @@ def to_format(schema: dict[str, Any] | type | None, *, strict: bool | None) -> J
     return JsonSchema(schema_name(tool.name), object_schema, is_strict, tool.description or None)
 
 
-# --- what the object is ---
+# --- schema and type of the object ---
 
 
 def _is_pydantic_class(schema: Any) -> bool:
@@ -161,7 +175,7 @@ def _is_pydantic_class(schema: Any) -> bool:
 
 
 def _object_schema(schema: dict[str, Any] | type, method: StructuredMethod) -> Json:
-    """Return the JSON schema of an object; one that is only said in words needs no name."""
+    """Return the JSON schema of the object; in JSON mode it needs no title."""
     if method == "json_mode" and isinstance(schema, dict) and _is_untitled_object(schema):
         return schema
     return schema_tool(schema).parameters
@@ -172,18 +186,18 @@ def _is_untitled_object(schema: Json) -> bool:
 
 
 def _converter(schema: Any, object_schema: Json | None) -> Callable[[Any], Any]:
-    """Return what makes the object of parsed JSON; it raises ValueError if it is none."""
+    """Return a function from parsed JSON to the object; it raises ValueError if it does not fit."""
     if object_schema is None:
         return identity
     if not _is_pydantic_class(schema):
         return partial(_require_keys, object_schema.get("required", ()))
     validate: Callable[[Any], Any] = getattr(schema, "model_validate", None) or schema.parse_obj
-    return validate  # which it is depends on the generation of pydantic
+    return validate  # `parse_obj` for classes of pydantic.v1
 
 
 def _require_keys(required: Sequence[str], value: Any) -> Any:
     if not isinstance(value, dict):
-        raise ValueError(f"{type(value).__name__} instead of an object")  # noqa: TRY004 -- one kind of failure for the parser
+        raise ValueError(f"expected an object, got {type(value).__name__}")  # noqa: TRY004 -- the parser handles ValueError
     if missing := [key for key in required if key not in value]:
         raise ValueError(f"the keys {missing} are missing")
     return value

@@ -1,7 +1,7 @@
-"""Tools as LangChain's users give them, to the API's form.
+"""Conversion of LangChain tools to `onerouter_core.Tool` and to the API's tool dicts.
 
-This module knows functions, classes, BaseTools and dicts; which keys a tool has on the wire, the
-wire room knows.
+Tools are functions, classes, BaseTools or dicts. The keys of a tool dict on the wire are known to
+`onerouter_core.wire` alone.
 """
 
 from __future__ import annotations
@@ -30,12 +30,17 @@ AnyTool = dict[str, Any] | type | Callable[..., Any] | BaseTool
 
 
 def to_dicts(tools: Sequence[AnyTool], *, strict: bool | None) -> list[dict[str, Any]]:
-    """Return the tools in the API's form; their names are spelled for it only when sent."""
+    """Convert tools to tool dicts of the API; names are encoded for the API only when sent.
+
+    Raises:
+        ConfigurationError: a tool cannot be converted or its schema cannot be made strict.
+
+    """
     return [dict(encode_tool(to_tool(tool, strict=strict), ToolNames())) for tool in tools]
 
 
 def to_tools(tools: Iterable[AnyTool]) -> tuple[Tool | Mapping[str, Any], ...]:
-    """Return the tools of one call; those that were bound are in the API's form already."""
+    """Convert the tools of one call; tool dicts of the API, as `bind_tools` stores, are decoded."""
     return tuple(decode_tool(tool) if _is_encoded(tool) else to_tool(tool) for tool in tools)
 
 
@@ -44,20 +49,20 @@ def _is_encoded(tool: Any) -> TypeGuard[dict[str, Any]]:
 
 
 def to_tool(tool: AnyTool, *, strict: bool | None = None) -> Tool | Mapping[str, Any]:
-    """Return a tool of ours, or a dict that names one of the gateway's own tools."""
+    """Convert a tool; the dict of a tool that the gateway runs itself is returned unchanged."""
     if isinstance(tool, dict) and _is_gateway_tool(tool):
         return tool
     try:
         prepared = _prepare_tool(tool)
         converted = _restore_recursion(decode_tool(convert_to_openai_tool(prepared)), prepared)
     except (KeyError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"That cannot be made a tool: {error}") from error
+        kind = getattr(tool, "__name__", type(tool).__name__)
+        raise ConfigurationError(f"{kind} cannot be converted to a tool: {error}") from error
     if not isinstance(converted, Tool):
         return converted
-    if mark := decode_cache_control(
-        tool if isinstance(tool, dict) else getattr(tool, "extras", None) or {}
-    ):
-        converted = replace(converted, cache=mark)
+    extras = tool if isinstance(tool, dict) else getattr(tool, "extras", None) or {}
+    if cache_control := decode_cache_control(extras):
+        converted = replace(converted, cache=cache_control)
     if strict:
         parameters = converted.parameters or {"type": "object", "properties": {}}
         converted = replace(converted, parameters=to_strict_schema(parameters), strict=True)
@@ -65,24 +70,30 @@ def to_tool(tool: AnyTool, *, strict: bool | None = None) -> Tool | Mapping[str,
 
 
 def schema_tool(schema: dict[str, Any] | type | None) -> Tool:
-    """Return a schema as a tool; every way to ask for an object needs a name and properties."""
+    """Convert the schema of structured output to a tool, with a name and properties."""
     if schema is None:
-        raise ConfigurationError('Give a schema, or method="json_mode" to do without.')
+        raise ConfigurationError('schema is None: only method="json_mode" works without a schema.')
     tool = to_tool(schema)
     if not isinstance(tool, Tool) or not tool.name:
-        raise ConfigurationError("The schema has no name: give it a title.")
+        raise ConfigurationError("The schema has no name: add a `title` to it.")
     if not tool.parameters:
-        raise ConfigurationError("The schema has no properties, or is not a JSON schema.")
+        raise ConfigurationError(
+            f"The schema {tool.name!r} has no properties: give a JSON schema of type object."
+        )
     return tool
 
 
 def _prepare_tool(tool: AnyTool) -> AnyTool:
-    """Return a dict with an object at its root, and a function's arguments as a class."""
+    """Prepare a tool for LangChain's converter.
+
+    A dict gets an object schema at its root instead of a reference; a function becomes a pydantic
+    class of its arguments.
+    """
     if isinstance(tool, dict):
         return inline_root_ref(tool)
     if isinstance(tool, type | BaseTool) or not callable(tool):
         return tool
-    return create_schema_from_function(  # as LangChain's converter does it
+    return create_schema_from_function(  # with the arguments of langchain-core's own converter
         tool.__name__,
         tool,
         filter_args=(),
@@ -93,7 +104,7 @@ def _prepare_tool(tool: AnyTool) -> AnyTool:
 
 
 def _restore_recursion(converted: Tool | Json, prepared: AnyTool) -> Tool | Json:
-    """Put a recursion back: LangChain's converter lets anything stand in its place."""
+    """Restore recursive references, which LangChain's converter replaces with `{}`."""
     schema = _schema_of(prepared)
     if not isinstance(converted, Tool) or not _is_recursive(schema, _definitions(schema)):
         return converted
@@ -101,31 +112,32 @@ def _restore_recursion(converted: Tool | Json, prepared: AnyTool) -> Tool | Json
 
 
 def _schema_of(prepared: Any) -> Json:
-    """Return the schema of a tool or class, of whichever generation of pydantic it is."""
+    """Return the JSON schema of a tool or class, of pydantic or pydantic.v1."""
     prepared = prepared.tool_call_schema if isinstance(prepared, BaseTool) else prepared
-    read = getattr(prepared, "model_json_schema", None) or getattr(prepared, "schema", None)
-    return as_mapping(read() if read else prepared)
+    to_schema = getattr(prepared, "model_json_schema", None) or getattr(prepared, "schema", None)
+    return as_mapping(to_schema() if to_schema else prepared)
 
 
 def _definitions(schema: Json) -> Json:
     return as_mapping(schema.get("$defs", schema.get("definitions")))
 
 
-def _is_recursive(node: Any, definitions: Json, above: tuple[str, ...] = ("#",)) -> bool:
-    """Tell whether a definition leads back to itself."""
+def _is_recursive(node: Any, definitions: Json, ancestors: tuple[str, ...] = ("#",)) -> bool:
+    """Return whether a definition below the node refers to itself or to one of its ancestors."""
     if isinstance(node, list):
-        return any(_is_recursive(one, definitions, above) for one in node)
+        return any(_is_recursive(item, definitions, ancestors) for item in node)
     if not isinstance(node, dict):
         return False
     name = str(node.get("$ref")).rpartition("/")[2]
     return (
-        name in above
-        or any(_is_recursive(one, definitions, above) for one in node.values())
-        or _is_recursive(definitions.get(name), definitions, (*above, name))
+        name in ancestors
+        or any(_is_recursive(value, definitions, ancestors) for value in node.values())
+        or _is_recursive(definitions.get(name), definitions, (*ancestors, name))
     )
 
 
 def _is_gateway_tool(tool: dict[str, Any]) -> bool:
+    """Return whether a dict is a tool that the gateway runs: its type is not "function"."""
     return tool.get("type", "function") != "function" and not tool.keys() & {
         "input_schema",
         "title",
@@ -133,5 +145,5 @@ def _is_gateway_tool(tool: dict[str, Any]) -> bool:
 
 
 def check_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> None:
-    """Raise ConfigurationError if the choice is none of these tools."""
+    """Raise ConfigurationError if `tool_choice` names none of the tools."""
     check_tool_choice(decode_tool_choice(choice), [decode_tool(tool) for tool in tools])

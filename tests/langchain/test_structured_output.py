@@ -375,17 +375,17 @@ def test_parameters_are_bound_and_schemas_left_alone(llm: ChatOneRouter, sim: Si
 @pytest.mark.parametrize(
     ("schema", "options", "says"),
     [
-        (None, {}, "Give a schema"),
-        (None, {"method": "function_calling"}, "Give a schema"),
+        (None, {}, "schema is None"),
+        (None, {"method": "function_calling"}, "schema is None"),
         ({"type": "object", "properties": {}}, {}, "no name"),
         ({"type": "object", "properties": {}}, {"method": "function_calling"}, "no name"),
         ({"name": "a", "schema": CITY}, {}, "no properties"),
         (City, {"method": "json_mode", "strict": True}, "strict"),
         (City, {"method": "magic"}, "json_mode.*not 'magic'"),
-        (Open, {"strict": True}, "'pairs' may have any keys"),
-        (Open, {"strict": True, "method": "function_calling"}, "'pairs' may have any keys"),
-        (5, {}, "cannot be made"),
-        (dict, {}, "cannot be made"),
+        (Open, {"strict": True}, "property 'pairs' must list its properties"),
+        (Open, {"strict": True, "method": "function_calling"}, "property 'pairs' must list its properties"),
+        (5, {}, "cannot be converted"),
+        (dict, {}, "cannot be converted"),
     ],
 )
 def test_what_cannot_be_asked(
@@ -413,15 +413,15 @@ NO_OBJECT: dict[str, tuple[tuple[Script, Script], type[OneRouterError], str]] = 
     ),
     "cut": (spoken(OSLO[:20], "length"), LengthLimitError, "length limit"),
     "cut off its call": (called("City", OSLO[:20], "length"), LengthLimitError, "length limit"),
-    "moderated": (spoken(OSLO[:20], "content_filter"), ContentFilterError, "Moderation"),
-    "chatted": (spoken("I would rather talk."), MalformedReplyError, "not the object"),
+    "moderated": (spoken(OSLO[:20], "content_filter"), ContentFilterError, "content filter"),
+    "chatted": (spoken("I would rather talk."), MalformedReplyError, "not an object of the schema"),
     "invalid": (spoken('{"name": "Oslo"}'), MalformedReplyError, "people"),
     "another call": (called("look_up", OSLO), MalformedReplyError, "called look_up instead"),
-    "another kind": (spoken("[1, 2]"), MalformedReplyError, "not the object"),
-    "null": (spoken("null"), MalformedReplyError, "not the object"),
-    "broken": (spoken(OSLO[:-1]), MalformedReplyError, "not the object"),
-    "broken call": (called("City", OSLO[:-1]), MalformedReplyError, "not a whole JSON object"),
-    "too deep": (spoken("[" * 5_000), MalformedReplyError, "not the object"),
+    "another kind": (spoken("[1, 2]"), MalformedReplyError, "not an object of the schema"),
+    "null": (spoken("null"), MalformedReplyError, "not an object of the schema"),
+    "broken": (spoken(OSLO[:-1]), MalformedReplyError, "not an object of the schema"),
+    "broken call": (called("City", OSLO[:-1]), MalformedReplyError, "not a complete JSON object"),
+    "too deep": (spoken("[" * 5_000), MalformedReplyError, "not an object of the schema"),
 }
 
 

@@ -195,7 +195,7 @@ def test_a_cache_mark_on_a_tool(llm: ChatOneRouter, sim: Simulator, marked: Any)
 @pytest.mark.parametrize("wrong", [5, None, {}, {"x": 1}, "double"])
 def test_what_cannot_be_a_tool(llm: ChatOneRouter, wrong: Any) -> None:
     """It is refused where it is bound."""
-    with pytest.raises(ConfigurationError, match="cannot be made a tool"):
+    with pytest.raises(ConfigurationError, match="cannot be converted to a tool"):
         llm.bind_tools([wrong])
 
 
@@ -206,7 +206,7 @@ def test_a_schema_that_cannot_be_strict(llm: ChatOneRouter) -> None:
         """Store pairs."""
 
     llm.bind_tools([store])
-    with pytest.raises(ConfigurationError, match="'pairs' may have any keys"):
+    with pytest.raises(ConfigurationError, match="property 'pairs' must list its properties"):
         llm.bind_tools([store], strict=True)
 
 
