@@ -1,7 +1,10 @@
-"""Ask pip-audit for known weaknesses of what we depend on: `python -m tests.audit`.
+"""Security audit: ask pip-audit for known vulnerabilities of our dependencies.
 
-It exits with 1 for a package that is called weak as for a database that cannot be reached, and
-with 0 where the database knows none of the packages. This tells them apart: only the first fails.
+    python -m tests.audit
+
+pip-audit exits with 1 both for a vulnerable package and for an unreachable database, and with 0 if
+the database knows none of the packages. This module tells these apart: only a known vulnerability
+fails.
 """
 
 from __future__ import annotations
@@ -16,39 +19,47 @@ COMMAND = [
     *(sys.executable, "-m", "pip_audit", "--disable-pip", "--no-deps", "--format=json"),
     *("--progress-spinner=off", "--requirement=constraints.txt"),
 ]
-HOW = "Run `make audit` once more where PyPI itself answers: mirrors of it know no advisories."
+HINT = "Run `make audit` again with access to PyPI itself: its mirrors have no advisories."
 
 
-def weaknesses(packages: list[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield what is known of each package."""
+def vulnerabilities(packages: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each known vulnerability."""
     for package in packages:
-        for one in package.get("vulns", ()):
-            fixed = ", ".join(one["fix_versions"]) or "no version"
-            yield f"{package['name']} {package['version']}: {one['id']}, mended in {fixed}"
+        for vulnerability in package.get("vulns", ()):
+            fixed = ", ".join(vulnerability["fix_versions"]) or "no version"
+            name = f"{package['name']} {package['version']}"
+            yield f"{name}: {vulnerability['id']}, fixed in {fixed}"
 
 
-def verdict(answer: str, complaints: str) -> tuple[list[str], bool]:
-    """Return what to say of pip-audit's answer, and whether all is well as far as is known."""
+def summarize(output: str, error_output: str) -> tuple[list[str], bool]:
+    """Return the lines of a report, and False if there is a known vulnerability.
+
+    Args:
+        output: standard output of pip-audit: JSON, or nothing if it could not ask the database.
+        error_output: standard error of pip-audit; its last line is the reason.
+
+    """
     try:
-        packages = json.loads(answer)["dependencies"]
+        packages = json.loads(output)["dependencies"]
     except ValueError:
-        *_, reason = ["it said nothing", *complaints.strip().split("\n")]
+        *_, reason = ["no error message", *error_output.strip().split("\n")]
         return [f"NOT AUDITED: the advisory database cannot be reached ({reason})."], True
-    found, unknown = list(weaknesses(packages)), sum("skip_reason" in one for one in packages)
-    said = (
-        [f"NOT AUDITED: {unknown} packages, which the database does not know."] if unknown else []
-    )
+    found = list(vulnerabilities(packages))
+    unknown = sum("skip_reason" in package for package in packages)
     audited = len(packages) - unknown
-    return [*said, f"{audited} packages audited, {len(found)} known weaknesses.", *found], not found
+    lines = [f"{audited} packages audited, {len(found)} known vulnerabilities.", *found]
+    if unknown:
+        lines.insert(0, f"NOT AUDITED: {unknown} packages that are not in the database.")
+    return lines, not found
 
 
 def main() -> int:
-    """Ask, and say what came of it."""
-    done = subprocess.run(COMMAND, capture_output=True, text=True, check=False)  # noqa: S603 -- our own words
-    said, is_well = verdict(done.stdout, done.stderr)
-    how = [HOW] if said[0].startswith("NOT AUDITED") else []
-    sys.stdout.write("\n".join([*said, *how, ""]))
-    return 0 if is_well else 1
+    """Run pip-audit, print the report, and return the exit status."""
+    done = subprocess.run(COMMAND, capture_output=True, text=True, check=False)  # noqa: S603 -- our own command
+    lines, passed = summarize(done.stdout, done.stderr)
+    hint = [HINT] if lines[0].startswith("NOT AUDITED") else []
+    sys.stdout.write("\n".join([*lines, *hint, ""]))
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

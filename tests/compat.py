@@ -1,9 +1,9 @@
-"""`make compat`: the tests on every Python and on all versions that we say we support, as a table.
+"""Compatibility matrix: the tests on every Python, with the lowest and the newest versions.
 
     python tests/compat.py --python 3.10 --column newest -- tests/core -k retry
 
-Each cell has an environment of its own in .venv-compat/, made by uv, or by pip where there is
-none, and a log beside it. This is no test: it knows interpreters, constraints and installers.
+`make compat` runs it for the whole matrix. Each cell has an environment of its own in .venv-compat/
+and a log beside it. The environments are made with uv, or with pip if uv is missing.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from typing import IO, NamedTuple
 ROOT = Path(__file__).parents[1]
 CELLS = ROOT / ".venv-compat"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-SHOWN = ("openai", "httpx", "httpx2", "pydantic", "langchain-core", "llama-index-core")
-# A notebook needs a kernel; servers, tracers and stores are what `make integration` installs.
+SHOWN_PACKAGES = ("openai", "httpx", "httpx2", "pydantic", "langchain-core", "llama-index-core")
+# Notebooks need a kernel; `make integration` installs the servers of the integration tests.
 TESTS = ("tests", "-n4", "--ignore=tests/test_notebooks.py", "--ignore=tests/integration")
 SUMMARY = re.compile(r"^(\d+ (?:passed|failed|skipped|error).*?) in [\d.]+s", re.MULTILINE)
-VERSIONS = f"""
+PRINT_VERSIONS = f"""
 from importlib.metadata import distributions
-found = {{one.name.lower(): one.version for one in distributions()}}
-print(", ".join(f"{{name}} {{found[name]}}" for name in {SHOWN} if name in found))
+versions = {{found.name.lower(): found.version for found in distributions()}}
+print(", ".join(f"{{name}} {{versions[name]}}" for name in {SHOWN_PACKAGES} if name in versions))
 """
 
 
 class Column(NamedTuple):
-    """A constraints file, and the SDK that stands in for the one in it."""
+    """A constraints file, and a requirement of openai that replaces the one in the file."""
 
     constraints: str
     openai: str | None = None
@@ -49,14 +49,14 @@ COLUMNS = {
 
 
 class Cell(NamedTuple):
-    """What came of the tests, and on which versions they ran."""
+    """The result of a test run, and the versions of the packages it ran with."""
 
-    verdict: str
+    result: str
     versions: str = ""
 
 
 def main() -> None:
-    """Fill the table, and print it."""
+    """Run the cells and print the matrix."""
     parser = argparse.ArgumentParser(description="Run the tests on many versions.")
     parser.add_argument("--python", action="append", choices=PYTHONS)
     parser.add_argument("--column", action="append", choices=COLUMNS)
@@ -65,45 +65,46 @@ def main() -> None:
     columns = options.column or list(COLUMNS)
     CELLS.mkdir(exist_ok=True)
     table = {
-        version: [filled(version, column, options.tests) for column in columns]
+        version: [run_cell(version, column, options.tests) for column in columns]
         for version in options.python or PYTHONS
     }
     sys.stdout.write(to_markdown(columns, table))
 
 
 def to_markdown(columns: Sequence[str], table: dict[str, list[Cell]]) -> str:
-    """Return the table of verdicts, and that of the versions behind each column."""
+    """Return the table of results, and the table of the versions of each column."""
     rows = [("Python", *columns), ("---",) * (len(columns) + 1)]
-    rows += [(version, *(cell.verdict for cell in cells)) for version, cells in table.items()]
+    rows += [(version, *(cell.result for cell in cells)) for version, cells in table.items()]
     rows += [(), ("column", "versions, on the newest Python that it ran on"), ("---", "---")]
     for number, column in enumerate(columns):
-        ran = [cells[number].versions for cells in table.values() if cells[number].versions]
-        rows.append((column, ran[-1] if ran else "-"))
+        versions = [cells[number].versions for cells in table.values() if cells[number].versions]
+        rows.append((column, versions[-1] if versions else "-"))
     return "\n".join(f"| {' | '.join(row)} |" if row else "" for row in rows) + "\n"
 
 
-def filled(version: str, column: str, tests: Sequence[str]) -> Cell:
-    """Make an environment, run the tests in it, and say what came of it."""
-    python = interpreter(version)
+def run_cell(version: str, column: str, tests: Sequence[str]) -> Cell:
+    """Make the environment of a cell, run the tests in it, and return the result."""
+    python = find_interpreter(version)
     if python is None:
         return Cell("no interpreter here")
     home = CELLS / f"{version}-{column}"
-    inside, constraints = home / "bin" / "python", Path(f"{home}.txt")
-    constraints.write_text(pinned(COLUMNS[column]), "utf-8")
+    cell_python, constraints = home / "bin" / "python", Path(f"{home}.txt")
+    constraints.write_text(constraints_of(COLUMNS[column]), "utf-8")
     with Path(f"{home}.log").open("w+", encoding="utf-8") as log:
-        for step in installation(python, home, inside, constraints):
-            if run(step, log):
+        for command in install_commands(python, home, cell_python, constraints):
+            if run(command, log):
                 return Cell("does not install")
-        run((inside, "-m", "pytest", "-p", "no:cacheprovider", *tests), log)
+        run((cell_python, "-m", "pytest", "-p", "no:cacheprovider", *tests), log)
         log.seek(0)
-        said = SUMMARY.findall(log.read())
-    cell = Cell(said[-1] if said else "does not run", output(inside, VERSIONS))
-    sys.stderr.write(f"{home.name}: {cell.verdict} ({cell.versions})\n")
+        summaries = SUMMARY.findall(log.read())
+    result = summaries[-1] if summaries else "does not run"
+    cell = Cell(result, output(cell_python, PRINT_VERSIONS))
+    sys.stderr.write(f"{home.name}: {cell.result} ({cell.versions})\n")
     return cell
 
 
-def pinned(column: Column) -> str:
-    """Return the constraints of a column."""
+def constraints_of(column: Column) -> str:
+    """Return the text of the constraints of a column."""
     lines = (ROOT / column.constraints).read_text("utf-8").splitlines()
     if column.openai is not None:
         lines = [line for line in lines if not line.startswith("openai==")]
@@ -111,49 +112,55 @@ def pinned(column: Column) -> str:
     return "\n".join(lines)
 
 
-def installation(
-    python: str, home: Path, inside: Path, constraints: Path
+def install_commands(
+    python: str, home: Path, cell_python: Path, constraints: Path
 ) -> Iterator[Sequence[str | Path]]:
-    """Yield the commands that make an environment."""
-    what = ("--quiet", "--constraint", constraints, "--editable", ".[all]", "--group", "dev")
-    if uv := installer():
+    """Yield the commands that make an environment in `home` and install the project into it."""
+    arguments = ("--quiet", "--constraint", constraints, "--editable", ".[all]", "--group", "dev")
+    if uv := find_uv():
         yield *uv, "venv", "--quiet", "--clear", "--python", python, home
-        yield *uv, "pip", "install", "--python", inside, *what
+        yield *uv, "pip", "install", "--python", cell_python, *arguments
     else:
         yield python, "-m", "venv", "--clear", home
-        yield inside, "-m", "pip", "install", "--quiet", "--upgrade", "pip"
-        yield inside, "-m", "pip", "install", *what
+        yield cell_python, "-m", "pip", "install", "--quiet", "--upgrade", "pip"
+        yield cell_python, "-m", "pip", "install", *arguments
 
 
-def installer() -> list[str] | None:
-    """Return how to call uv, if it is there."""
-    if found := shutil.which("uv"):
-        return [found]
+def find_uv() -> list[str] | None:
+    """Return the command that runs uv; None if it is not installed."""
+    if path := shutil.which("uv"):
+        return [path]
     return [sys.executable, "-m", "uv"] if importlib.util.find_spec("uv") else None
 
 
-def interpreter(version: str) -> str | None:
-    """Return a Python of this version that runs: one on PATH, or one of pyenv's."""
-    kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [shutil.which(f"python{version}"), *kept.glob(f"{version}.*/bin/python")]
-    asked = "import sys; print('%d.%d' % sys.version_info[:2])"
-    return next((str(path) for path in found if path and output(path, asked) == version), None)
+def find_interpreter(version: str) -> str | None:
+    """Return a Python of this version that runs, on PATH or of pyenv; None if there is none."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates = [shutil.which(f"python{version}"), *pyenv.glob(f"{version}.*/bin/python")]
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return next(
+        (str(path) for path in candidates if path and output(path, program) == version), None
+    )
 
 
 def output(python: str | Path, program: str) -> str:
-    """Return what a Python prints; nothing if it is none, as a shim without a version."""
-    done = subprocess.run(  # noqa: S603 -- an interpreter of ours
+    """Return the output of a program; empty if the interpreter is a shim without a version."""
+    done = subprocess.run(  # noqa: S603 -- a Python interpreter and our own program
         [str(python), "-c", program], capture_output=True, text=True, check=False
     )
     return done.stdout.strip()
 
 
 def run(command: Sequence[str | Path], log: IO[str]) -> int:
-    """Run a command at the root of the project, with what it says in the log."""
-    words = list(map(str, command))
-    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}  # one worker compiles for all
+    """Run a command in the project's folder, with its output in the log; return the exit status."""
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}  # the workers share compiled files
     done = subprocess.run(  # noqa: S603 -- our own commands
-        words, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT, check=False
+        list(map(str, command)),
+        cwd=ROOT,
+        env=env,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     return done.returncode
 

@@ -1,4 +1,4 @@
-"""What all tests share: a simulator, a clean environment, no waiting between retries."""
+"""Fixtures of all tests: a simulator, a clean environment, no waits between retries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def sim(simulator: Simulator) -> Iterator[Simulator]:
-    """Hand out the simulator with nothing recorded and nothing scripted."""
+    """Provide the simulator without recorded requests and without scripts."""
     simulator.clear()
     yield simulator
     simulator.clear()
@@ -28,7 +28,7 @@ def sim(simulator: Simulator) -> Iterator[Simulator]:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take every variable out that a developer's shell may hold; do not wait between retries."""
+    """Remove the variables that a developer's shell may have; skip the waits between retries."""
     for name in tuple(os.environ):
         if name.startswith(("OPENAI_", "ONEROUTER_", "INFRON_", "LANGSMITH_", "LANGCHAIN_")):
             monkeypatch.delenv(name)

@@ -1,7 +1,8 @@
-"""Pages of documentation: their blocks of code, and what a reader sees who types them in.
+"""Code blocks of documentation pages: run them and compare their output with the page.
 
-Blocks of one page run in order, in one namespace. In a block, a line that begins with `# ->` is
-what the code above it prints. `<!-- not run: why -->` before a block keeps it from being run.
+The Python blocks of a page run in order and share one namespace. In a block, a line that begins
+with `# ->` is a line of output of the code above it. A block after `<!-- not run: reason -->` is
+not run.
 """
 
 from __future__ import annotations
@@ -16,38 +17,38 @@ ROOT = Path(__file__).parents[1]
 _BLOCK = re.compile(
     r"(?:<!-- not run: (.+?) -->\s+)?^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
-_PRINTED = re.compile(r"^# -> ?(.*)$", re.MULTILINE)
+_OUTPUT = re.compile(r"^# -> ?(.*)$", re.MULTILINE)
 
 
-class Block(NamedTuple):
-    """A fenced block; `why_not` says why it is not run."""
+class CodeBlock(NamedTuple):
+    """A fenced code block; `skip_reason` is empty for a block that is run."""
 
     language: str
     code: str
-    why_not: str
+    skip_reason: str
 
     @property
-    def prints(self) -> list[str]:
-        """The lines that the block says it prints; none, if it does not say."""
-        return [line.rstrip() for line in _PRINTED.findall(self.code)]
+    def shown_output(self) -> list[str]:
+        """The lines of output that the block shows; empty if it shows none."""
+        return [line.rstrip() for line in _OUTPUT.findall(self.code)]
 
 
-def blocks(page: str) -> list[Block]:
-    """Return the fenced blocks of a page, in order."""
+def code_blocks(page: str) -> list[CodeBlock]:
+    """Return the fenced code blocks of a page, in order."""
     text = (ROOT / page).read_text("utf-8")
-    return [Block(language, code, why) for why, language, code in _BLOCK.findall(text)]
+    return [CodeBlock(language, code, reason) for reason, language, code in _BLOCK.findall(text)]
 
 
-def run(page: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run the Python of a page, hold it to what it says it prints, and return all it printed."""
-    scope: dict[str, object] = {"__name__": "page"}
-    printed = ""
-    for number, block in enumerate(blocks(page), start=1):
-        if block.language != "python" or block.why_not:
+def check_page(page: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run the Python blocks of a page, check the output that it shows; return all output."""
+    namespace: dict[str, object] = {"__name__": "page"}
+    output = ""
+    for number, block in enumerate(code_blocks(page), start=1):
+        if block.language != "python" or block.skip_reason:
             continue
-        exec(compile(block.code, f"{page}, block {number}", "exec"), scope)  # noqa: S102 -- our own
-        out = capsys.readouterr().out
-        if block.prints:
-            assert [line.rstrip() for line in out.splitlines()] == block.prints
-        printed += out
-    return printed
+        exec(compile(block.code, f"{page}, block {number}", "exec"), namespace)  # noqa: S102 -- our own pages
+        printed = capsys.readouterr().out
+        if block.shown_output:
+            assert [line.rstrip() for line in printed.splitlines()] == block.shown_output
+        output += printed
+    return output

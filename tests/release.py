@@ -1,10 +1,10 @@
-"""`make build`: what is in dist/, and what somebody gets who installs it.
+"""Release check: the files in dist/, their installation with each extra, and their types.
 
     python tests/release.py dist .venv/bin/python
 
-Each extra alone is installed from the wheel into a fresh environment, and used there as far as it
-goes without a network; the others must name themselves. Then type checkers read a typed program
-beside the wheel. This is no test that `make test` runs: it knows archives and installers.
+`make build` runs it. The wheel is installed into a new environment with one extra at a time: that
+extra must work as far as it can without a network, and the import of another one must name it. Then
+type checkers check a program against the installed wheel.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 ROOT = Path(__file__).parents[1]
-TYPED = ROOT / "examples" / "typed.py"
+TYPED_PROGRAM = ROOT / "examples" / "typed.py"
 TOOLS = Path(sys.executable).parent
 PACKAGES = {"onerouter_core", "langchain_onerouter", "llama_index_onerouter", "onerouter_simulator"}
-NOT_SHIPPED = {".ci", ".git", "dist", "build"}
-PLAIN = ("--config-file", "", "--strict", "--cache-dir")  # mypy without pydantic's plugin
+PRIVATE = {".ci", ".git", "dist", "build"}
+# mypy without this project's configuration, and so without the plugin of pydantic.
+WITHOUT_PLUGINS = ("--config-file", "", "--strict", "--cache-dir")
 
-# What each extra brings, and what can be done with it and nothing else.
-EXTRAS = {
+# A program for each extra that uses it; it must run with no other extra installed.
+PROGRAM_BY_EXTRA = {
     "": "import onerouter_core; onerouter_core.Ledger(budget_usd='0.50').check()",
     "langchain": """
 from langchain_onerouter import ChatOneRouter, register
@@ -44,12 +45,13 @@ with Simulator() as simulator:
     assert urlopen(simulator.base_url + "/models").status == 200
 """,
 }
-BROUGHT_BY = {
+PACKAGE_BY_EXTRA = {
     "langchain": "langchain_onerouter",
     "llama-index": "llama_index_onerouter",
     "simulator": "onerouter_simulator",
 }
-MISSING = """
+# The import of a package without its extra must say which extra to install.
+MISSING_EXTRA_PROGRAM = """
 try:
     import {package}
 except ImportError as error:
@@ -60,76 +62,80 @@ else:
 
 
 def main() -> None:
-    """Look at what was built, install it and read it."""
+    """Check the files, their installation and their types; exit at the first fault."""
     folder, python = Path(sys.argv[1]), Path(sys.argv[2]).absolute()
     (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
-    if faults := [*faults_of_wheel(wheel), *faults_of_sdist(sdist)]:
+    if faults := [*wheel_faults(wheel), *sdist_faults(sdist)]:
         raise SystemExit("\n".join(faults))
     with TemporaryDirectory() as place:
-        for extra in EXTRAS:
-            say(f"installs and imports: {extra or 'no extra'}")
-            alone(extra, wheel, python, Path(place) / (extra or "none"))
-        say("is typed: mypy without plugins, pyright")
-        typed(wheel, python, Path(place) / "typed")
+        for extra in PROGRAM_BY_EXTRA:
+            print_progress(f"install and import: {extra or 'no extra'}")
+            check_extra(extra, wheel, python, Path(place) / (extra or "none"))
+        print_progress("types: mypy without plugins, pyright")
+        check_types(wheel, python, Path(place) / "typed")
 
 
-def faults_of_wheel(wheel: Path) -> Iterator[str]:
-    """Yield what is in the wheel and should not be, and what is missing."""
+def wheel_faults(wheel: Path) -> Iterator[str]:
+    """Yield the unexpected and the missing files of the wheel."""
     names = ZipFile(wheel).namelist()
-    tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-    yield from (f"{wheel.name} holds {top}" for top in sorted(tops - PACKAGES))
-    marks = {f"{package}/py.typed" for package in PACKAGES}
-    yield from (f"{wheel.name} has no {mark}" for mark in sorted(marks - set(names)))
+    top_folders = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
+    yield from (f"{wheel.name} holds {folder}" for folder in sorted(top_folders - PACKAGES))
+    markers = {f"{package}/py.typed" for package in PACKAGES}
+    yield from (f"{wheel.name} has no {marker}" for marker in sorted(markers - set(names)))
     if not any(name.endswith(".dist-info/licenses/LICENSE") for name in names):
         yield f"{wheel.name} has no LICENSE"
 
 
-def faults_of_sdist(sdist: Path) -> Iterator[str]:
-    """Yield what is in the sdist and is not the project's; the wheel is built from it."""
+def sdist_faults(sdist: Path) -> Iterator[str]:
+    """Yield the private and the missing folders of the sdist; the wheel is built from it."""
     with tarfile.open(sdist) as archive:
-        tops = {name.split("/")[1] for name in archive.getnames() if "/" in name}
-    private = {top for top in tops if top in NOT_SHIPPED or top.startswith(".venv")}
-    yield from (f"{sdist.name} holds {top}" for top in sorted(private))
-    yield from (f"{sdist.name} has no {top}" for top in sorted((PACKAGES | {"tests"}) - tops))
+        top_names = {name.split("/")[1] for name in archive.getnames() if "/" in name}
+    private = {name for name in top_names if name in PRIVATE or name.startswith(".venv")}
+    yield from (f"{sdist.name} holds {name}" for name in sorted(private))
+    missing = (PACKAGES | {"tests"}) - top_names
+    yield from (f"{sdist.name} has no {name}" for name in sorted(missing))
 
 
-def alone(extra: str, wheel: Path, python: Path, home: Path) -> None:
-    """Install one extra; use it, and see the others name themselves."""
-    inside = installed(f"{wheel.resolve()}[{extra}]" if extra else str(wheel), python, home)
-    absent = [pair for pair in BROUGHT_BY.items() if pair[0] != extra]
-    for code in (EXTRAS[extra], *(MISSING.format(extra=e, package=p) for e, p in absent)):
-        run(inside, "-I", "-c", code)
+def check_extra(extra: str, wheel: Path, python: Path, home: Path) -> None:
+    """Install one extra, use it, and check the messages of the imports that lack theirs."""
+    requirement = f"{wheel.resolve()}[{extra}]" if extra else str(wheel)
+    new_python = install(requirement, python, home)
+    run(new_python, "-I", "-c", PROGRAM_BY_EXTRA[extra])
+    for other, package in PACKAGE_BY_EXTRA.items():
+        if other != extra:
+            program = MISSING_EXTRA_PROGRAM.format(extra=other, package=package)
+            run(new_python, "-I", "-c", program)
 
 
-def typed(wheel: Path, python: Path, home: Path) -> None:
-    """Let type checkers read a program that knows us only as installed packages."""
-    inside = installed(f"{wheel.resolve()}[langchain,llama-index]", python, home)
-    program = Path(copy(TYPED, home))
-    checked = ("--python-executable", inside, program.name)
-    run(python, "-m", "mypy", *PLAIN, "cache-plain", *checked, where=home)
-    run(TOOLS / "pyright", "--pythonpath", inside, program.name, where=home)
+def check_types(wheel: Path, python: Path, home: Path) -> None:
+    """Type-check a program that sees the project only as installed packages."""
+    new_python = install(f"{wheel.resolve()}[langchain,llama-index]", python, home)
+    program = Path(copy(TYPED_PROGRAM, home))
+    arguments = ("--python-executable", new_python, program.name)
+    run(python, "-m", "mypy", *WITHOUT_PLUGINS, "cache-plain", *arguments, folder=home)
+    run(TOOLS / "pyright", "--pythonpath", new_python, program.name, folder=home)
 
 
-def installed(what: str, python: Path, home: Path) -> Path:
-    """Return the Python of a fresh environment with this in it, at the versions we test."""
-    inside = home / "bin" / "python"
+def install(requirement: str, python: Path, home: Path) -> Path:
+    """Install into a new environment, at the versions that we test; return its Python."""
+    new_python = home / "bin" / "python"
     run(TOOLS / "uv", "venv", "--quiet", "--python", python, home)
-    constraints = ("--constraint", ROOT / "constraints.txt")
-    run(TOOLS / "uv", "pip", "install", "--quiet", "--python", inside, *constraints, what)
-    return inside
+    arguments = ("--constraint", ROOT / "constraints.txt", requirement)
+    run(TOOLS / "uv", "pip", "install", "--quiet", "--python", new_python, *arguments)
+    return new_python
 
 
-def run(*command: str | Path, where: Path | None = None) -> None:
-    """Run a command, and end with it if it fails."""
-    done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)  # noqa: S603 -- our own
+def run(*command: str | Path, folder: Path | None = None) -> None:
+    """Run a command; exit with its output if it fails."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 -- our own
     if done.returncode:
         shown = " ".join(map(str, command))
         raise SystemExit(f"{shown}\n{done.stdout}{done.stderr}")
 
 
-def say(words: str) -> None:
-    """Tell what is tried next."""
-    sys.stderr.write(f"{words}\n")
+def print_progress(text: str) -> None:
+    """Print a line to standard error."""
+    sys.stderr.write(f"{text}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The audit tells a weakness from a database that is not there."""
+"""Security audit: a known vulnerability fails, an unreachable database does not."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ from typing import Any
 
 import pytest
 
-from tests.audit import verdict
+from tests.audit import summarize
 
-WEAK = {"name": "a", "version": "1", "vulns": [{"id": "X-1", "fix_versions": ["2", "3"]}]}
+VULNERABLE = {"name": "a", "version": "1", "vulns": [{"id": "X-1", "fix_versions": ["2", "3"]}]}
 SOUND = {"name": "b", "version": "1", "vulns": []}
 UNKNOWN = {"name": "c", "skip_reason": "not found"}
 
 
 @pytest.mark.parametrize(
-    ("packages", "last", "is_well"),
+    ("packages", "last_line", "passes"),
     [
-        ([SOUND], "1 packages audited, 0 known weaknesses.", True),
-        ([SOUND, WEAK], "a 1: X-1, mended in 2, 3", False),
-        ([UNKNOWN, WEAK], "a 1: X-1, mended in 2, 3", False),
-        ([UNKNOWN], "0 packages audited, 0 known weaknesses.", True),
+        ([SOUND], "1 packages audited, 0 known vulnerabilities.", True),
+        ([SOUND, VULNERABLE], "a 1: X-1, fixed in 2, 3", False),
+        ([UNKNOWN, VULNERABLE], "a 1: X-1, fixed in 2, 3", False),
+        ([UNKNOWN], "0 packages audited, 0 known vulnerabilities.", True),
     ],
 )
-def test_an_answer(packages: list[Any], last: str, is_well: bool) -> None:
-    """Only a known weakness fails; what nobody looked at is said."""
-    said, well = verdict(json.dumps({"dependencies": packages}), "")
-    assert (said[-1], well) == (last, is_well)
-    assert said[0].startswith("NOT AUDITED") == (UNKNOWN in packages)
+def test_only_a_known_vulnerability_fails(
+    packages: list[Any], last_line: str, passes: bool
+) -> None:
+    """The report counts packages that are not in the database; they do not fail."""
+    lines, passed = summarize(json.dumps({"dependencies": packages}), "")
+    assert (lines[-1], passed) == (last_line, passes)
+    assert lines[0].startswith("NOT AUDITED") == (UNKNOWN in packages)
 
 
-def test_no_answer() -> None:
-    """That it cannot be reached is said, and why; it is nobody's fault."""
-    assert verdict("", "a\nno route to host\n") == (
+def test_an_unreachable_database_is_reported_and_passes() -> None:
+    """The report has the reason, and the audit does not fail."""
+    assert summarize("", "a\nno route to host\n") == (
         ["NOT AUDITED: the advisory database cannot be reached (no route to host)."],
         True,
     )

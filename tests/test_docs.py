@@ -1,4 +1,4 @@
-"""The site tells the truth: its blocks run and print what they say, its pages are all there."""
+"""Documentation pages: their code blocks run, and they cover every error, field and page."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 
 from onerouter_core import ProviderRouting, errors
 from onerouter_simulator import Simulator
-from tests.pages import ROOT, blocks, run
+from tests.pages import ROOT, check_page, code_blocks
 
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
-MOST_NOT_RUN = 6
+MAX_NOT_RUN = 6
 ERRORS = [
     name
-    for name, found in vars(errors).items()
-    if inspect.isclass(found) and issubclass(found, errors.OneRouterError)
+    for name, value in vars(errors).items()
+    if inspect.isclass(value) and issubclass(value, errors.OneRouterError)
 ]
 
 
@@ -27,24 +27,26 @@ def text_of(page: str) -> str:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the frameworks' own
 @pytest.mark.parametrize("page", [p for p in PAGES if "```python" in text_of(p)])
-def test_the_blocks_of_a_page_run_and_print_what_they_say(
+def test_code_blocks_run_and_print_the_shown_output(
     page: str, sim: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A reader who types a page in, from top to bottom, sees what it shows."""
+    """The Python blocks of a page run from top to bottom, against the simulator."""
     monkeypatch.setenv("ONEROUTER_API_KEY", sim.api_key)
     monkeypatch.setenv("ONEROUTER_BASE_URL", sim.base_url)
-    run(f"docs/{page}", capsys)
+    check_page(f"docs/{page}", capsys)
 
 
 def test_few_blocks_are_not_run() -> None:
-    """What is not run says why (`<!-- not run: … -->`), and is rare."""
-    found = [block for page in PAGES for block in blocks(f"docs/{page}") if block.why_not]
-    assert len(found) <= MOST_NOT_RUN
+    """A block that is not run has a reason (`<!-- not run: reason -->`); there are few."""
+    not_run = [
+        block for page in PAGES for block in code_blocks(f"docs/{page}") if block.skip_reason
+    ]
+    assert len(not_run) <= MAX_NOT_RUN
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_every_error_has_a_cause_and_a_cure(name: str) -> None:
-    """The tree of the errors page has a row for each class."""
+def test_every_error_class_has_a_cause_and_a_remedy(name: str) -> None:
+    """The table of errors.md has a row for each class."""
     row = re.search(
         rf"^\|[^|]*`{name}`[^|]*\|([^|]+)\|([^|]*)\|$", text_of("errors.md"), re.MULTILINE
     )
@@ -54,19 +56,19 @@ def test_every_error_has_a_cause_and_a_cure(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_what_is_asked_again_is_marked(name: str) -> None:
-    """The mark in the tree is the error's own word."""
+def test_transient_errors_are_marked_in_the_table(name: str) -> None:
+    """The mark ↻ in errors.md agrees with the attribute `transient` of the class."""
     marked = re.search(rf"`{name}` ↻", text_of("errors.md")) is not None
     assert marked == getattr(errors, name).transient
 
 
-def test_every_wish_for_a_provider_is_told() -> None:
-    """The routing page has all that `provider` can say."""
-    said = text_of("routing.md")
-    assert [name for name in ProviderRouting.model_fields if f"`{name}`" not in said] == []
+def test_every_provider_routing_field_is_documented() -> None:
+    """routing.md names every field of `provider`."""
+    text = text_of("routing.md")
+    assert [name for name in ProviderRouting.model_fields if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_can_be_found(page: str) -> None:
-    """Every page stands in the navigation."""
+def test_every_page_is_in_the_navigation(page: str) -> None:
+    """site/mkdocs.yml lists every page."""
     assert page in re.findall(r": ([\w/-]+\.md)$", text_of("site/mkdocs.yml"), re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The live set works before it costs money: here it asks the simulator."""
+"""The live tests, run against the simulator: they work before they cost money."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ QUESTIONS = [
 ]
 
 
-def run(sim: Simulator, **variables: str) -> str:
-    """Run the live set against the simulator, with these variables set, and return the output."""
+def run_live_tests(sim: Simulator, **variables: str) -> str:
+    """Run the live tests against the simulator with these variables set; return the output."""
     env = {**os.environ, "ONEROUTER_BASE_URL": sim.base_url, **variables}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", "tests/live"],
@@ -39,46 +39,46 @@ def run(sim: Simulator, **variables: str) -> str:
     return done.stdout
 
 
-def paid(sim: Simulator) -> int:
-    """Count the requests that the gateway would have charged for."""
-    right = f"Bearer {sim.api_key}"
+def count_billable_requests(sim: Simulator) -> int:
+    """Return the number of requests that a real gateway would bill."""
+    valid_key = f"Bearer {sim.api_key}"
     return sum(
-        request.headers.get("authorization") == right and isinstance(request.body, dict)
+        request.headers.get("authorization") == valid_key and isinstance(request.body, dict)
         for request in sim.requests
         if request.path == "/v1/chat/completions"
     )
 
 
-def test_every_question_is_settled(sim: Simulator) -> None:
-    """A table holds evidence for each, and says what it cost; the key is not in it."""
-    said = run(sim, ONEROUTER_API_KEY=sim.api_key)
-    rows = [line.split(" | ") for line in said.splitlines() if line.startswith("| ")]
-    settled = {row[0].removeprefix("| ") for row in rows}
+def test_every_question_has_an_answer_in_the_report(sim: Simulator) -> None:
+    """The report has a row for each question and the cost; the key is not in it."""
+    output = run_live_tests(sim, ONEROUTER_API_KEY=sim.api_key)
+    rows = [line.split(" | ") for line in output.splitlines() if line.startswith("| ")]
+    answered = {row[0].removeprefix("| ") for row in rows}
     assert len(QUESTIONS) > 15
-    assert set(QUESTIONS) <= settled
+    assert set(QUESTIONS) <= answered
     assert all(len(row) == 4 for row in rows)
-    assert "not settled" not in said
-    assert sim.api_key not in said
-    spent = re.search(r"Ledger: (\d+) replies, ([\d.]+) of 0.10 USD", said)
+    assert "not settled" not in output
+    assert sim.api_key not in output
+    spent = re.search(r"Ledger: (\d+) replies, ([\d.]+) of 0.10 USD", output)
     assert spent is not None
     assert int(spent[1]) > 30
     assert 0 < Decimal(spent[2]) < Decimal("0.10")
-    assert paid(sim) > 40
+    assert count_billable_requests(sim) > 40
 
 
-@pytest.mark.parametrize(("budget", "most"), [("0", 0), ("0.001", 40)])
-def test_the_budget_stops_it(sim: Simulator, budget: str, most: int) -> None:
-    """What would cost more than is left is not sent, and its question is not settled."""
-    said = run(sim, ONEROUTER_API_KEY=sim.api_key, ONEROUTER_LIVE_BUDGET=budget)
-    assert "not settled" in said
-    assert f"the budget of {budget} USD" in said
-    assert "AuthenticationError" in said  # refusals cost nothing
-    assert paid(sim) <= most
+@pytest.mark.parametrize(("budget", "max_requests"), [("0", 0), ("0.001", 40)])
+def test_the_budget_limits_the_requests(sim: Simulator, budget: str, max_requests: int) -> None:
+    """A request that may cost more than the rest of the budget is not sent."""
+    output = run_live_tests(sim, ONEROUTER_API_KEY=sim.api_key, ONEROUTER_LIVE_BUDGET=budget)
+    assert "not settled" in output
+    assert f"the budget of {budget} USD" in output
+    assert "AuthenticationError" in output  # sent all the same: HTTP errors cost nothing
+    assert count_billable_requests(sim) <= max_requests
 
 
 def test_without_a_key_nothing_is_sent(sim: Simulator) -> None:
-    """Everything is skipped, and the reason is said."""
-    said = run(sim)
-    assert "set ONEROUTER_API_KEY" in said
-    assert "passed" not in said
+    """All tests are skipped, with a reason."""
+    output = run_live_tests(sim)
+    assert "set ONEROUTER_API_KEY" in output
+    assert "passed" not in output
     assert sim.requests == []

@@ -1,4 +1,4 @@
-"""README tells the truth: its blocks run, its table of contents leads somewhere."""
+"""README: its code blocks run, its links and make targets exist."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import re
 import pytest
 
 from onerouter_simulator import Simulator
-from tests.pages import ROOT, run
+from tests.pages import ROOT, check_page
 
 README = (ROOT / "README.md").read_text("utf-8")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the frameworks' own
-def test_the_python_blocks_run_one_after_the_other(
+def test_code_blocks_run_and_print_the_shown_output(
     sim: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A reader who types README in, from top to bottom, sees it work."""
+    """The Python blocks run from top to bottom, against the simulator."""
     monkeypatch.setenv("ONEROUTER_API_KEY", sim.api_key)
     monkeypatch.setenv("ONEROUTER_BASE_URL", sim.base_url)
-    printed = run("README.md", capsys)
+    printed = check_page("README.md", capsys)
     assert "Why is the sky blue?" in printed
     assert "84" in printed
     assert "Ada Lovelace" in printed
 
 
-def test_the_make_targets_are_there() -> None:
-    """The commands that README names exist."""
+def test_the_make_targets_exist() -> None:
+    """Every `make` command in README is a target of the Makefile."""
     named = set(re.findall(r"make ([a-z-]+)", README))
-    made = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    assert named <= made
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert named <= targets
 
 
-def test_the_links_lead_somewhere() -> None:
+def test_the_relative_links_exist() -> None:
     """Every relative link is a file or a folder of the project."""
     links = re.findall(r"\]\((?!http)([^)]+)\)", README)
     assert links

@@ -1,4 +1,4 @@
-"""What is released says the same of itself everywhere; `make build` tries the files themselves."""
+"""Release metadata: versions, changelog, type markers. `make build` checks the built files."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ SECTIONS = re.findall(
 )
 
 
-def test_the_version_is_said_once() -> None:
-    """Both packages have the core's."""
+def test_both_packages_have_the_version_of_the_core() -> None:
+    """The version is defined in onerouter_core only."""
     assert langchain_onerouter.__version__ == onerouter_core.__version__
     assert llama_index_onerouter.__version__ == onerouter_core.__version__
 
 
-def test_the_changelog_begins_with_what_is_not_released() -> None:
-    """Then comes this version, and every version has its day."""
+def test_the_changelog_begins_with_unreleased_and_this_version() -> None:
+    """Every released version has a date."""
     assert [version for version, _ in SECTIONS[:2]] == ["Unreleased", onerouter_core.__version__]
     assert all(date.fromisoformat(day) for _, day in SECTIONS[1:])
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_says_that_it_is_typed(package: str) -> None:
-    """Type checkers look for the mark."""
+def test_a_package_has_a_py_typed_file(package: str) -> None:
+    """Type checkers look for this file (PEP 561)."""
     assert (ROOT / package / "py.typed").is_file()
 
 
@@ -43,7 +43,7 @@ def test_a_package_says_that_it_is_typed(package: str) -> None:
 def test_the_typed_program_runs(
     sim: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What type checkers are shown is no fiction."""
+    """The program that type checkers check runs against the simulator."""
     monkeypatch.setenv("ONEROUTER_API_KEY", sim.api_key)
     monkeypatch.setenv("ONEROUTER_BASE_URL", sim.base_url)
     runpy.run_path(str(ROOT / "examples" / "typed.py"), run_name="__main__")
