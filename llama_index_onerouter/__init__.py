@@ -1,7 +1,7 @@
-"""OneRouterLLM: any model behind a OneRouter key, for LlamaIndex."""
+"""OneRouterLLM and StructuredOneRouterLLM: LlamaIndex models for the OneRouter gateway."""
 
 try:
-    import llama_index.core  # noqa: F401 -- said here in words that help
+    import llama_index.core  # noqa: F401 -- checked first, for a helpful error
 except ImportError as error:
     raise ImportError(
         'llama_index_onerouter needs LlamaIndex: pip install "onerouter-integrations[llama-index]"'

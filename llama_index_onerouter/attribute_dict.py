@@ -1,7 +1,8 @@
-"""JSON that is read by key or by attribute.
+"""JSON objects whose keys can also be read as attributes.
 
-LlamaIndex and the tracers around it disagree on what `raw` and a tool call are: some take dicts,
-some objects. This is both, at every level. It knows no key.
+LlamaIndex and its tracers do not agree on the type of `raw` and of a tool call: some read dict
+keys, others read object attributes. AttributeDict supports both, at every level. This module knows
+no key of the API.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 
 class AttributeDict(dict[str, Any]):
-    """A dict whose keys are attributes, too."""
+    """A dict whose keys can also be read as attributes."""
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -21,7 +22,7 @@ class AttributeDict(dict[str, Any]):
 
 
 def to_attribute_dict(value: Any) -> Any:
-    """Return a copy of JSON in which every object is a Raw."""
+    """Return a deep copy of a JSON value in which every object is an AttributeDict."""
     match value:
         case dict():
             return AttributeDict([(key, to_attribute_dict(item)) for key, item in value.items()])
@@ -32,5 +33,5 @@ def to_attribute_dict(value: Any) -> Any:
 
 
 def get_field(value: Any, name: str) -> Any:
-    """Return a key's or an attribute's value, None if there is no such."""
+    """Return a mapping's item or an object's attribute; None if it does not exist."""
     return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)

@@ -1,7 +1,7 @@
-"""OneRouterLLM: fields, metadata and hooks.
+"""OneRouterLLM: fields, metadata, and the methods that LlamaIndex calls.
 
-This module knows FunctionCallingLLM. What a message, a response or a tool looks like, its
-neighbours know; what goes over the wire, only the core does. Sync and async differ in the await.
+This module knows FunctionCallingLLM. The neighbouring modules convert messages, responses and
+tools; only the core knows the wire format. Sync and async methods differ only in the await.
 """
 
 from __future__ import annotations
@@ -56,113 +56,170 @@ from onerouter_core import (
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.wire import decode_tool_choice, encode_request
 
-_CONTEXT_WINDOW = 128_000
-_MERGED_OPTIONS = ("extra_body", "extra_headers")  # objects whose keys are each an argument
+_DEFAULT_CONTEXT_WINDOW = 128_000
+_MERGED_OPTIONS = ("extra_body", "extra_headers")  # mappings that are merged key by key
 _log = logging.getLogger("onerouter_core")
 
 
 class OneRouterLLM(GatewayModel, StructuredPrediction):
-    """Any model behind a OneRouter key, at `base_url`.
+    """Chat model for LlamaIndex: any model of a OneRouter gateway, at `base_url`.
 
     >>> OneRouterLLM(model="deepseek/deepseek-v4-flash").complete("Hello").text
 
-    What the API takes can be given per call as well: `llm.chat(messages, temperature=0)`. Tokens,
-    cost (USD), finish reason, upstream and ids are in a response's `additional_kwargs`, on the last
-    item of a stream, too. Raises the errors of `onerouter_core.errors`.
+    Request fields can also be given per call: `llm.chat(messages, temperature=0)`. Token counts,
+    cost (USD), finish reason, model, provider and ids are in a response's `additional_kwargs`; in a
+    stream, in those of the last response.
+
+    Raises:
+        pydantic.ValidationError: A field is unknown or its value is invalid (a ValueError).
+
+    Its methods raise the errors of `onerouter_core.errors`: ConfigurationError for an invalid
+    argument, before anything is sent, and other subclasses of OneRouterError for a failed call.
     """
 
     model_config = ConfigDict(
-        hide_input_in_errors=True, arbitrary_types_allowed=True, populate_by_name=True
+        hide_input_in_errors=True,
+        arbitrary_types_allowed=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
     )
 
-    # It is equal to nothing but itself.
+    # A callback manager is equal only to itself.
     _eq_ignored_fields: ClassVar[frozenset[str]] = frozenset({"callback_manager"})
 
-    context_window: int | None = Field(
-        default=None, gt=0, description="Tokens in and out; None: the catalogue's, or 128,000."
-    )
-    is_function_calling_model: bool | None = Field(
-        default=None,
-        description="Whether agents offer it tools; None: the catalogue's word, or yes.",
-    )
-    additional_kwargs: dict[str, Any] = Field(
-        default_factory=dict, repr=False, description="Keywords for every call; the call's win."
-    )
+    context_window: int | None = Field(default=None, gt=0)
+    """Context window in tokens, prompt and answer together (1 or more). None: the catalogue's
+    value, else 128,000."""
 
-    # --- what LlamaIndex asks about the model ---
+    is_function_calling_model: bool | None = Field(default=None)
+    """Whether agents may offer tools to the model. None: the catalogue's value, else True."""
+
+    additional_kwargs: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """Keywords of every call. A call's own keywords take precedence; `extra_body` and
+    `extra_headers` are merged with the call's key by key."""
+
+    # --- metadata ---
 
     @classmethod
     def class_name(cls) -> str:
-        """Return the name that serialised models go by."""
+        """Return the class name in serialised models: "OneRouterLLM"."""
         return "OneRouterLLM"
 
     @property
     def metadata(self) -> LLMMetadata:
-        """Return what prompts and memories are cut to; it asks nobody and never raises."""
-        return self._metadata(self._known_window() or _warn_assumed_window(self.model))
+        """Context window and output length (tokens), tool support and model id.
 
-    def _known_window(self) -> int | None:
+        LlamaIndex cuts prompts and memories to it. Reading it sends no request and never raises;
+        it logs a warning, once per model, if the context window is unknown.
+        """
+        return self._metadata(self._known_context_window() or _warn_assumed_window(self.model))
+
+    def _known_context_window(self) -> int | None:
         return self.context_window or (
             self._model_info.context_window if self._model_info else None
         )
 
     def _metadata(self, window: int) -> LLMMetadata:
-        calls = self.is_function_calling_model
-        if calls is None:
-            calls = self._model_info is None or self._model_info.tools is not False
+        supports_tools = self.is_function_calling_model
+        if supports_tools is None:
+            supports_tools = self._model_info is None or self._model_info.tools is not False
         return LLMMetadata(
             context_window=window,
-            # LlamaIndex takes this off the window; what is left must have room for a prompt.
+            # LlamaIndex subtracts it from the window; the rest must have room for a prompt.
             num_output=min(self.max_tokens, window // 2) if self.max_tokens else -1,
             is_chat_model=True,
-            is_function_calling_model=calls,
+            is_function_calling_model=supports_tools,
             model_name=self.model,
         )
 
     def to_payload(self) -> dict[str, Any]:
-        """Return what traces show of the model: nothing secret."""
-        shown = ("model", "temperature", "top_p", "max_tokens")
-        facts = {name: getattr(self, name) for name in shown}
+        """Return the model settings for traces: class name, metadata and sampling fields.
+
+        It contains no secret.
+        """
+        names = ("model", "temperature", "top_p", "max_tokens")
+        values = {name: getattr(self, name) for name in names}
+        window = self._known_context_window() or _DEFAULT_CONTEXT_WINDOW
         return {
             "class_name": self.class_name(),
-            **self._metadata(self._known_window() or _CONTEXT_WINDOW).model_dump(),
-            **{name: fact for name, fact in facts.items() if fact is not None},
+            **self._metadata(window).model_dump(),
+            **{name: value for name, value in values.items() if value is not None},
         }
 
     # --- chat ---
 
     @traced_endpoint(llm_chat_callback())
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """Return the answer; raise OneRouterError."""
+        """Send a chat request and return the complete response.
+
+        Args:
+            messages: The conversation, oldest message first; at least one message.
+            **kwargs: Options of this call: any request field (`temperature=0`), `api_key`,
+                `timeout` and the other connection fields, `extra_headers`, `tools`, `tool_choice`,
+                or another parameter of the API. They take precedence over `additional_kwargs` and
+                over the fields. None: not given.
+
+        Returns:
+            The response. `raw` is the JSON body; `additional_kwargs` has token counts, cost (USD),
+            finish reason, model, provider and ids.
+
+        Raises:
+            ConfigurationError: An argument is invalid; nothing was sent.
+            UnsupportedContentError: The API does not support a content block; nothing was sent.
+            OneRouterError: The call failed: a subclass for each kind of failure.
+        """
         gateway, request = self._prepare(messages, kwargs)
         return to_response(
-            gateway.complete(request, self._retry), single_tool_call=_wants_one_call(request)
+            gateway.complete(request, self._retry), single_tool_call=_is_single_tool_call(request)
         )
 
     @traced_endpoint(llm_chat_callback())
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """Return the answer; raise OneRouterError."""
+        """Send a chat request and return the complete response; the async form of `chat`."""
         gateway, request = self._prepare(messages, kwargs)
         reply = await gateway.acomplete(request, self._aretry)
-        return to_response(reply, single_tool_call=_wants_one_call(request))
+        return to_response(reply, single_tool_call=_is_single_tool_call(request))
 
     @traced_endpoint(llm_chat_callback())
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        """Send now, and yield the answer as it grows."""
+        """Send a chat request and stream the response.
+
+        Arguments and errors are those of `chat`. The request is sent at once, not with the first
+        item. An error in the middle of the stream has the text so far in `partial`.
+
+        Returns:
+            A generator of responses. Each contains the whole answer so far, and in `delta` the
+            text that was added; the last one is equal to the response of `chat`. Closing the
+            generator closes the connection.
+        """
         return self._stream(messages, kwargs)
 
     @traced_endpoint(llm_chat_callback())
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
-        """Send when awaited, and yield the answer as it grows."""
+        """Send a chat request and stream the response; the async form of `stream_chat`."""
         return await self._astream(messages, kwargs)
 
     # --- completion ---
 
     @traced_endpoint(llm_completion_callback())
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        """Return the answer to a prompt; raise OneRouterError."""
+        """Send a prompt as one user message and return the complete response.
+
+        Args:
+            prompt: The text of the message.
+            formatted: Whether `completion_to_prompt` has been applied to the prompt; if not, it is
+                applied here.
+            **kwargs: Options of this call, as for `chat`.
+
+        Returns:
+            The completion. `additional_kwargs` has the same keys as that of `chat`, and the
+            reasoning in `thinking`.
+
+        Raises:
+            OneRouterError: As `chat`; ConfigurationError also for a prompt that is not a string.
+        """
         gateway, request = self._prepare(self._prompt_messages(prompt, formatted=formatted), kwargs)
         return to_completion(to_response(gateway.complete(request, self._retry)))
 
@@ -170,7 +227,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     async def acomplete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponse:
-        """Return the answer to a prompt; raise OneRouterError."""
+        """Send a prompt and return the complete response; the async form of `complete`."""
         gateway, request = self._prepare(self._prompt_messages(prompt, formatted=formatted), kwargs)
         return to_completion(to_response(await gateway.acomplete(request, self._aretry)))
 
@@ -178,7 +235,15 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseGen:
-        """Send now, and yield the answer as it grows."""
+        """Send a prompt as one user message and stream the response.
+
+        Arguments and errors are those of `complete`. The request is sent at once, not with the
+        first item.
+
+        Returns:
+            A generator of completions. Each contains the whole text so far, and in `delta` the
+            text that was added.
+        """
         return to_completions(
             self._stream(self._prompt_messages(prompt, formatted=formatted), kwargs)
         )
@@ -187,22 +252,28 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseAsyncGen:
-        """Send when awaited, and yield the answer as it grows."""
+        """Send a prompt and stream the response; the async form of `stream_complete`."""
         messages = self._prompt_messages(prompt, formatted=formatted)
         return ato_completions(await self._astream(messages, kwargs))
 
-    # --- what all of them share ---
+    # --- request ---
 
     def preview(self, messages: Sequence[ChatMessage], **kwargs: Any) -> dict[str, Any]:
-        """Return the JSON body that `chat` would send, and send nothing."""
+        """Return the JSON body that `chat` would send; send nothing.
+
+        Arguments are those of `chat`.
+
+        Raises:
+            ConfigurationError: An argument or a content block is invalid.
+        """
         _, request = self._prepare(messages, kwargs)
-        return deepcopy(encode_request(request)[0])  # the schemas in it are kept
+        return deepcopy(encode_request(request)[0])  # the body shares its schemas with the cache
 
     def _prepare(
-        self, messages: Sequence[ChatMessage], given: Mapping[str, Any]
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> tuple[Gateway, Request]:
-        """Return where to send a call and what to send; nothing is sent before all is checked."""
-        options = self._options(given)
+        """Return the gateway and the validated request of a call; raise ConfigurationError."""
+        options = self._options(kwargs)
         tools = options.pop("tools", ())
         choice = options.pop("tool_choice", None)
         gateway, settings = self._prepare_call(options)
@@ -215,43 +286,48 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         )
         return gateway, request
 
-    def _options(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the keywords of a call over those of every call."""
-        always = self.additional_kwargs
-        options = always | {n: v for n, v in unmask_secrets(given).items() if v is not None}
+    def _options(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `additional_kwargs` updated with the keywords of a call."""
+        defaults = self.additional_kwargs
+        options = defaults | {n: v for n, v in unmask_secrets(kwargs).items() if v is not None}
         for name in options:
             if name in type(self).model_fields and name not in GatewayFields.model_fields:
-                raise ConfigurationError(f"{name} belongs to the model: a call cannot change it.")
+                raise ConfigurationError(
+                    f"{name} belongs to the model: it cannot be given per call. "
+                    "Set it in the constructor."
+                )
         for name in _MERGED_OPTIONS:
-            if name in always:
-                options[name] = deep_merge(always[name], options[name])
+            if name in defaults:
+                options[name] = deep_merge(defaults[name], options[name])
         return options
 
-    def _stream(self, messages: Sequence[ChatMessage], given: Mapping[str, Any]) -> ChatResponseGen:
-        gateway, request = self._prepare(messages, given)
+    def _stream(
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
+    ) -> ChatResponseGen:
+        gateway, request = self._prepare(messages, kwargs)
         return to_responses(
-            gateway.stream(request, self._retry), single_tool_call=_wants_one_call(request)
+            gateway.stream(request, self._retry), single_tool_call=_is_single_tool_call(request)
         )
 
     async def _astream(
-        self, messages: Sequence[ChatMessage], given: Mapping[str, Any]
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> ChatResponseAsyncGen:
-        gateway, request = self._prepare(messages, given)
+        gateway, request = self._prepare(messages, kwargs)
         deltas = await gateway.astream(request, self._aretry)
-        return ato_responses(deltas, single_tool_call=_wants_one_call(request))
+        return ato_responses(deltas, single_tool_call=_is_single_tool_call(request))
 
     def _prompt_messages(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
-        if not isinstance(prompt, str):  # LlamaIndex would make an empty message of it
+        if not isinstance(prompt, str):  # ChatMessage() would silently be empty
             raise ConfigurationError(
-                f"A prompt is a string, not {type(prompt).__name__}: use chat."
+                f"prompt must be a string, not {type(prompt).__name__}. Use chat() for messages."
             )
         if not formatted and self.completion_to_prompt is not None:
             prompt = self.completion_to_prompt(prompt)
         return [ChatMessage(prompt, role=MessageRole.USER)]
 
     def _retry(self, _: Any) -> None:
-        """Ask the rate limiter again: LlamaIndex does so once per call."""
-        if limiter := getattr(self, "rate_limiter", None):  # older versions have none
+        """Wait for the rate limiter before a retry: LlamaIndex does so only once per call."""
+        if limiter := getattr(self, "rate_limiter", None):  # older LlamaIndex has no such field
             limiter.acquire()
 
     async def _aretry(self, _: Any) -> None:
@@ -266,33 +342,40 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         tools: Sequence[BaseTool],
         user_msg: str | ChatMessage | None = None,
         chat_history: list[ChatMessage] | None = None,
-        verbose: bool = False,  # noqa: ARG002 -- LlamaIndex passes it
+        verbose: bool = False,  # noqa: ARG002 -- a parameter of LlamaIndex's base class
         allow_parallel_tool_calls: bool = False,
         tool_required: bool = False,
         tool_choice: Any = None,
         strict: bool | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """Return the keywords for `chat`."""
+        """Return the keywords of `chat` for a request that offers tools."""
         if isinstance(user_msg, str):
             user_msg = ChatMessage(user_msg, role=MessageRole.USER)
-        offered = tool_kwargs(
+        tool_options = tool_kwargs(
             tools,
             choice=tool_choice,
             required=tool_required,
             parallel=allow_parallel_tool_calls,
-            keep_strictly=bool(strict),
+            strict=bool(strict),
         )
         messages = [*(chat_history or ()), *([user_msg] if user_msg else ())]
-        return {"messages": messages, **offered, **kwargs}
+        return {"messages": messages, **tool_options, **kwargs}
 
     def get_tool_calls_from_response(
         self, response: ChatResponse, error_on_no_tool_call: bool = True, **_: Any
     ) -> list[ToolSelection]:
-        """Return what is to be called; raise ValueError, as LlamaIndex's models do, if nothing is.
+        """Return the tool calls of a response.
 
-        A call whose arguments are invalid names no tool of yours and says in its name why: it
-        never runs, and an agent reports it to the model.
+        The name of a call with invalid arguments contains the error, so that it matches no tool:
+        the call never runs, and an agent reports it to the model.
+
+        Args:
+            response: A complete response, or the last one of a stream.
+            error_on_no_tool_call: Whether to raise an error if there is no tool call.
+
+        Raises:
+            ValueError: There is no tool call; the class that LlamaIndex's own models raise.
         """
         selections = to_selections(response.message)
         if not selections and error_on_no_tool_call:
@@ -303,7 +386,20 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     def predict_and_call(
         self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any
     ) -> AgentChatResponse:
-        """Run the tools that the model calls; raise OneRouterError for a call that cannot be."""
+        """Send a chat request with tools and run the tools that the model calls.
+
+        Args:
+            tools: The tools that the model may call.
+            *args: As for `FunctionCallingLLM.predict_and_call` of LlamaIndex.
+            **kwargs: As there, and options of this call, as for `chat`.
+
+        Returns:
+            The output of the tools, and in `sources` one ToolOutput per call.
+
+        Raises:
+            MalformedReplyError: The model called an unknown tool, or with invalid arguments.
+            OneRouterError: The request failed; see `chat`.
+        """
         with unknown_tools_reported():
             return super().predict_and_call(tools, *args, **kwargs)
 
@@ -311,21 +407,21 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     async def apredict_and_call(
         self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any
     ) -> AgentChatResponse:
-        """Run the tools that the model calls; raise OneRouterError for a call that cannot be."""
+        """Run the tools that the model calls; the async form of `predict_and_call`."""
         with unknown_tools_reported():
             return await super().apredict_and_call(tools, *args, **kwargs)
 
-    # --- an instance as a value ---
+    # --- copying and serialization ---
 
     def __getstate__(self) -> dict[str, Any]:
-        """Take what does not pickle from a copy: LlamaIndex takes it from the living."""
+        """Return the state of a copy: LlamaIndex's method deletes unpicklable fields in place."""
         return super(OneRouterLLM, self.model_copy()).__getstate__()
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
-        """Copy all but those who watch over the calls: they stay shared."""
+        """Copy all fields except the callback manager and the rate limiter, which are shared."""
         memo = {} if memo is None else memo
-        for watcher in (self.callback_manager, getattr(self, "rate_limiter", None)):
-            memo[id(watcher)] = watcher
+        for shared in (self.callback_manager, getattr(self, "rate_limiter", None)):
+            memo[id(shared)] = shared
         return super().__deepcopy__(memo)
 
     @field_serializer("additional_kwargs")
@@ -333,18 +429,18 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         return {name: option for name, option in options.items() if name not in SECRET_ARGUMENTS}
 
 
-def _wants_one_call(request: Request) -> bool:
-    """Tell whether one tool call was asked for: models that cannot be told still send several."""
+def _is_single_tool_call(request: Request) -> bool:
+    """Whether to keep only the first tool call: some models ignore `parallel_tool_calls`."""
     return request.parameters.get("parallel_tool_calls") is False
 
 
 @cache
 def _warn_assumed_window(model: str) -> int:
-    """Return the usual window, and say once for a model that it is a guess."""
+    """Return the default context window in tokens; log a warning, once per model id."""
     _log.warning(
-        "Nothing says how large the context window of %r is; %d tokens are assumed. "
-        "Give context_window=, or catalog=Catalog.fetch().",
+        "The context window of %r is unknown; %d tokens are assumed. "
+        "Set context_window=, or give catalog=Catalog.fetch().",
         model,
-        _CONTEXT_WINDOW,
+        _DEFAULT_CONTEXT_WINDOW,
     )
-    return _CONTEXT_WINDOW
+    return _DEFAULT_CONTEXT_WINDOW

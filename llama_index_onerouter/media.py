@@ -1,8 +1,8 @@
-"""Pictures, sound, films and documents to parts.
+"""Conversion of image, audio, video and document blocks to content parts.
 
-This module knows where each block keeps its bytes and its type, and how to find out a type that is
-not said. A URL is passed on as it is, never fetched: an upstream does that better than an event
-loop.
+This module knows where each block keeps its data and its media type, and how to detect a media type
+that is not given. A URL is passed on and never fetched: a download would block the event loop, and
+the upstream can fetch it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DEFAULT_TITLE = "input_document"  # LlamaIndex's title for a document that has 
 
 
 def to_part(block: MediaBlock) -> Image | Audio | Video | File:
-    """Return the part; raise UnsupportedContentError if it cannot be one."""
+    """Return the content part of a media block; raise UnsupportedContentError if there is none."""
     match block:
         case ImageBlock():
             return _image(block)
@@ -38,7 +38,10 @@ def to_part(block: MediaBlock) -> Image | Audio | Video | File:
         case DocumentBlock():
             return _document(block)
         case _:
-            raise UnsupportedContentError(f"That is no media block: {block!r}.")
+            kind = type(block).__name__
+            raise UnsupportedContentError(
+                f"A media block must be an image, audio, video or document block, not {kind}."
+            )
 
 
 def _image(block: ImageBlock) -> Image:
@@ -50,9 +53,11 @@ def _image(block: ImageBlock) -> Image:
 
 
 def _video(block: VideoBlock) -> Video:
-    for hint in ("detail", "fps"):
-        if getattr(block, hint) is not None:
-            raise UnsupportedContentError(f"The API has no {hint} for a video block.")
+    for option in ("detail", "fps"):
+        if (value := getattr(block, option)) is not None:
+            raise UnsupportedContentError(
+                f"The API does not support {option}={value!r} of a video block. Remove it."
+            )
     if url := _only_url(block, block.video):
         return Video(url=url)
     data = _read_bytes(block, block.resolve_video)
@@ -70,32 +75,37 @@ def _document(block: DocumentBlock) -> File:
 def _audio(block: AudioBlock) -> Audio:
     url = _only_url(block, block.audio)
     if url and not url.startswith("data:"):
-        raise UnsupportedContentError("The API takes an audio block's data, not its URL: fetch it.")
+        raise UnsupportedContentError(
+            "The API does not support the URL of an audio block, only its data. Download the file."
+        )
     data = _read_bytes(block, block.resolve_audio)
     return Audio(data=_base64(data), format=block.format or _audio_format(block, data))
 
 
 def _audio_format(block: AudioBlock, data: bytes) -> str:
-    if found := filetype.guess(data):
-        return str(found.extension)
+    if detected := filetype.guess(data):
+        return str(detected.extension)
     if suffix := PurePath(_block_name(block)).suffix:
         return suffix[1:].lower()
-    raise UnsupportedContentError("The format of an audio block cannot be told: give `format`.")
+    raise UnsupportedContentError(
+        "The format of an audio block cannot be detected from its data or file name. "
+        'Set `format`, such as "wav".'
+    )
 
 
-# --- where the bytes are, and what they are ---
+# --- data, media types and file names ---
 
 
 def _only_url(block: MediaBlock, data: bytes | IOBase | None) -> str | None:
-    """Return the URL, if that is all there is."""
+    """Return the URL of a block that has neither data nor a path; else None."""
     return str(block.url) if block.url and data is None and block.path is None else None
 
 
 def _read_bytes(block: MediaBlock, resolve: Callable[[], Any]) -> bytes:
-    """Return the bytes, and leave a stream of the caller's where it can be read again."""
+    """Return the block's data, and rewind the caller's stream so that it can be read again."""
     try:
         stream = resolve()
-    except ValueError as error:  # nothing was given, or it is empty
+    except ValueError as error:  # neither data, path nor URL, or empty data
         raise UnsupportedContentError(f"The {block.block_type} block is empty: {error}") from error
     data: bytes = stream.read()
     stream.seek(0)
@@ -107,18 +117,19 @@ def _base64(data: bytes) -> str:
 
 
 def _media_type(block: MediaBlock, data: bytes) -> str:
-    if found := filetype.guess(data):
-        return str(found.mime)
-    if by_name := mimetypes.guess_type(_block_name(block))[0]:
-        return by_name
+    if detected := filetype.guess(data):
+        return str(detected.mime)
+    if guessed := mimetypes.guess_type(_block_name(block))[0]:
+        return guessed
     kind = block.block_type
     raise UnsupportedContentError(
-        f"The type of the {kind} block cannot be told: give its mimetype."
+        f"The media type of the {kind} block cannot be detected from its data or file name. "
+        f"Set `{kind}_mimetype`."
     )
 
 
 def _block_name(block: MediaBlock) -> str:
-    """Return the file's name: its title, else the end of its path or URL."""
+    """Return the file name: the block's title, else the last component of its path or URL."""
     title = getattr(block, "title", None)
     if title and title != _DEFAULT_TITLE:
         return str(title)
@@ -129,7 +140,7 @@ def _block_name(block: MediaBlock) -> str:
 
 
 def _filename(block: DocumentBlock, media_type: str | None = None) -> str | None:
-    """Return a name that has a suffix, which some upstreams tell the type by."""
+    """Return the file name with a suffix: some upstreams detect the media type by the suffix."""
     name = _block_name(block)
     if name and not PurePath(name).suffix and media_type:
         name += mimetypes.guess_extension(media_type) or ""

@@ -1,7 +1,7 @@
-"""ChatMessage to Message.
+"""Conversion of LlamaIndex's ChatMessage to the core's Message.
 
-This module knows roles and blocks: which are content, which are marks on content, and which are
-none of the API's business. It is made of pure functions and changes nothing that it is given.
+This module knows the roles and the content blocks: which blocks become content parts, which modify
+a part, and which are not sent. Its functions are pure: they change none of their arguments.
 """
 
 from __future__ import annotations
@@ -25,16 +25,19 @@ from llama_index.core.base.llms.types import (
 )
 
 from llama_index_onerouter.media import to_part
-from llama_index_onerouter.tools import to_calls
+from llama_index_onerouter.tools import to_tool_calls
 from onerouter_core import CacheControl, Message, Part, ReplayPolicy, Role, Text, should_replay
 from onerouter_core.errors import UnsupportedContentError
 from onerouter_core.wire import as_items, as_text
 
 DETAILS_KEY = "reasoning_details"
-"""Where a ThinkingBlock of ours keeps what the upstream wants back; others' have no such key."""
+"""Key of a ThinkingBlock's `additional_information` that holds the upstream's reasoning details.
+
+Only blocks of OneRouterLLM have it; the reasoning of other packages is not sent back.
+"""
 
 MODEL_KEY = "model"
-"""Where it keeps which model reasoned."""
+"""Key of a ThinkingBlock's `additional_information` that holds the id of the reasoning model."""
 
 _ROLES: dict[str, Role] = {"chatbot": "assistant", "model": "assistant", "function": "tool"}
 _DEFAULT_TTL = "5m"
@@ -43,45 +46,52 @@ _DEFAULT_TTL = "5m"
 def to_messages(
     messages: Iterable[ChatMessage], model: str, replay: ReplayPolicy = "same_model"
 ) -> tuple[Message, ...]:
-    """Return the conversation for a model; raise UnsupportedContentError if it cannot be carried.
+    """Return the conversation to send to a model.
 
-    `replay` says whose reasoning goes back: that of the model that is asked now, all, or none.
+    Args:
+        messages: The conversation, oldest message first.
+        model: Id of the model that is called.
+        replay: Assistant messages whose reasoning is sent back: those of `model` ("same_model"),
+            all ("always"), or none ("never").
+
+    Raises:
+        UnsupportedContentError: The API does not support a content block.
     """
     return tuple([_to_message(message, model, replay) for message in messages])
 
 
 def _to_message(message: ChatMessage, model: str, replay: ReplayPolicy) -> Message:
-    said = message.role.value
-    role = _ROLES.get(said, cast("Role", said))
-    parts, given = tuple(_to_parts(message.blocks, role)), message.additional_kwargs
+    llama_role = message.role.value
+    role = _ROLES.get(llama_role, cast("Role", llama_role))
+    parts, extra = tuple(_to_parts(message.blocks, role)), message.additional_kwargs
     if role == "assistant":
         return Message(
             role,
             parts,
-            name=given.get("name"),
-            tool_calls=tuple(to_calls(message)),
-            refusal=given.get("refusal"),
+            name=extra.get("name"),
+            tool_calls=tuple(to_tool_calls(message)),
+            refusal=extra.get("refusal"),
             **_reasoning_fields(message.blocks, model, replay),
         )
-    if role == "tool":  # where a call had no id, its name was made its id
-        return Message(role, parts, tool_call_id=given.get("tool_call_id") or given.get("name"))
-    return Message(role, parts, name=given.get("name"))
+    if role == "tool":  # a call without an id has its name as its id
+        return Message(role, parts, tool_call_id=extra.get("tool_call_id") or extra.get("name"))
+    return Message(role, parts, name=extra.get("name"))
 
 
 def _reasoning_fields(blocks: Sequence[Any], model: str, replay: ReplayPolicy) -> dict[str, Any]:
-    """Return the reasoning that goes back; that of another package means nothing here."""
-    thoughts = [block for block in blocks if isinstance(block, ThinkingBlock)]
-    if not thoughts:
+    """Return the reasoning fields of an assistant message, without reasoning of other packages."""
+    thinking = [block for block in blocks if isinstance(block, ThinkingBlock)]
+    if not thinking:
         return {}
-    facts = [(block.content or "", block.additional_information) for block in thoughts]
-    ours = [
-        (text, as_items(known[DETAILS_KEY]))
-        for text, known in facts
-        if DETAILS_KEY in known and should_replay(replay, as_text(known.get(MODEL_KEY)), model)
+    candidates = [(block.content or "", block.additional_information) for block in thinking]
+    replayed = [
+        (text, as_items(info[DETAILS_KEY]))
+        for text, info in candidates
+        if DETAILS_KEY in info and should_replay(replay, as_text(info.get(MODEL_KEY)), model)
     ]
     return {
-        "reasoning": "".join(text for text, _ in ours) or None,
-        "reasoning_details": tuple(detail for _, details in ours for detail in details),
+        "reasoning": "".join(text for text, _ in replayed) or None,
+        "reasoning_details": tuple(detail for _, details in replayed for detail in details),
     }
 
 
@@ -89,7 +99,7 @@ def _to_parts(blocks: Sequence[Any], role: Role) -> list[Part]:
     parts: list[Part] = []
     for block in blocks:
         if isinstance(block, TextBlock):
-            if block.text or len(blocks) == 1:  # upstreams refuse an empty part
+            if block.text or len(blocks) == 1:  # upstreams reject an empty text part among others
                 parts.append(Text(block.text))
         elif isinstance(block, CachePoint):
             parts[-1:] = [_with_cache_control(parts, block, role)]
@@ -106,18 +116,21 @@ def _block_parts(block: Any, role: Role) -> Iterator[Part]:
             yield Text(f"{block.title} (source: {block.source})")
             yield from _to_parts(block.content, role)
         case CitationBlock() | ThinkingBlock() | ToolCallBlock() if role == "assistant":
-            pass  # the first is in the text, the others have places of their own
+            pass  # a citation repeats the text; reasoning and tool calls have fields of Message
         case _:
             kind = type(block).__name__
             raise UnsupportedContentError(
-                f"The API carries no {kind} in a message of role {role!r}."
+                f"The API does not support a {kind} in a message of role {role!r}. "
+                "Remove the block."
             )
 
 
 def _with_cache_control(parts: list[Part], point: CachePoint, role: Role) -> Part:
+    """Return the last part with the cache control of a CachePoint."""
     if not parts:
         raise UnsupportedContentError(
-            f"A CachePoint marks what stands before it; in the {role!r} message nothing does."
+            f"The CachePoint of a message of role {role!r} has no content before it. "
+            "Place it after the block to cache."
         )
     ttl = point.cache_control.ttl
     return replace(parts[-1], cache=CacheControl(None if ttl == _DEFAULT_TTL else ttl))

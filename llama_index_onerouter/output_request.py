@@ -1,7 +1,7 @@
-"""The object that is wanted of a model: how to ask for it, how to read it.
+"""Structured output of one call: the request for an object, and the parser of the response.
 
-This module knows the caller's class, three ways to ask for an object of it and one way to read an
-answer. It does not know who asks, nor in which colour.
+This module knows the output class, three methods of asking for an object, and one way to parse a
+response. It does not send requests.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from llama_index_onerouter.attribute_dict import get_field, to_attribute_dict
 from llama_index_onerouter.output_schema import output_schema_of
-from llama_index_onerouter.tools import calls_in
+from llama_index_onerouter.tools import parse_tool_calls
 from onerouter_core import (
     NamedTool,
     Tool,
@@ -31,11 +31,13 @@ from onerouter_core.errors import (
     RefusalError,
     format_validation_errors,
 )
-from onerouter_core.wire import ToolNames, as_mapping, partial_reply
+from onerouter_core.wire import ToolNames, as_mapping, decode_partial_reply
 
 StructuredMethod: TypeAlias = Literal["json_schema", "function", "json_object"]
+"""Method of asking for an object: a JSON schema as response format, one forced tool call, or JSON
+mode with the schema in a system message."""
 
-# Keywords of LlamaIndex's own programs; here the way of asking decides them.
+# LlamaIndex's own programs pass these keywords; here the method sets them.
 _METHOD_KEYWORDS = {
     "tools",
     "tool_choice",
@@ -47,70 +49,80 @@ _ERROR_FIELDS = ("model", "provider", "request_id", "generation_id")
 
 
 class OutputRequest:
-    """The object that is wanted: how to ask for it, how to read it."""
+    """Request for one object of a pydantic class, and the parser of its response."""
 
     def __init__(self, output_cls: type[BaseModel]) -> None:
         self._class = output_cls
         self._schema = output_schema_of(output_cls)
         self._last_value: Any = None
-        self._written_text = 0  # characters of the answer that were told of
+        self._text_length = 0  # characters of the answer that new_text has returned
 
     def request_kwargs(
-        self, method: StructuredMethod, messages: list[ChatMessage], given: Mapping[str, Any]
+        self, method: StructuredMethod, messages: list[ChatMessage], kwargs: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return the keywords for `chat`."""
-        kept = {name: value for name, value in given.items() if name not in _METHOD_KEYWORDS}
-        shape = self._schema
+        """Return the keywords for `chat`: the messages, the method's, and the caller's others."""
+        kept = {name: value for name, value in kwargs.items() if name not in _METHOD_KEYWORDS}
+        schema = self._schema
         match method:
             case "json_schema":
-                how: dict[str, Any] = {"response_format": shape.format}
+                options: dict[str, Any] = {"response_format": schema.format}
             case "function":
-                tool = Tool(shape.title, shape.schema.get("description") or "", shape.schema)
-                choice = NamedTool(shape.title)
-                how = {"tools": [tool], "tool_choice": choice, "parallel_tool_calls": False}
+                description = schema.schema.get("description") or ""
+                options = {
+                    "tools": [Tool(schema.title, description, schema.schema)],
+                    "tool_choice": NamedTool(schema.title),
+                    "parallel_tool_calls": False,
+                }
             case "json_object":
-                how = {"response_format": "json_object"}
-                asked = ChatMessage(json_instruction(shape.schema), role=MessageRole.SYSTEM)
-                messages = [asked, *messages]
-        return {**kept, **how, "messages": messages}
+                options = {"response_format": "json_object"}
+                instruction = json_instruction(schema.schema)
+                messages = [ChatMessage(instruction, role=MessageRole.SYSTEM), *messages]
+        return {**kept, **options, "messages": messages}
 
-    def read(self, response: ChatResponse) -> BaseModel:
-        """Return the object in a whole response; raise what kept the model from it."""
-        facts = response.additional_kwargs
-        where = {name: facts.get(name) for name in _ERROR_FIELDS}
-        where["attempts"] = facts.get("attempts", 1)
-        where["partial"] = partial_reply(as_mapping(response.raw), ToolNames(), {})
+    def parse(self, response: ChatResponse) -> BaseModel:
+        """Return the object in a complete response.
+
+        Raises:
+            RefusalError: The model refused to answer.
+            LengthLimitError: The answer was cut at the length limit.
+            ContentFilterError: Moderation stopped the answer.
+            MalformedReplyError: The answer is not valid JSON, or not valid for the class.
+        """
+        context = _error_context(response)
         if (refusal := response.message.additional_kwargs.get("refusal")) is not None:
-            raise RefusalError(f"The model refused: {refusal}", **where)
-        match facts.get("finish_reason"):
+            raise RefusalError(f"The model refused: {refusal}", **context)
+        match response.additional_kwargs.get("finish_reason"):
             case "length":
-                raise LengthLimitError("The object was cut off by the length limit.", **where)
+                message = "The object was cut off at the length limit. Raise max_tokens."
+                raise LengthLimitError(message, **context)
             case "content_filter":
-                raise ContentFilterError("Moderation stopped the object.", **where)
+                raise ContentFilterError("Moderation stopped the answer.", **context)
         try:
             return self._class.model_validate_json(json.dumps(_object_value(response.message)))
-        except ValueError as error:  # no JSON, or pydantic's ValidationError
-            message = f"The answer is no {self._schema.title}: {format_validation_errors(error)}"
-            raise MalformedReplyError(message, **where) from error
+        except ValueError as error:  # invalid JSON, or pydantic's ValidationError
+            reason = format_validation_errors(error)
+            message = f"The answer is not a valid {self._schema.title}: {reason}"
+            raise MalformedReplyError(message, **context) from error
 
     @staticmethod
     def repair_messages(
         messages: list[ChatMessage], response: ChatResponse, error: MalformedReplyError
     ) -> list[ChatMessage]:
-        """Return the messages that ask again: what was answered, and what was wrong with it."""
-        words = response.message.content or ""
-        answered = next(map(_call_arguments, calls_in(response.message)), words)
-        asked = f"{error.message} Answer again, with the whole object."
+        """Return the messages of a retry: the invalid answer and the validation error are added."""
+        text = response.message.content or ""
+        answer = next(map(_call_arguments, parse_tool_calls(response.message)), text)
+        instruction = f"{error.message} Answer again with the complete object."
         return [
             *messages,
-            ChatMessage(answered, role=MessageRole.ASSISTANT),
-            ChatMessage(asked, role=MessageRole.USER),
+            ChatMessage(answer, role=MessageRole.ASSISTANT),
+            ChatMessage(instruction, role=MessageRole.USER),
         ]
 
-    def read_partial(self, response: ChatResponse) -> BaseModel | None:
-        """Return the object so far, None if this response adds nothing to it.
+    def parse_partial(self, response: ChatResponse) -> BaseModel | None:
+        """Return the object so far; None if it has not changed since the last response.
 
-        It is never of the class, even where it would be valid: half a number is a number.
+        It is an instance of `partial_model`, never of the class: an incomplete value can be valid,
+        such as the first digits of a number.
         """
         value = _partial_object_value(response.message)
         if not isinstance(value, dict) or value == self._last_value:
@@ -122,14 +134,24 @@ class OutputRequest:
         )
 
     def new_text(self, response: ChatResponse) -> str:
-        """Return what the model has written since this was last asked: in the end, all of it."""
-        written = _written_text(response.message)
-        since, self._written_text = written[self._written_text :], len(written)
-        return since
+        """Return the JSON text that was added since the last call; the results add up to all."""
+        text = _written_text(response.message)
+        added, self._text_length = text[self._text_length :], len(text)
+        return added
+
+
+def _error_context(response: ChatResponse) -> dict[str, Any]:
+    """Return the keywords of an error: model, provider, ids, attempts and the partial reply."""
+    kwargs = response.additional_kwargs
+    return {
+        **{name: kwargs.get(name) for name in _ERROR_FIELDS},
+        "attempts": kwargs.get("attempts", 1),
+        "partial": decode_partial_reply(as_mapping(response.raw), ToolNames(), {}),
+    }
 
 
 def _written_text(message: ChatMessage) -> str:
-    """Return the first call's arguments as they came, else the text."""
+    """Return the arguments of the first tool call exactly as received, else the text."""
     for call in message.additional_kwargs.get("tool_calls", ()):
         return str(get_field(get_field(call, "function"), "arguments"))
     return message.content or ""
@@ -140,8 +162,8 @@ def _call_arguments(call: ToolCall) -> str:
 
 
 def _object_value(message: ChatMessage) -> Any:
-    """Return the first call's arguments, else the JSON in the text; raise ValueError."""
-    for call in calls_in(message):
+    """Return the arguments of the first tool call, else the JSON in the text; raise ValueError."""
+    for call in parse_tool_calls(message):
         if call.error is not None:
             raise ValueError(call.error)
         return call.parsed
@@ -149,6 +171,6 @@ def _object_value(message: ChatMessage) -> Any:
 
 
 def _partial_object_value(message: ChatMessage) -> Any:
-    for call in calls_in(message):
+    for call in parse_tool_calls(message):
         return call.parsed
     return parse_incomplete_json(message.content or "")

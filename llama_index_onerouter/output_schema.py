@@ -1,7 +1,7 @@
-"""What is known of a pydantic class: its JSON schema, and what follows from that.
+"""JSON schemas of pydantic classes and tools, cached by class.
 
-Pydantic takes long to make a schema, and agents and query engines ask for the same one on every
-turn. This module makes each once, and forgets it with its class.
+Pydantic takes long to build a JSON schema, and agents and query engines need the same schema on
+every turn. The caches hold their classes by weak references.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from onerouter_core.errors import ConfigurationError
 
 
 class _PartialObject(BaseModel):
-    """An object that streams in: any field may be missing yet, and of any type."""
+    """An incomplete object of a stream: every field is optional and may have any type."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
 
 class OutputSchema:
-    """What a class looks like; it does not hold the class."""
+    """JSON schema of an output class; it keeps no reference to the class."""
 
     def __init__(self, output_cls: type[BaseModel]) -> None:
         self.schema = inline_root_ref(output_cls.model_json_schema())
@@ -33,7 +33,7 @@ class OutputSchema:
 
     @cached_property
     def format(self) -> JsonSchema:
-        """The response format that asks for it, strict if the class can be held to that."""
+        """The schema as a response format; strict if the schema can be made strict."""
         name, description = schema_name(self.title), self.schema.get("description")
         try:
             return JsonSchema(name, to_strict_schema(self.schema), True, description)
@@ -42,12 +42,12 @@ class OutputSchema:
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """The fields' names by their aliases."""
+        """Field names by alias."""
         return {alias: name for name, alias in self._aliases.items() if alias}
 
     @cached_property
     def partial_model(self) -> type[BaseModel]:
-        """A class for objects that are not whole yet."""
+        """A class with the same field names for incomplete objects."""
         fields: dict[str, Any] = dict.fromkeys(self._aliases, (Any, None))
         return create_model(f"Flexible{self.title}", __base__=_PartialObject, **fields)
 
@@ -57,25 +57,22 @@ _parameters: WeakKeyDictionary[type[BaseModel], Json] = WeakKeyDictionary()
 
 
 def output_schema_of(output_cls: type[BaseModel]) -> OutputSchema:
-    """Return the shape of a class; raise ConfigurationError if it is none of pydantic's."""
+    """Return the schema of a class; raise ConfigurationError if it is no pydantic model class."""
     if not (isinstance(output_cls, type) and issubclass(output_cls, BaseModel)):
-        raise ConfigurationError(f"An object is made of a pydantic class, not of {output_cls!r}.")
+        raise ConfigurationError(f"output_cls must be a pydantic model class, not {output_cls!r}.")
     if output_cls not in _output_schemas:
         _output_schemas[output_cls] = OutputSchema(output_cls)
     return _output_schemas[output_cls]
 
 
-def parameters_of(description: ToolMetadata) -> Json:
-    """Return the JSON schema of a tool's arguments."""
-    source = description.fn_schema
-    if (
-        source is None
-        or type(description).get_parameters_dict is not ToolMetadata.get_parameters_dict
-    ):
-        return description.get_parameters_dict()
+def parameters_of(metadata: ToolMetadata) -> Json:
+    """Return the JSON schema of a tool's arguments; metadata that overrides it is not cached."""
+    source = metadata.fn_schema
+    if source is None or type(metadata).get_parameters_dict is not ToolMetadata.get_parameters_dict:
+        return metadata.get_parameters_dict()
     if source not in _parameters:
-        parameters = description.get_parameters_dict()
-        if "properties" not in parameters:  # it leaves out a reference at the root
+        parameters = metadata.get_parameters_dict()
+        if "properties" not in parameters:  # LlamaIndex drops a `$ref` at the root
             parameters = inline_root_ref(source.model_json_schema())
         _parameters[source] = parameters
     return _parameters[source]

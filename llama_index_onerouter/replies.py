@@ -1,7 +1,7 @@
-"""Reply and Piece to ChatResponse and CompletionResponse.
+"""Conversion of Reply and ReplyDelta to ChatResponse and CompletionResponse.
 
-This module knows what LlamaIndex, its agents and the tracers around it read of a response, and
-where. The last item of a stream is the same response that the unstreamed call would have given.
+This module knows the fields of a response that LlamaIndex, its agents and its tracers read. The
+last response of a stream is equal to the response of the same call without streaming.
 """
 
 from __future__ import annotations
@@ -54,7 +54,14 @@ def to_response(
     delta: str | None = None,
     thinking_delta: str = "",
 ) -> ChatResponse:
-    """Return the response; `one_call` keeps the first tool call, the others stay in `raw`."""
+    """Return a complete reply as a response.
+
+    Args:
+        reply: The reply.
+        single_tool_call: Whether to keep only the first tool call; `raw` has all of them.
+        delta: Text that the last event of a stream added. None: not a stream.
+        thinking_delta: Reasoning that the last event of a stream added.
+    """
     calls = reply.tool_calls[:1] if single_tool_call else reply.tool_calls
     return ChatResponse(
         message=_message(list(_to_blocks(reply)), calls, reply.refusal),
@@ -67,9 +74,9 @@ def to_response(
 
 
 def to_completion(response: ChatResponse) -> CompletionResponse:
-    """Return a chat response as a completion's; reasoning is in its additional_kwargs."""
+    """Return a chat response as a completion; `additional_kwargs["thinking"]` is its reasoning."""
     blocks = response.message.blocks
-    thinking_delta = "".join(b.content or "" for b in blocks if isinstance(b, ThinkingBlock))
+    thinking = "".join(b.content or "" for b in blocks if isinstance(b, ThinkingBlock))
     return CompletionResponse(
         text=response.message.content or "",
         delta=response.delta,
@@ -78,7 +85,7 @@ def to_completion(response: ChatResponse) -> CompletionResponse:
         additional_kwargs={
             **response.message.additional_kwargs,
             **response.additional_kwargs,
-            **({"thinking": thinking_delta} if thinking_delta else {}),
+            **({"thinking": thinking} if thinking else {}),
         },
     )
 
@@ -86,14 +93,14 @@ def to_completion(response: ChatResponse) -> CompletionResponse:
 def _message(
     blocks: list[ContentBlock], calls: tuple[ToolCall, ...], refusal: str | None = None
 ) -> ChatMessage:
-    kept: dict[str, Any] = (
+    extra: dict[str, Any] = (
         {"tool_calls": [to_tool_call_dict(call) for call in calls]} if calls else {}
     )
     if refusal is not None:
-        kept["refusal"] = refusal
+        extra["refusal"] = refusal
     if calls:
         blocks += (to_block(call) for call in calls)
-    return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kept)
+    return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=extra)
 
 
 def _to_blocks(reply: Reply) -> Iterator[ContentBlock]:
@@ -123,18 +130,18 @@ def _to_image_block(image: Image) -> ImageBlock:
 
 
 def _to_citation_block(citation: Citation, text: str) -> CitationBlock:
-    place = {"start_index": citation.start, "end_index": citation.end}
+    position = {"start_index": citation.start, "end_index": citation.end}
     return CitationBlock(
         cited_content=TextBlock(text=citation.text or text[citation.start : citation.end]),
         source=citation.url,
         title=citation.title,
-        additional_location_info={name: at for name, at in place.items() if at is not None},
+        additional_location_info={n: index for n, index in position.items() if index is not None},
     )
 
 
 def _response_kwargs(reply: Reply) -> dict[str, Any]:
-    """Return who answered, what it took and why it ended, as far as the gateway says."""
-    facts = {
+    """Return token counts, cost (USD), finish reason, model, provider and ids; no None values."""
+    values = {
         **(_usage_kwargs(reply.usage) if reply.usage else {}),
         "cost": reply.cost,
         "finish_reason": reply.finish_reason,
@@ -146,7 +153,7 @@ def _response_kwargs(reply: Reply) -> dict[str, Any]:
         "attempts": reply.attempts if reply.attempts > 1 else None,
         "transcript": reply.audio.transcript if reply.audio else None,
     }
-    return {name: fact for name, fact in facts.items() if fact is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _usage_kwargs(usage: Usage) -> dict[str, int | None]:
@@ -161,16 +168,16 @@ def _usage_kwargs(usage: Usage) -> dict[str, int | None]:
 
 
 def _to_logprobs(logprobs: Json | None) -> list[list[LogProb]] | None:
-    """Return each token with what might have stood in its place, itself first."""
+    """Return the log probabilities of each token: the token first, then its alternatives."""
     tokens = decode_logprobs(logprobs)
     return [_alternatives(token) for token in tokens] if tokens else None
 
 
 def _alternatives(token: TokenLogprob) -> list[LogProb]:
-    others = (other for other in token.others if other.token != token.token)
+    alternatives = (item for item in token.others if item.token != token.token)
     return [
-        LogProb(token=one.token, logprob=one.logprob, bytes=list(one.data))
-        for one in (token, *others)
+        LogProb(token=item.token, logprob=item.logprob, bytes=list(item.data))
+        for item in (token, *alternatives)
     ]
 
 
@@ -178,49 +185,50 @@ def _alternatives(token: TokenLogprob) -> list[LogProb]:
 
 
 def to_responses(deltas: DeltaStream, *, single_tool_call: bool) -> ChatResponseGen:
-    """Yield a response for each piece."""
-    answer = _RunningResponse(single_tool_call=single_tool_call)
+    """Yield a response for each delta; close the stream at the end."""
+    running = _RunningResponse(single_tool_call=single_tool_call)
     with closing(deltas):
         for delta in deltas:
-            yield answer.add(delta)
+            yield running.add(delta)
 
 
 async def ato_responses(
     deltas: AsyncDeltaStream, *, single_tool_call: bool
 ) -> ChatResponseAsyncGen:
-    """Yield a response for each piece."""
-    answer = _RunningResponse(single_tool_call=single_tool_call)
+    """Yield a response for each delta; close the stream at the end."""
+    running = _RunningResponse(single_tool_call=single_tool_call)
     async with aclosing(deltas):
         async for delta in deltas:
-            yield answer.add(delta)
+            yield running.add(delta)
 
 
 def to_completions(responses: ChatResponseGen) -> CompletionResponseGen:
-    """Yield chat responses as a completion's."""
+    """Yield each chat response as a completion; close the stream at the end."""
     with closing(responses):
         for response in responses:
             yield to_completion(response)
 
 
 async def ato_completions(responses: ChatResponseAsyncGen) -> CompletionResponseAsyncGen:
-    """Yield chat responses as a completion's."""
+    """Yield each chat response as a completion; close the stream at the end."""
     async with aclosing(responses):
         async for response in responses:
             yield to_completion(response)
 
 
 class _RunningResponse:
-    """An answer that streams in; each response shows all of it so far."""
+    """Accumulator of a stream: each response contains the whole answer so far."""
 
     def __init__(self, *, single_tool_call: bool) -> None:
         self._single_tool_call = single_tool_call
         self._text = ""
-        self._thoughts = ""
+        self._reasoning = ""
         self._images: list[ImageBlock] = []
         self._calls: dict[int, tuple[str, str, str]] = {}
-        self._parsed_arguments: dict[
-            int, tuple[int, dict[str, Any]]
-        ] = {}  # how far, and what was there
+        """Id, name and arguments' text by call index."""
+
+        self._parsed_arguments: dict[int, tuple[int, dict[str, Any]]] = {}
+        """Length of the text that was parsed last and its value, by call index."""
 
     def add(self, delta: ReplyDelta) -> ChatResponse:
         if delta.final_reply is not None:
@@ -241,7 +249,7 @@ class _RunningResponse:
 
     def _append(self, delta: ReplyDelta) -> None:
         self._text += delta.text
-        self._thoughts += delta.reasoning
+        self._reasoning += delta.reasoning
         if delta.images:
             self._images += map(_to_image_block, delta.images)
         for call in delta.tool_calls:
@@ -254,8 +262,8 @@ class _RunningResponse:
 
     def _to_blocks(self) -> list[ContentBlock]:
         blocks: list[ContentBlock] = []
-        if self._thoughts:
-            blocks.append(ThinkingBlock(content=self._thoughts))
+        if self._reasoning:
+            blocks.append(ThinkingBlock(content=self._reasoning))
         if self._text:
             blocks.append(TextBlock(text=self._text))
         if self._images:
@@ -263,7 +271,7 @@ class _RunningResponse:
         return blocks
 
     def _partial_tool_calls(self) -> tuple[ToolCall, ...]:
-        """Return the calls as far as they came: shown to the user, run by nobody."""
+        """Return the incomplete calls, for display: LlamaIndex runs only those of the last item."""
         calls = list(self._calls.items())[: 1 if self._single_tool_call else None]
         return tuple(
             ToolCall(call_id, name, arguments, dict(self._partial_arguments(index, arguments)))
@@ -271,10 +279,13 @@ class _RunningResponse:
         )
 
     def _partial_arguments(self, index: int, arguments: str) -> dict[str, Any]:
-        """Return them parsed, when a 32nd more has come: each time would cost their square."""
-        length, read = self._parsed_arguments.get(index, (0, {}))
+        """Return the incomplete arguments, parsed again only after the text grew by 1/32.
+
+        Parsing them for every delta would take quadratic time.
+        """
+        length, parsed = self._parsed_arguments.get(index, (0, {}))
         if len(arguments) > length + length // 32:
-            parsed = parse_incomplete_json(arguments)
-            read = parsed if isinstance(parsed, dict) else {}
-            self._parsed_arguments[index] = len(arguments), read
-        return read
+            value = parse_incomplete_json(arguments)
+            parsed = value if isinstance(value, dict) else {}
+            self._parsed_arguments[index] = len(arguments), parsed
+        return parsed

@@ -1,6 +1,6 @@
-"""What `as_structured_llm` returns: a model whose every answer is an object.
+"""StructuredOneRouterLLM: the model that `as_structured_llm` returns; its answers are objects.
 
-This module knows StructuredLLM, and that the model inside can be asked for objects.
+This module knows StructuredLLM and the structured chat methods of the inner model.
 """
 
 from __future__ import annotations
@@ -29,10 +29,23 @@ if TYPE_CHECKING:
 
 
 class StructuredOneRouterLLM(StructuredLLM):
-    """A model whose answers are objects of one class, and carry the usage of the call."""
+    """A OneRouterLLM whose answers are objects of one pydantic class.
+
+    >>> OneRouterLLM(model="deepseek/deepseek-v4-flash").as_structured_llm(Song).complete("Hi").raw
+
+    Fields:
+        llm: The OneRouterLLM that sends the requests.
+        output_cls: Pydantic class of the answers.
+
+    In every response `raw` is the object and the content is its JSON; `additional_kwargs` has the
+    token counts, cost (USD) and ids of the call, as those of OneRouterLLM do. The methods take the
+    same arguments and raise the same errors as the structured chat methods of OneRouterLLM:
+    ConfigurationError, RefusalError, LengthLimitError, ContentFilterError, MalformedReplyError and
+    every other OneRouterError.
+    """
 
     def to_payload(self) -> dict[str, Any]:
-        """Return what traces show: the model inside, which knows what is secret."""
+        """Return the model settings for traces: those of the inner model, without secrets."""
         return {**self._model.to_payload(), "class_name": self.class_name()}
 
     @property
@@ -41,34 +54,67 @@ class StructuredOneRouterLLM(StructuredLLM):
 
     @traced_endpoint(llm_chat_callback())
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """Return a response whose `raw` is the object and whose content is its JSON."""
+        """Send a chat request and return the object.
+
+        Args:
+            messages: The conversation, oldest message first.
+            **kwargs: Options of this call, as for `OneRouterLLM.chat`; the keywords that set the
+                method (`tools`, `tool_choice`, `response_format`) are ignored.
+
+        Returns:
+            A response whose `raw` is the object and whose content is its JSON.
+
+        Raises:
+            OneRouterError: See the class.
+        """
         return self._model.structured_chat(self.output_cls, messages, **kwargs)
 
     @traced_endpoint(llm_chat_callback())
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """Return a response whose `raw` is the object and whose content is its JSON."""
+        """Send a chat request and return the object; the async form of `chat`."""
         return await self._model.astructured_chat(self.output_cls, messages, **kwargs)
 
     @traced_endpoint(llm_chat_callback())
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        """Yield the object as it grows."""
+        """Send a chat request and yield the object so far.
+
+        The request is sent at once, not with the first item. Arguments and errors are those of
+        `chat`; errors of the answer are raised while the stream is read.
+
+        Returns:
+            A generator of responses. `raw` is the incomplete object, of a class whose fields may
+            all be missing; the last one is a valid object of `output_cls`. `delta` is the JSON
+            text that was added.
+        """
         return self._model.stream_structured_chat(self.output_cls, messages, **kwargs)
 
     @traced_endpoint(llm_chat_callback())
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
-        """Yield the object as it grows."""
+        """Send a chat request and yield the object so far; the async form of `stream_chat`."""
         return await self._model.astream_structured_chat(self.output_cls, messages, **kwargs)
 
     @traced_endpoint(llm_completion_callback())
     def complete(
         self,
         prompt: str,
-        formatted: bool = False,  # noqa: ARG002 -- LlamaIndex passes it
+        formatted: bool = False,  # noqa: ARG002 -- a parameter of LlamaIndex's base class
         **kwargs: Any,
     ) -> CompletionResponse:
-        """Return a completion whose `raw` is the object and whose text is its JSON."""
+        """Send a prompt as one user message and return the object.
+
+        Args:
+            prompt: The text of the message.
+            formatted: Ignored: the prompt is never formatted.
+            **kwargs: Options of this call, as for `chat`.
+
+        Returns:
+            A completion whose `raw` is the object and whose text is its JSON.
+
+        Raises:
+            OneRouterError: See the class.
+        """
         messages = _prompt_messages(prompt)
         return to_completion(self._model.structured_chat(self.output_cls, messages, **kwargs))
 
@@ -76,10 +122,10 @@ class StructuredOneRouterLLM(StructuredLLM):
     async def acomplete(
         self,
         prompt: str,
-        formatted: bool = False,  # noqa: ARG002 -- LlamaIndex passes it
+        formatted: bool = False,  # noqa: ARG002 -- a parameter of LlamaIndex's base class
         **kwargs: Any,
     ) -> CompletionResponse:
-        """Return a completion whose `raw` is the object and whose text is its JSON."""
+        """Send a prompt and return the object; the async form of `complete`."""
         model, messages = self._model, _prompt_messages(prompt)
         return to_completion(await model.astructured_chat(self.output_cls, messages, **kwargs))
 
@@ -87,10 +133,17 @@ class StructuredOneRouterLLM(StructuredLLM):
     def stream_complete(
         self,
         prompt: str,
-        formatted: bool = False,  # noqa: ARG002 -- LlamaIndex passes it
+        formatted: bool = False,  # noqa: ARG002 -- a parameter of LlamaIndex's base class
         **kwargs: Any,
     ) -> CompletionResponseGen:
-        """Yield the object's JSON as it grows; `raw` is the object."""
+        """Send a prompt and yield the object so far.
+
+        Arguments are those of `complete`, errors those of `stream_chat`.
+
+        Returns:
+            A generator of completions. `raw` is the incomplete object, in the last one a valid
+            object of `output_cls`; `text` is its JSON.
+        """
         responses = self._model.stream_structured_chat(
             self.output_cls, _prompt_messages(prompt), **kwargs
         )
@@ -100,10 +153,10 @@ class StructuredOneRouterLLM(StructuredLLM):
     async def astream_complete(
         self,
         prompt: str,
-        formatted: bool = False,  # noqa: ARG002 -- LlamaIndex passes it
+        formatted: bool = False,  # noqa: ARG002 -- a parameter of LlamaIndex's base class
         **kwargs: Any,
     ) -> CompletionResponseAsyncGen:
-        """Yield the object's JSON as it grows; `raw` is the object."""
+        """Send a prompt and yield the object so far; the async form of `stream_complete`."""
         model, messages = self._model, _prompt_messages(prompt)
         responses = await model.astream_structured_chat(self.output_cls, messages, **kwargs)
         return ato_completions(responses)

@@ -1,7 +1,8 @@
-"""Structured prediction: an object of the caller's class, or an error that says why there is none.
+"""Structured prediction: objects of the caller's pydantic class, or a typed error.
 
-This module knows which way a model is asked for an object, and what LlamaIndex calls to ask. It
-asks through `chat` and `stream_chat`, so that handlers see the tokens; it knows nothing below.
+This module knows LlamaIndex's structured prediction methods and the fallback from one method of
+asking for an object to the next. Its requests go through `chat` and `stream_chat`, so that
+LlamaIndex's handlers see them; it knows nothing below these methods.
 """
 
 from __future__ import annotations
@@ -25,39 +26,42 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import dispatcher
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import Model, PydanticProgramMode
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from llama_index_onerouter.output_request import OutputRequest, StructuredMethod
 from llama_index_onerouter.structured_llm import StructuredOneRouterLLM
 from llama_index_onerouter.tracing import mask_prediction, redacted_endpoint, traced_endpoint
 from onerouter_core.errors import MalformedReplyError, OneRouterError, is_unsupported_feature
 
-Answer = TypeVar("Answer")
+_Response = TypeVar("_Response")
 
-# What a model is asked next that cannot be asked this way.
 FALLBACK_ORDER: dict[StructuredMethod, StructuredMethod] = {
     "json_schema": "function",
     "function": "json_object",
 }
+"""The next method for a model that does not support a method."""
 
 
 class StructuredPrediction(FunctionCallingLLM):
-    """A chat model that answers with objects."""
+    """Base class of a chat model that also answers with objects of a pydantic class."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     structured_output_mode: Literal["auto", "json_schema", "function", "json_object"] = Field(
-        default="auto",
-        description="How objects are asked for; auto finds out what the model can do.",
+        default="auto"
     )
-    structured_output_retries: int = Field(
-        default=0,
-        ge=0,
-        description="How often an invalid object is asked for anew; each is billed.",
-    )
-    _method_by_model: dict[str, StructuredMethod] = PrivateAttr(
-        default_factory=dict
-    )  # what each model last took
+    """Method of asking for an object: "json_schema" (JSON schema as response format), "function"
+    (one forced tool call), "json_object" (JSON mode, the schema in a system message), or "auto"
+    (these three in this order until the model supports one, which is remembered per model)."""
 
-    # --- what LlamaIndex calls ---
+    structured_output_retries: int = Field(default=0, ge=0)
+    """Most additional requests for an object whose first answer was invalid (0 or more). Each is
+    billed. Streams are not retried."""
+
+    _method_by_model: dict[str, StructuredMethod] = PrivateAttr(default_factory=dict)
+    """Method that last succeeded, by model id."""
+
+    # --- LlamaIndex's structured prediction methods ---
 
     @traced_endpoint(mask=mask_prediction)
     def structured_predict(
@@ -67,10 +71,27 @@ class StructuredPrediction(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Model:
-        """Return an object of the class; raise OneRouterError."""
+        """Fill in a prompt and return an object of a pydantic class.
+
+        Args:
+            output_cls: Pydantic class of the object.
+            prompt: The prompt.
+            llm_kwargs: Options of this call, as for `OneRouterLLM.chat`; the keywords that set the
+                method (`tools`, `tool_choice`, `response_format`) are ignored.
+            **prompt_args: Values of the prompt's variables.
+
+        Raises:
+            ConfigurationError: `output_cls` or an option is invalid. Nothing was sent.
+            RefusalError: The model refused to answer.
+            LengthLimitError: The answer was cut at the length limit.
+            ContentFilterError: Moderation stopped the answer.
+            MalformedReplyError: The answer is not a valid object, after
+                `structured_output_retries` retries.
+            OneRouterError: The call failed otherwise.
+        """
         if self._uses_llama_index_program():
-            program = super().structured_predict
-            return cast("Model", program(output_cls, prompt, llm_kwargs, **prompt_args))
+            predict = super().structured_predict
+            return cast("Model", predict(output_cls, prompt, llm_kwargs, **prompt_args))
         dispatcher.event(_start_event(output_cls, prompt, prompt_args))
         messages = prompt.format_messages(llm=self, **prompt_args)
         output = self.structured_chat(output_cls, messages, **(llm_kwargs or {})).raw
@@ -85,10 +106,10 @@ class StructuredPrediction(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Model:
-        """Return an object of the class; raise OneRouterError."""
+        """Fill in a prompt and return an object; the async form of `structured_predict`."""
         if self._uses_llama_index_program():
-            program = super().astructured_predict
-            return cast("Model", await program(output_cls, prompt, llm_kwargs, **prompt_args))
+            predict = super().astructured_predict
+            return cast("Model", await predict(output_cls, prompt, llm_kwargs, **prompt_args))
         dispatcher.event(_start_event(output_cls, prompt, prompt_args))
         messages = prompt.format_messages(llm=self, **prompt_args)
         output = (await self.astructured_chat(output_cls, messages, **(llm_kwargs or {}))).raw
@@ -103,7 +124,15 @@ class StructuredPrediction(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Generator[Any, None, None]:
-        """Yield the object as it grows; the last one is valid and whole. Raise OneRouterError."""
+        """Fill in a prompt and yield the object so far.
+
+        Arguments and errors are those of `structured_predict`. The errors are raised while the
+        stream is read. There is no retry for an invalid object.
+
+        Returns:
+            A generator of objects: incomplete ones, of a class whose fields may all be missing,
+            and at the end one valid object of `output_cls`.
+        """
         return super().stream_structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
 
     @redacted_endpoint(mask_prediction)
@@ -114,9 +143,9 @@ class StructuredPrediction(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> AsyncGenerator[Any, None]:
-        """Yield the object as it grows; the last one is valid and whole. Raise OneRouterError."""
-        program = super().astream_structured_predict
-        return await program(output_cls, prompt, llm_kwargs, **prompt_args)
+        """Fill in a prompt and yield the object so far; async `stream_structured_predict`."""
+        predict = super().astream_structured_predict
+        return await predict(output_cls, prompt, llm_kwargs, **prompt_args)
 
     def _structured_stream_call(
         self,
@@ -128,7 +157,7 @@ class StructuredPrediction(FunctionCallingLLM):
         if self._uses_llama_index_program():
             return super()._structured_stream_call(output_cls, prompt, llm_kwargs, **prompt_args)
         messages = prompt.format_messages(llm=self, **prompt_args)
-        return _objects(self.stream_structured_chat(output_cls, messages, **(llm_kwargs or {})))
+        return _raw_objects(self.stream_structured_chat(output_cls, messages, **(llm_kwargs or {})))
 
     async def _structured_astream_call(
         self,
@@ -138,53 +167,78 @@ class StructuredPrediction(FunctionCallingLLM):
         **prompt_args: Any,
     ) -> AsyncGenerator[Any, None]:
         if self._uses_llama_index_program():
-            program = super()._structured_astream_call
-            return await program(output_cls, prompt, llm_kwargs, **prompt_args)
+            predict = super()._structured_astream_call
+            return await predict(output_cls, prompt, llm_kwargs, **prompt_args)
         messages = prompt.format_messages(llm=self, **prompt_args)
         responses = await self.astream_structured_chat(output_cls, messages, **(llm_kwargs or {}))
-        return _aobjects(responses)
+        return _araw_objects(responses)
 
     def as_structured_llm(
         self, output_cls: type[BaseModel], **kwargs: Any
     ) -> StructuredOneRouterLLM:
-        """Return this model as one that always answers with an object of the class."""
+        """Return a model whose every answer is an object of a pydantic class.
+
+        Args:
+            output_cls: Pydantic class of the answers.
+            **kwargs: Fields of LlamaIndex's StructuredLLM, such as `callback_manager`.
+        """
         return StructuredOneRouterLLM(llm=self, output_cls=output_cls, **kwargs)
 
-    # --- the same for messages, with the response around the object ---
+    # --- structured chat: messages instead of a prompt, responses around the objects ---
 
     def structured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponse:
-        """Return a response whose `raw` is the object; raise OneRouterError."""
-        output_request, turns = OutputRequest(output_cls), self._extend_messages(list(messages))
+        """Send a chat request and return an object of a pydantic class.
+
+        Args:
+            output_cls: Pydantic class of the object.
+            messages: The conversation, oldest message first; the system prompt is added.
+            **kwargs: Options of this call, as `llm_kwargs` of `structured_predict`.
+
+        Returns:
+            A response whose `raw` is the object and whose content is its JSON.
+
+        Raises:
+            OneRouterError: As `structured_predict`.
+        """
+        output_request, history = OutputRequest(output_cls), self._extend_messages(list(messages))
         return self._structured_response(
-            output_request, turns, kwargs, self.structured_output_retries
+            output_request, history, kwargs, self.structured_output_retries
         )
 
     async def astructured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponse:
-        """Return a response whose `raw` is the object; raise OneRouterError."""
-        output_request, turns = OutputRequest(output_cls), self._extend_messages(list(messages))
+        """Send a chat request and return an object; the async form of `structured_chat`."""
+        output_request, history = OutputRequest(output_cls), self._extend_messages(list(messages))
         return await self._astructured_response(
-            output_request, turns, kwargs, self.structured_output_retries
+            output_request, history, kwargs, self.structured_output_retries
         )
 
     def stream_structured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseGen:
-        """Yield responses whose `raw` is the object so far; the last one's is valid and whole."""
-        output_request, turns = OutputRequest(output_cls), self._extend_messages(list(messages))
-        responses = self._request_with_fallback(self.stream_chat, output_request, turns, kwargs)
+        """Send a chat request and yield the object so far.
+
+        Arguments and errors are those of `structured_chat`. The request is sent at once; errors of
+        the answer are raised while the stream is read. There is no retry for an invalid object.
+
+        Returns:
+            A generator of responses. `raw` is the incomplete object, in the last one a valid
+            object of `output_cls`; `delta` is the JSON text that was added.
+        """
+        output_request, history = OutputRequest(output_cls), self._extend_messages(list(messages))
+        responses = self._request_with_fallback(self.stream_chat, output_request, history, kwargs)
         return _stream_objects(output_request, responses)
 
     async def astream_structured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
-        """Yield responses whose `raw` is the object so far; the last one's is valid and whole."""
-        output_request, turns = OutputRequest(output_cls), self._extend_messages(list(messages))
+        """Send a chat request and yield the object so far; async `stream_structured_chat`."""
+        output_request, history = OutputRequest(output_cls), self._extend_messages(list(messages))
         responses = await self._arequest_with_fallback(
-            self.astream_chat, output_request, turns, kwargs
+            self.astream_chat, output_request, history, kwargs
         )
         return _astream_objects(output_request, responses)
 
@@ -192,110 +246,111 @@ class StructuredPrediction(FunctionCallingLLM):
         self,
         output_request: OutputRequest,
         messages: list[ChatMessage],
-        given: Mapping[str, Any],
-        left: int,
+        kwargs: Mapping[str, Any],
+        retries_left: int,
     ) -> ChatResponse:
-        """Ask, and while any retries are left ask again for what is not valid."""
-        response = self._request_with_fallback(self.chat, output_request, messages, given)
+        """Return the object of a request; repeat the request for an invalid one, with the error."""
+        response = self._request_with_fallback(self.chat, output_request, messages, kwargs)
         try:
-            return _object_response(output_request.read(response), response)
+            return _object_response(output_request.parse(response), response)
         except MalformedReplyError as error:
-            if not left:
+            if not retries_left:
                 raise
             messages = output_request.repair_messages(messages, response, error)
-        return self._structured_response(output_request, messages, given, left - 1)
+        return self._structured_response(output_request, messages, kwargs, retries_left - 1)
 
     async def _astructured_response(
         self,
         output_request: OutputRequest,
         messages: list[ChatMessage],
-        given: Mapping[str, Any],
-        left: int,
+        kwargs: Mapping[str, Any],
+        retries_left: int,
     ) -> ChatResponse:
-        response = await self._arequest_with_fallback(self.achat, output_request, messages, given)
+        response = await self._arequest_with_fallback(self.achat, output_request, messages, kwargs)
         try:
-            return _object_response(output_request.read(response), response)
+            return _object_response(output_request.parse(response), response)
         except MalformedReplyError as error:
-            if not left:
+            if not retries_left:
                 raise
             messages = output_request.repair_messages(messages, response, error)
-        return await self._astructured_response(output_request, messages, given, left - 1)
+        return await self._astructured_response(output_request, messages, kwargs, retries_left - 1)
 
-    # --- which way to ask ---
+    # --- method of asking for an object ---
 
     def _uses_llama_index_program(self) -> bool:
-        """Tell whether the user chose one of LlamaIndex's own programs, such as text and parse."""
-        ours = (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION)
-        return self.pydantic_program_mode not in ours
+        """Whether `pydantic_program_mode` chooses one of LlamaIndex's own programs."""
+        own_modes = (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION)
+        return self.pydantic_program_mode not in own_modes
 
     def _request_with_fallback(
         self,
-        chat: Callable[..., Answer],
+        chat: Callable[..., _Response],
         output_request: OutputRequest,
         messages: list[ChatMessage],
-        given: Mapping[str, Any],
-    ) -> Answer:
-        method = self._first_method(given)
+        kwargs: Mapping[str, Any],
+    ) -> _Response:
+        method = self._first_method(kwargs)
         while True:
             try:
-                answer = chat(**output_request.request_kwargs(method, messages, given))
-            except OneRouterError as error:  # noqa: PERF203 -- three turns
+                response = chat(**output_request.request_kwargs(method, messages, kwargs))
+            except OneRouterError as error:  # noqa: PERF203 -- at most three iterations
                 method = self._next_method(method, error)
             else:
-                self._method_by_model[self._model_id(given)] = method
-                return answer
+                self._method_by_model[self._model_id(kwargs)] = method
+                return response
 
     async def _arequest_with_fallback(
         self,
-        chat: Callable[..., Awaitable[Answer]],
+        chat: Callable[..., Awaitable[_Response]],
         output_request: OutputRequest,
         messages: list[ChatMessage],
-        given: Mapping[str, Any],
-    ) -> Answer:
-        method = self._first_method(given)
+        kwargs: Mapping[str, Any],
+    ) -> _Response:
+        method = self._first_method(kwargs)
         while True:
             try:
-                answer = await chat(**output_request.request_kwargs(method, messages, given))
-            except OneRouterError as error:  # noqa: PERF203 -- three turns
+                response = await chat(**output_request.request_kwargs(method, messages, kwargs))
+            except OneRouterError as error:  # noqa: PERF203 -- at most three iterations
                 method = self._next_method(method, error)
             else:
-                self._method_by_model[self._model_id(given)] = method
-                return answer
+                self._method_by_model[self._model_id(kwargs)] = method
+                return response
 
-    def _first_method(self, given: Mapping[str, Any]) -> StructuredMethod:
-        chosen = self._fixed_method()
+    def _first_method(self, kwargs: Mapping[str, Any]) -> StructuredMethod:
+        fixed = self._fixed_method()
         return (
-            self._method_by_model.get(self._model_id(given), "json_schema")
-            if chosen is None
-            else chosen
+            self._method_by_model.get(self._model_id(kwargs), "json_schema")
+            if fixed is None
+            else fixed
         )
 
     def _fixed_method(self) -> StructuredMethod | None:
+        """Return the method that the user chose; None in "auto" mode."""
         if self.pydantic_program_mode is PydanticProgramMode.FUNCTION:
             return "function"
         return None if self.structured_output_mode == "auto" else self.structured_output_mode
 
     def _next_method(self, method: StructuredMethod, error: OneRouterError) -> StructuredMethod:
-        """Return the next lower mode; raise the error if that would not help."""
-        by_itself = self._fixed_method() is None
-        if not by_itself or method not in FALLBACK_ORDER or not is_unsupported_feature(error):
+        """Return the next method; raise the error if there is none or it cannot help."""
+        is_auto = self._fixed_method() is None
+        if not is_auto or method not in FALLBACK_ORDER or not is_unsupported_feature(error):
             raise error
         return FALLBACK_ORDER[method]
 
-    def _model_id(self, given: Mapping[str, Any]) -> str:
-        return str(given.get("model") or self.metadata.model_name)
+    def _model_id(self, kwargs: Mapping[str, Any]) -> str:
+        return str(kwargs.get("model") or self.metadata.model_name)
 
 
-# --- responses around objects ---
+# --- responses with objects ---
 
 
 def _object_response(
     output: BaseModel, response: ChatResponse, delta: str | None = None
 ) -> ChatResponse:
-    """Return the object as a response that has the model's usage."""
-    spelled = output.model_dump_json(fallback=str)  # of a class that cannot be spelled, its words
+    """Return a response with the object, its JSON, and the token counts of the model's response."""
+    json_text = output.model_dump_json(fallback=str)  # str() of values without a JSON form
     return ChatResponse(
-        message=ChatMessage(spelled, role=MessageRole.ASSISTANT),
+        message=ChatMessage(json_text, role=MessageRole.ASSISTANT),
         raw=output,
         delta=delta,
         additional_kwargs=response.additional_kwargs,
@@ -305,10 +360,10 @@ def _object_response(
 def _stream_objects(output_request: OutputRequest, responses: ChatResponseGen) -> ChatResponseGen:
     with closing(responses):
         for response in responses:
-            if (partial := output_request.read_partial(response)) is not None:
+            if (partial := output_request.parse_partial(response)) is not None:
                 yield _object_response(partial, response, output_request.new_text(response))
     yield _object_response(
-        output_request.read(response), response, output_request.new_text(response)
+        output_request.parse(response), response, output_request.new_text(response)
     )
 
 
@@ -317,20 +372,20 @@ async def _astream_objects(
 ) -> ChatResponseAsyncGen:
     async with aclosing(responses):
         async for response in responses:
-            if (partial := output_request.read_partial(response)) is not None:
+            if (partial := output_request.parse_partial(response)) is not None:
                 yield _object_response(partial, response, output_request.new_text(response))
     yield _object_response(
-        output_request.read(response), response, output_request.new_text(response)
+        output_request.parse(response), response, output_request.new_text(response)
     )
 
 
-def _objects(responses: ChatResponseGen) -> Generator[Any, None, None]:
+def _raw_objects(responses: ChatResponseGen) -> Generator[Any, None, None]:
     with closing(responses):
         for response in responses:
             yield response.raw
 
 
-async def _aobjects(responses: ChatResponseAsyncGen) -> AsyncGenerator[Any, None]:
+async def _araw_objects(responses: ChatResponseAsyncGen) -> AsyncGenerator[Any, None]:
     async with aclosing(responses):
         async for response in responses:
             yield response.raw

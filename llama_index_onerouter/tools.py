@@ -1,7 +1,7 @@
-"""Tools out, calls in: what a model may call, and what it asks to be called.
+"""Conversion of tools and tool calls between LlamaIndex and the core.
 
 This module knows BaseTool, ToolSelection, ToolCallBlock and the `tool_calls` that LlamaIndex keeps
-in a message's additional_kwargs. It knows no other block and nothing of the wire.
+in a message's additional_kwargs. It knows no other block and no key of the API.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from llama_index_onerouter.attribute_dict import AttributeDict, get_field
 from llama_index_onerouter.output_schema import parameters_of
 from onerouter_core import Json, Tool, ToolCall, to_strict_schema
 from onerouter_core.errors import ConfigurationError, MalformedReplyError
-from onerouter_core.wire import as_text, decode_tool, decode_tool_call, encode_arguments
+from onerouter_core.wire import as_json_text, as_text, decode_tool, decode_tool_call
 
-# --- out ---
+# --- tools to the core ---
 
 
 def tool_kwargs(
@@ -33,42 +33,50 @@ def tool_kwargs(
     choice: Any = None,
     required: bool = False,
     parallel: bool = False,
-    keep_strictly: bool = False,
+    strict: bool = False,
 ) -> dict[str, Any]:
-    """Return the keywords that offer tools; without tools there is nothing to say."""
+    """Return the keywords of `chat` that offer tools; none without tools.
+
+    Args:
+        tools: Tools in any form that `to_tool` accepts.
+        choice: Tool choice. None: the API's default.
+        required: Whether the model must call a tool; `choice` takes precedence.
+        parallel: Whether one answer may hold several tool calls.
+        strict: Whether to make the tools' schemas strict.
+    """
     if not tools:
         return {}
-    output_request = "required" if choice is None and required else choice
+    tool_choice = "required" if choice is None and required else choice
     return {
-        "tools": [to_tool(tool, keep_strictly=keep_strictly) for tool in tools],
-        **({} if output_request is None else {"tool_choice": output_request}),
+        "tools": [to_tool(tool, strict=strict) for tool in tools],
+        **({} if tool_choice is None else {"tool_choice": tool_choice}),
         **({} if parallel else {"parallel_tool_calls": False}),
     }
 
 
-def to_tool(tool: Any, *, keep_strictly: bool = False) -> Tool | Json:
-    """Return a tool of ours; a mapping may also be one of the gateway's own."""
+def to_tool(tool: Any, *, strict: bool = False) -> Tool | Json:
+    """Return the core's form of a tool; a mapping may name a tool of the gateway."""
     match tool:
         case Tool():
             return tool
         case BaseTool():
-            about = tool.metadata
-            parameters = parameters_of(about)
-            parameters = to_strict_schema(parameters) if keep_strictly else parameters
-            return Tool(
-                about.get_name(), about.description or "", parameters, keep_strictly or None
-            )
+            metadata = tool.metadata
+            parameters = parameters_of(metadata)
+            parameters = to_strict_schema(parameters) if strict else parameters
+            return Tool(metadata.get_name(), metadata.description or "", parameters, strict or None)
         case Mapping():
             return decode_tool(tool)
         case _:
-            raise ConfigurationError(f"That is no tool: {tool!r}. FunctionTool makes one of it.")
+            raise ConfigurationError(
+                f"{tool!r} is not a tool. Wrap a function in FunctionTool.from_defaults."
+            )
 
 
-# --- in ---
+# --- tool calls from the core ---
 
 
 def to_tool_call_dict(call: ToolCall) -> AttributeDict:
-    """Return a call as LlamaIndex's streaming programs and tracers look for it."""
+    """Return a tool call in the form that LlamaIndex's programs and tracers read."""
     entry = AttributeDict(
         id=call.id,
         type="function",
@@ -78,14 +86,14 @@ def to_tool_call_dict(call: ToolCall) -> AttributeDict:
 
 
 def to_block(call: ToolCall) -> ToolCallBlock:
-    """Return a call as a block; invalid arguments stay the string they are."""
+    """Return a tool call as a block; invalid arguments stay the string that was received."""
     arguments = call.arguments if call.parsed is None else dict(call.parsed)
     return ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=arguments)
 
 
-def to_calls(message: ChatMessage) -> Iterator[ToolCall]:
-    """Yield the calls of an answer in a history: those in blocks, else those beside them."""
-    for call in calls_in(message):
+def to_tool_calls(message: ChatMessage) -> Iterator[ToolCall]:
+    """Yield the tool calls of an assistant message in a history, each with its arguments' text."""
+    for call in parse_tool_calls(message):
         if call.arguments or call.parsed is None:
             yield call
         else:
@@ -94,10 +102,11 @@ def to_calls(message: ChatMessage) -> Iterator[ToolCall]:
 
 
 def to_selections(message: ChatMessage) -> list[ToolSelection]:
-    """Return what is to be called.
+    """Return the tool calls of an assistant message as LlamaIndex's tool selections.
 
-    A call whose arguments are invalid must not run and must not vanish. So it names a tool that
-    nobody has, and in that name says why: an agent answers the model that there is no such tool.
+    A call with invalid arguments must not run, and the model must learn about it. Its selection
+    therefore names a tool that does not exist, and the name contains the error: an agent answers
+    the model that there is no tool of this name.
     """
     return [
         ToolSelection(
@@ -105,12 +114,15 @@ def to_selections(message: ChatMessage) -> list[ToolSelection]:
             tool_name=call.name if call.error is None else f"{call.name} (not run: {call.error})",
             tool_kwargs=dict(call.parsed or {}),
         )
-        for call in calls_in(message)
+        for call in parse_tool_calls(message)
     ]
 
 
-def calls_in(message: ChatMessage) -> list[ToolCall]:
-    """Return the calls of an answer, parsed; those that came parsed have no arguments' text."""
+def parse_tool_calls(message: ChatMessage) -> list[ToolCall]:
+    """Return the tool calls in a message's blocks, else those in its additional_kwargs.
+
+    A call whose arguments are stored as a dict has `parsed`, and no text in `arguments`.
+    """
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     entries = message.additional_kwargs.get("tool_calls")
     entries = entries if isinstance(entries, (list, tuple)) else ()
@@ -121,7 +133,7 @@ def calls_in(message: ChatMessage) -> list[ToolCall]:
 
 
 def _from_block(block: ToolCallBlock, error: str | None) -> ToolCall:
-    # Some vendors give no ids; then the name stands in, for the call and for its result.
+    # Some vendors give no ids; then the name is the id of the call and of its result.
     call_id = block.tool_call_id or block.tool_name
     arguments = block.tool_kwargs
     if isinstance(arguments, dict):
@@ -132,11 +144,11 @@ def _from_block(block: ToolCallBlock, error: str | None) -> ToolCall:
 
 
 def _from_entry(entry: Any) -> ToolCall:
-    function = get_field(entry, "function") or entry  # Anthropic's and Bedrock's have all in one
+    function = get_field(entry, "function") or entry  # Anthropic and Bedrock have a flat entry
     name = str(get_field(function, "name") or "")
     call_id = as_text(get_field(entry, "id")) or as_text(get_field(entry, "toolUseId")) or name
     error = as_text(get_field(entry, "error"))
-    arguments = encode_arguments(get_field(function, "arguments") or get_field(function, "input"))
+    arguments = as_json_text(get_field(function, "arguments") or get_field(function, "input"))
     if error is not None:
         return ToolCall(call_id, name, arguments, error=error)
     return decode_tool_call(call_id, name, arguments, cut=False)

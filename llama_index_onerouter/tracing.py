@@ -1,7 +1,8 @@
-"""How a call is traced: once, and without its secrets.
+"""Tracing decorators: each call has one span, and no trace shows a secret.
 
-LlamaIndex's events and spans show what a call was given before any code of ours runs. So a key or
-headers that are given per call put on a mask before LlamaIndex sees them, and take it off behind.
+LlamaIndex's events and spans record the arguments of a call before the method runs. Secret
+arguments that are given per call are therefore wrapped in pydantic's Secret before LlamaIndex sees
+them, and unwrapped inside the method.
 """
 
 from __future__ import annotations
@@ -24,26 +25,29 @@ _Mask: TypeAlias = Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]
 
 
 def mask_call(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Mask what a call is given by keyword."""
+    """Return the arguments of a call with secret keywords masked."""
     return args, mask_secrets(kwargs)
 
 
 def mask_prediction(
     output_cls: Any, prompt: Any, llm_kwargs: Any = None, **prompt_args: Any
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Mask the keywords of the call that a prediction makes; those of its prompt are words."""
+    """Return the arguments of a structured prediction with secrets in `llm_kwargs` masked.
+
+    The prompt's own variables are not masked, whatever their names.
+    """
     return (output_cls, prompt, llm_kwargs and mask_secrets(llm_kwargs)), prompt_args
 
 
 def traced_endpoint(
     callback: Callable[..., Any] = lambda method: method, mask: _Mask = mask_call
 ) -> Callable[[_Method], _Method]:
-    """Return LlamaIndex's decorator of an endpoint, as one that lets no secret through."""
+    """Return a decorator that gives a method LlamaIndex's span and callback, secrets masked."""
     return lambda method: _mask_before_tracing(mask, dispatcher.span(callback(method)), method)
 
 
 def redacted_endpoint(mask: _Mask = mask_call) -> Callable[[_Method], _Method]:
-    """Do the same for a method whose span is around what it calls."""
+    """Return a decorator that masks secrets of a method whose base class has the span."""
 
     def decorate(method: _Method) -> _Method:
         setattr(method, DISPATCHER_SPAN_DECORATED_ATTR, True)
@@ -53,31 +57,32 @@ def redacted_endpoint(mask: _Mask = mask_call) -> Callable[[_Method], _Method]:
 
 
 def _mask_before_tracing(mask: _Mask, traced: Any, method: _Method) -> _Method:
-    # LlamaIndex would put its span around whatever is here, the mask included.
+    # `wraps` copies the attribute that marks a method as traced. Without it LlamaIndex would add a
+    # second span around the mask, which would record the secrets.
     @wraps(traced)
-    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def masked(self: Any, *args: Any, **kwargs: Any) -> Any:
         args, kwargs = mask(*args, **kwargs)
         return traced.__get__(self, type(self))(*args, **kwargs)
 
     @wraps(traced)
-    async def awaited(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def amasked(self: Any, *args: Any, **kwargs: Any) -> Any:
         args, kwargs = mask(*args, **kwargs)
         return await traced.__get__(self, type(self))(*args, **kwargs)
 
-    return cast("_Method", awaited if iscoroutinefunction(method) else called)
+    return cast("_Method", amasked if iscoroutinefunction(method) else masked)
 
 
-def mask_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a call's keywords, the secret ones as stars to whoever looks."""
+def mask_secrets(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keywords with the secret ones wrapped in Secret, whose repr shows only asterisks."""
     return {
         name: Secret(value) if name in SECRET_ARGUMENTS and not isinstance(value, Secret) else value
-        for name, value in given.items()
+        for name, value in kwargs.items()
     }
 
 
-def unmask_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keywords as the caller gave them."""
+def unmask_secrets(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keywords with the Secret values unwrapped."""
     return {
         name: value.get_secret_value() if isinstance(value, Secret) else value
-        for name, value in given.items()
+        for name, value in kwargs.items()
     }

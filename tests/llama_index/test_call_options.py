@@ -122,8 +122,8 @@ def test_an_argument_that_there_is_not(name: str, meant: str) -> None:
         ({"response_format": {"type": "xml"}}, "response_format"),
         ({"tool_choice": 7}, "tool_choice"),
         ({"tool_choice": "add"}, "needs tools"),
-        ({"tools": [print]}, "no tool.*FunctionTool"),
-        ({"tools": ["add"]}, "no tool"),
+        ({"tools": [print]}, "not a tool.*FunctionTool"),
+        ({"tools": ["add"]}, "not a tool"),
         ({"extra_body": "x"}, "extra_body"),
         ({"context_window": 5}, "context_window belongs to the model"),
         ({"structured_output_mode": "function"}, "structured_output_mode belongs"),
@@ -151,7 +151,7 @@ CACHED = CachePoint(cache_control=CacheControl(type="ephemeral"))
     ("message", "named"),
     [
         (ChatMessage(role="user", blocks=[CACHED]), "CachePoint.*'user'"),
-        (ChatMessage(role="user", blocks=[AudioBlock(audio=b"????")]), "audio.*give `format`"),
+        (ChatMessage(role="user", blocks=[AudioBlock(audio=b"????")]), "audio.*Set `format`"),
         (ChatMessage(role="user", blocks=[ImageBlock(image=b"????")]), "image.*mimetype"),
         (ChatMessage("42", role="tool"), "tool message needs the tool_call_id"),
         (
@@ -179,8 +179,8 @@ def test_an_object_of_no_class(
 ) -> None:
     """Structured prediction needs a pydantic class, and says so first of all."""
     prompt = PromptTemplate("x")
-    with pytest.raises(ConfigurationError, match="pydantic class"):
+    with pytest.raises(ConfigurationError, match="pydantic model class"):
         colour.call(llm, "structured_predict", output_cls, prompt)
-    with pytest.raises(ConfigurationError, match="pydantic class"):
+    with pytest.raises(ConfigurationError, match="pydantic model class"):
         colour.collect(llm, "stream_structured_predict", output_cls, prompt)
     assert sim.requests == []

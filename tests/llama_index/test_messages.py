@@ -177,9 +177,9 @@ def test_the_format_may_be_in_the_name(llm: OneRouterLLM, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("block", "reason"),
     [
-        (AudioBlock(url="https://a.test/a.wav"), "fetch it"),
-        (AudioBlock(audio=b"????"), "give `format`"),
-        (ImageBlock(image=b"????"), "give its mimetype"),
+        (AudioBlock(url="https://a.test/a.wav"), "Download the file"),
+        (AudioBlock(audio=b"????"), "Set `format`"),
+        (ImageBlock(image=b"????"), "Set `image_mimetype`"),
         (ImageBlock(image=io.BytesIO(b"")), "is empty"),
         (DocumentBlock(), "is empty"),
     ],
@@ -193,7 +193,7 @@ def test_media_that_cannot_be_sent(llm: OneRouterLLM, block: Any, reason: str) -
 
 def test_only_media_are_media() -> None:
     """The room for media turns other blocks away."""
-    with pytest.raises(UnsupportedContentError, match="no media block"):
+    with pytest.raises(UnsupportedContentError, match="must be an image, audio, video or document block"):
         to_part(TextBlock(text="x"))  # type: ignore[arg-type]
 
 
@@ -294,7 +294,7 @@ def test_a_cache_point_marks_what_stands_before_it(llm: OneRouterLLM, role: str)
 
 def test_a_cache_point_needs_something_before_it(llm: OneRouterLLM) -> None:
     """A point at the head of a message marks nothing."""
-    with pytest.raises(UnsupportedContentError, match="'user' message"):
+    with pytest.raises(UnsupportedContentError, match="role 'user' has no content before it"):
         sent(llm, cached(), TextBlock(text="a"))
 
 

@@ -397,7 +397,7 @@ def test_an_invalid_object_is_asked_for_again(
     assert [words for _, words in said].count("Sing.") == 1
     (_, answered), (_, asked) = said[-2:]
     assert json.loads(answered) == json.loads(INVALID)
-    assert "no Song: year: Input should be a valid integer" in asked
+    assert "not a valid Song: year: Input should be a valid integer" in asked
     assert [role for role, _ in said[-4:]] == ["assistant", "user", "assistant", "user"]
 
 
@@ -405,7 +405,7 @@ def test_asking_again_has_an_end(colour: Colour, make: Make, sim: Simulator) -> 
     """So many retries, so many requests and one; then the error says what was wrong."""
     sim.script(*[text("No song.")] * 3)
     llm = make(structured_output_retries=2)
-    with pytest.raises(MalformedReplyError, match="no Song"):
+    with pytest.raises(MalformedReplyError, match="not a valid Song"):
         colour.call(llm, "structured_predict", Song, ABOUT, topic="x")
     assert len(sim.requests) == 3
 

@@ -140,7 +140,7 @@ def test_chat_takes_tools_in_every_form(llm: OneRouterLLM) -> None:
     preview = llm.preview(say("x"), tools=[ADD], tool_choice=NamedTool("add"))
     assert llm.preview(say("x"), tools=[as_value], tool_choice="add") == preview
     assert llm.preview(say("x"), tools=preview["tools"], tool_choice="add") == preview
-    with pytest.raises(ConfigurationError, match="no tool"):
+    with pytest.raises(ConfigurationError, match="not a tool"):
         llm.preview(say("x"), tools=["add"])
 
 
