@@ -1,4 +1,4 @@
-"""The two colours of every verb, and a gateway that speaks to the simulator."""
+"""Fixtures of the core's tests: gateways that reach the simulator, sync and async callers."""
 
 from __future__ import annotations
 
@@ -14,73 +14,73 @@ from onerouter_core import Clients, ConnectionSettings, Gateway, Reply, ReplyDel
 from onerouter_simulator import Simulator
 
 
-class Colour(Protocol):
-    """The verbs of a gateway, awaited or not."""
+class Caller(Protocol):
+    """The methods of a gateway, called sync or async."""
 
     def complete(self, gateway: Gateway, request: Request, **options: Any) -> Reply:
-        """Return the whole answer."""
+        """Return the complete reply."""
 
     def stream(self, gateway: Gateway, request: Request, **options: Any) -> list[ReplyDelta]:
-        """Return all pieces."""
+        """Return all deltas of a streamed reply."""
 
     def first(self, gateway: Gateway, request: Request, count: int) -> list[ReplyDelta]:
-        """Return some pieces, and leave."""
+        """Return the first deltas of a streamed reply, and close the stream."""
 
     def models(self, gateway: Gateway) -> tuple[Any, ...]:
         """Return the model list."""
 
 
-class Sync:
-    """The verbs as they are."""
+class SyncCaller:
+    """Calls the sync methods."""
 
     def complete(self, gateway: Gateway, request: Request, **options: Any) -> Reply:
-        """Return the whole answer."""
+        """Return the complete reply."""
         return gateway.complete(request, **options)
 
     def stream(self, gateway: Gateway, request: Request, **options: Any) -> list[ReplyDelta]:
-        """Return all pieces."""
+        """Return all deltas of a streamed reply."""
         return list(gateway.stream(request, **options))
 
     def first(self, gateway: Gateway, request: Request, count: int) -> list[ReplyDelta]:
-        """Return some pieces, and leave."""
-        pieces = gateway.stream(request)
-        taken = [next(pieces) for _ in range(count)]
-        pieces.close()
-        return taken
+        """Return the first deltas of a streamed reply, and close the stream."""
+        stream = gateway.stream(request)
+        deltas = [next(stream) for _ in range(count)]
+        stream.close()
+        return deltas
 
     def models(self, gateway: Gateway) -> tuple[Any, ...]:
         """Return the model list."""
         return gateway.models()
 
 
-class Async:
-    """The verbs awaited."""
+class AsyncCaller:
+    """Calls the async methods, and runs them on an event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run on this event loop."""
         self._run = loop.run_until_complete
 
     def complete(self, gateway: Gateway, request: Request, **options: Any) -> Reply:
-        """Return the whole answer."""
+        """Return the complete reply."""
         return self._run(gateway.acomplete(request, **options))
 
     def stream(self, gateway: Gateway, request: Request, **options: Any) -> list[ReplyDelta]:
-        """Return all pieces."""
+        """Return all deltas of a streamed reply."""
 
         async def collect() -> list[ReplyDelta]:
-            return [piece async for piece in await gateway.astream(request, **options)]
+            return [delta async for delta in await gateway.astream(request, **options)]
 
         return self._run(collect())
 
     def first(self, gateway: Gateway, request: Request, count: int) -> list[ReplyDelta]:
-        """Return some pieces, and leave."""
+        """Return the first deltas of a streamed reply, and close the stream."""
 
         async def collect() -> list[ReplyDelta]:
-            pieces = await gateway.astream(request)
-            taken = [await anext(pieces) for _ in range(count)]
-            await pieces.aclose()
-            await asyncio.sleep(0.01)  # a generator not begun is finalised by its running loop
-            return taken
+            stream = await gateway.astream(request)
+            deltas = [await anext(stream) for _ in range(count)]
+            await stream.aclose()
+            await asyncio.sleep(0.01)  # the loop finalises a generator that was never started
+            return deltas
 
         return self._run(collect())
 
@@ -90,14 +90,14 @@ class Async:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_loop_unasked() -> None:
-    """Keep asyncio from making an event loop where somebody asks for the current one."""
+def _no_implicit_event_loop() -> None:
+    """Keep asyncio from creating an event loop where code asks for the current one."""
     asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")
 def clients() -> Iterator[Clients]:
-    """Share connections between tests, which need not make their own."""
+    """Provide one pool of HTTP clients for the tests that need no new one."""
     shared = Clients()
     yield shared
     shared.close()
@@ -105,37 +105,58 @@ def clients() -> Iterator[Clients]:
 
 @pytest.fixture(scope="session")
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """Run an event loop that ends, as all do, by closing its generators."""
-    running = asyncio.new_event_loop()
-    yield running
-    running.run_until_complete(running.shutdown_asyncgens())
-    running.close()
+    """Provide an event loop; at its end it closes its async generators, as `asyncio.run` does."""
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
 
 
 @pytest.fixture(params=["sync", "async"])
-def colour(request: pytest.FixtureRequest, loop: asyncio.AbstractEventLoop) -> Colour:
-    """Run a test twice, once in each colour."""
-    return Sync() if request.param == "sync" else Async(loop)
+def caller(request: pytest.FixtureRequest, loop: asyncio.AbstractEventLoop) -> Caller:
+    """Run a test twice, with the sync and the async methods."""
+    return SyncCaller() if request.param == "sync" else AsyncCaller(loop)
 
 
 @pytest.fixture(params=["complete", "stream"])
-def ask(request: pytest.FixtureRequest, colour: Colour) -> Callable[..., Any]:
-    """Run a test with each verb that sends a request, in both colours."""
-    return getattr(colour, request.param)
+def send(request: pytest.FixtureRequest, caller: Caller) -> Callable[..., Any]:
+    """Run a test with `complete` and `stream`, sync and async."""
+    return getattr(caller, request.param)
 
 
 @pytest.fixture
 def gateway(sim: Simulator, clients: Clients) -> Callable[..., Gateway]:
-    """Make gateways that reach the simulator; keywords change the connection."""
+    """Provide a function that makes a gateway to the simulator; keywords are its settings."""
 
-    def make(clients: Clients = clients, **changes: Any) -> Gateway:
-        reached = {"api_key": SecretStr(sim.api_key), "base_url": sim.base_url}
-        return Gateway(ConnectionSettings(**reached | changes), clients)
+    def make_gateway(clients: Clients = clients, **settings: Any) -> Gateway:
+        defaults = {"api_key": SecretStr(sim.api_key), "base_url": sim.base_url}
+        return Gateway(ConnectionSettings(**defaults | settings), clients)
 
-    return make
+    return make_gateway
 
 
 @pytest.fixture
-def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let no connection of another test be used: where certificates are tells clients apart."""
+def new_clients(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have new HTTP clients made: only those with the same certificates are shared."""
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+
+
+# Names of before the fixtures were renamed.
+Colour = Caller
+
+
+@pytest.fixture
+def colour(caller: Caller) -> Caller:
+    """Alias of `caller`."""
+    return caller
+
+
+@pytest.fixture
+def ask(send: Callable[..., Any]) -> Callable[..., Any]:
+    """Alias of `send`."""
+    return send
+
+
+@pytest.fixture
+def apart(new_clients: None) -> None:
+    """Alias of `new_clients`."""

@@ -1,8 +1,13 @@
-"""Bodies as a gateway writes them, and what the core reads in them."""
+"""Response bodies as the gateway writes them, and helpers that decode them.
+
+`completion`, `chunk` and `sse` build bodies. `read_body`, `read_stream` and `read_chunks` decode
+them; `final_reply` and `joined_calls` check the deltas of a stream and summarise them.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,83 +17,171 @@ from onerouter_core.wire.stream import StreamDecoder, decode_body
 from onerouter_core.wire.tool_names import ToolNames
 
 HELLO = Request("vendor/model", (Message("user", (Text("Hello"),)),))
+USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+# Entries of the gateway's model list: one with every key, and one of the older kind.
+FULL_MODEL_ENTRY: dict[str, Any] = {
+    "id": "moonshotai/kimi-k2.6",
+    "object": "model",
+    "display_name": "Moonshot: Kimi K2.6",
+    "category_type": "LLM",
+    "supported_endpoint_types": ["openai"],
+    "input_modalities": ["Text", "image", "Image"],
+    "output_modalities": ["text"],
+    "supports_streaming": True,
+    "supports_function_calling": True,
+    "supports_vision": True,
+    "supports_json_mode": False,
+    "deprecated": False,
+    "is_display_only": False,
+    "context_length": 262144,
+    "max_input_tokens": 262000,
+    "max_output_tokens": None,
+    "min_prompt_price": 0.44695,
+    "min_completion_price": 1.85655,
+    "providers": [
+        {
+            "provider_slug": "alibaba/cn/flex",
+            "service_tier": "flex",
+            "prompt_price": 0.44695,
+            "completion_price": 1.85655,
+            "context_length": 256000,
+        },
+        {
+            "provider_slug": "inceptron",
+            "service_tier": "standard",
+            "prompt_price": 0.65,
+            "completion_price": 3.41,
+            "context_length": 250000,
+        },
+    ],
+}
+MINIMAL_MODEL_ENTRY: dict[str, Any] = {
+    "id": "claude-3-5-sonnet",
+    "object": "model",
+    "created": 1626777600,
+    "owned_by": "x",
+}
+
+
+# --- bodies ---
 
 
 def completion(message: Any = "Hi", finish: str | None = "stop", **root: Any) -> dict[str, Any]:
-    """Return a whole completion; a string is its content."""
-    spoken = {"content": message} if isinstance(message, str) else message
-    choice = {"index": 0, "message": {"role": "assistant", **spoken}, "finish_reason": finish}
+    """Return a completion with this message; a string is its content."""
+    fields = {"content": message} if isinstance(message, str) else message
+    choice = {"index": 0, "message": {"role": "assistant", **fields}, "finish_reason": finish}
     return {"id": "gen-1", "object": "chat.completion", "choices": [choice], **root}
 
 
 def chunk(delta: Any = None, finish: str | None = None, **root: Any) -> dict[str, Any]:
-    """Return one chunk of a stream; a string is its content."""
-    spoken = {"content": delta} if isinstance(delta, str) else delta or {}
-    choice = {"index": 0, "delta": spoken, "finish_reason": finish}
+    """Return a chunk of a stream with this delta; a string is its content."""
+    fields = {"content": delta} if isinstance(delta, str) else delta or {}
+    choice = {"index": 0, "delta": fields, "finish_reason": finish}
     return {"id": "gen-1", "object": "chat.completion.chunk", "choices": [choice], **root}
 
 
 def sse(*events: Mapping[str, Any] | bytes, done: bool = True) -> bytes:
-    """Return the bytes of a stream; bytes stand for themselves."""
-    written = (e if isinstance(e, bytes) else b"data: %s\n\n" % _json(e) for e in events)
-    return b"".join(written) + (b"data: [DONE]\n\n" if done else b"")
+    """Return the bytes of an event stream; bytes among the events are taken as they are."""
+    encoded = (e if isinstance(e, bytes) else b"data: %s\n\n" % _json(e) for e in events)
+    return b"".join(encoded) + (b"data: [DONE]\n\n" if done else b"")
 
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-def whole(body: Any, headers: Mapping[str, str] | None = None) -> Reply:
-    """Return what the core reads in a whole body."""
-    written = body if isinstance(body, bytes) else _json(body)
-    return decode_body(written, ToolNames(), headers or {})
+# --- decoded replies ---
 
 
-def streamed(
+def read_body(body: Any, headers: Mapping[str, str] | None = None) -> Reply:
+    """Return the reply decoded from a complete body: bytes, or a value to encode as JSON."""
+    encoded = body if isinstance(body, bytes) else _json(body)
+    return decode_body(encoded, ToolNames(), headers or {})
+
+
+def read_stream(
     *events: Mapping[str, Any] | bytes,
     done: bool = True,
     headers: Mapping[str, str] | None = None,
     names: Iterable[str] = (),
 ) -> list[ReplyDelta]:
-    """Return the pieces that the core reads in a stream."""
-    return read_in_chunks([sse(*events, done=done)], headers, names)
+    """Return the deltas decoded from an event stream with these events."""
+    return read_chunks([sse(*events, done=done)], headers, names)
 
 
-def read_in_chunks(
+def read_chunks(
     chunks: Iterable[bytes],
     headers: Mapping[str, str] | None = None,
     names: Iterable[str] = (),
 ) -> list[ReplyDelta]:
-    """Return the pieces that the core reads in bytes as they arrive."""
+    """Return the deltas decoded from the bytes of a stream, as they arrive from the network."""
     decoder = StreamDecoder(ToolNames(names), headers or {})
-    pieces = [piece for received in chunks for piece in decoder.feed(received)]
-    return [*pieces, *decoder.finish()]
+    deltas = [delta for received in chunks for delta in decoder.feed(received)]
+    return [*deltas, *decoder.finish()]
 
 
-def end_of(pieces: list[ReplyDelta]) -> Reply:
-    """Return the end of a stream, which its last piece has, and no other."""
-    *others, last = pieces
-    assert [piece.final_reply for piece in others] == [None] * len(others)
+def read_both(message: Any = "Hi", finish: str | None = "stop", **root: Any) -> tuple[Reply, Reply]:
+    """Return the reply to the same message, decoded from a completion and from a stream."""
+    complete = read_body(completion(message, finish, **root))
+    return complete, final_reply(read_stream(chunk(message), chunk(finish=finish, **root)))
+
+
+def final_reply(deltas: list[ReplyDelta]) -> Reply:
+    """Return the final reply of a stream; check that only the last delta has one."""
+    *others, last = deltas
+    assert [delta.final_reply for delta in others] == [None] * len(others)
     assert last.final_reply is not None
     return last.final_reply
 
 
-def added_up(pieces: Iterable[ReplyDelta]) -> list[tuple[str | None, str | None, str]]:
-    """Return id, name and arguments of each call; id and name must come once, indexes in order."""
+def joined_calls(deltas: Iterable[ReplyDelta]) -> list[tuple[str | None, str | None, str]]:
+    """Return id, name and joined arguments of each tool call of a stream.
+
+    Check that a new call has the next index, and that id and name come at most once.
+    """
     calls: list[list[ToolCallDelta]] = []
-    for piece in (part for whole in pieces for part in whole.tool_calls):
-        assert piece.index <= len(calls)
-        if piece.index == len(calls):
+    for call_delta in (call_delta for delta in deltas for call_delta in delta.tool_calls):
+        assert call_delta.index <= len(calls)
+        if call_delta.index == len(calls):
             calls.append([])
-        calls[piece.index].append(piece)
-    return [(_once(c.id for c in call), _once(c.name for c in call), _all(call)) for call in calls]
+        calls[call_delta.index].append(call_delta)
+    return [
+        (
+            _single_value(part.id for part in call),
+            _single_value(part.name for part in call),
+            "".join(part.arguments for part in call),
+        )
+        for call in calls
+    ]
 
 
-def _once(said: Iterable[str | None]) -> str | None:
-    given = [value for value in said if value is not None]
-    assert len(given) <= 1
-    return given[0] if given else None
+def _single_value(values: Iterable[str | None]) -> str | None:
+    present = [value for value in values if value is not None]
+    assert len(present) <= 1
+    return present[0] if present else None
 
 
-def _all(call: list[ToolCallDelta]) -> str:
-    return "".join(piece.arguments for piece in call)
+# --- server-sent events ---
+
+
+def reference_sse_events(stream: bytes) -> list[bytes]:
+    """Return the data of the events in a complete stream, as the HTML standard defines them.
+
+    An event at the end of the stream may lack its blank line (the standard would discard it).
+    """
+    events: list[bytes] = []
+    data_lines: list[bytes] = []
+    for line in [*re.split(rb"\r\n|\n|\r", stream.removeprefix(b"\xef\xbb\xbf")), b""]:
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            data_lines.append(value.removeprefix(b" "))
+        elif not line and data_lines:
+            events.append(b"\n".join(data_lines))
+            data_lines = []
+    return events
+
+
+# Names of before the helpers were renamed.
+whole, streamed, read_in_chunks = read_body, read_stream, read_chunks
+end_of, added_up = final_reply, joined_calls

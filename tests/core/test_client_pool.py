@@ -27,18 +27,18 @@ from onerouter_core.errors import (
     DeadlineExceededError,
 )
 from onerouter_simulator import Script, Simulator
-from tests.core.conftest import Colour
-from tests.core.payloads import HELLO, chunk, completion, end_of
+from tests.core.conftest import Caller
+from tests.core.payloads import HELLO, chunk, completion, final_reply
 
 Make = Callable[..., Gateway]
-Ask = Callable[..., Any]
+Send = Callable[..., Any]
 HI = Script(json=completion())
 HI_STREAM = Script(events=[chunk("Hi", "stop")])
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 @pytest.fixture
-def two(sim: Simulator, gateway: Make, apart: None) -> Iterator[tuple[Gateway, Gateway]]:
+def two(sim: Simulator, gateway: Make, new_clients: None) -> Iterator[tuple[Gateway, Gateway]]:
     """Make two gateways with different keys, and no clients in common but the shared ones."""
     other = Gateway(ConnectionSettings(SecretStr("sk-other"), sim.base_url), Clients())
     with gateway(clients=Clients()) as one, other:
@@ -130,7 +130,7 @@ def test_who_closes_takes_nothing_from_others_on_a_loop(
 
 
 @linux_only
-def test_many_instances_are_one_pool(sim: Simulator, gateway: Make, apart: None) -> None:
+def test_many_instances_are_one_pool(sim: Simulator, gateway: Make, new_clients: None) -> None:
     """Instances cost no descriptor each."""
     sim.script(*[HI] * 50)
     made = [gateway(clients=Clients()) for _ in range(50)]
@@ -142,7 +142,7 @@ def test_many_instances_are_one_pool(sim: Simulator, gateway: Make, apart: None)
     assert len(set(ports(sim))) == 1
 
 
-def test_who_is_forgotten_lets_go(sim: Simulator, gateway: Make, apart: None) -> None:
+def test_who_is_forgotten_lets_go(sim: Simulator, gateway: Make, new_clients: None) -> None:
     """A gateway that nobody refers to any more hangs up, sync and async, with no warning."""
     sim.script(*[Script(events=[chunk("Hel")], end="hang")] * 2)
 
@@ -159,7 +159,12 @@ def test_who_is_forgotten_lets_go(sim: Simulator, gateway: Make, apart: None) ->
 
 @pytest.mark.parametrize("cyclic", [False, True], ids=["by count", "by the collector"])
 def test_who_is_forgotten_as_a_loop_ends(
-    sim: Simulator, gateway: Make, apart: None, caplog: pytest.LogCaptureFixture, *, cyclic: bool
+    sim: Simulator,
+    gateway: Make,
+    new_clients: None,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    cyclic: bool,
 ) -> None:
     """A gateway of one coroutine ends with it, before its loop or with it, without a complaint."""
     sim.script(*[HI] * 10)
@@ -185,12 +190,12 @@ def test_a_loop_that_ended_is_let_go(sim: Simulator, gateway: Make) -> None:
     one = gateway()
     loops = []
 
-    async def ask() -> None:
+    async def send() -> None:
         loops.append(weakref.ref(asyncio.get_running_loop()))
         await one.acomplete(HELLO)
 
     for _ in range(3):
-        asyncio.run(ask())
+        asyncio.run(send())
     gc.collect()
     assert [loop() for loop in loops] == [None] * 3
 
@@ -201,7 +206,7 @@ def test_a_loop_that_ended_is_let_go(sim: Simulator, gateway: Make) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("waited", [False, True], ids=["sync", "async"])
-def test_after_a_fork(sim: Simulator, gateway: Make, apart: None, *, waited: bool) -> None:
+def test_after_a_fork(sim: Simulator, gateway: Make, new_clients: None, *, waited: bool) -> None:
     """A child process leaves its parent's connections alone and makes its own."""
     sim.script(*[HI] * 3)
     one = gateway(clients=Clients(), max_retries=0)
@@ -222,43 +227,43 @@ def test_after_a_fork(sim: Simulator, gateway: Make, apart: None, *, waited: boo
 
 
 def test_a_stream_leaves_its_connection(
-    sim: Simulator, gateway: Make, colour: Colour, apart: None
+    sim: Simulator, gateway: Make, caller: Caller, new_clients: None
 ) -> None:
     """What was streamed to its end leaves the connection for the next call."""
     sim.script(*[HI_STREAM] * 3)
     one = gateway(clients=Clients())
     for _ in range(3):
-        assert end_of(colour.stream(one, HELLO)).text == "Hi"
+        assert final_reply(caller.stream(one, HELLO)).text == "Hi"
     assert len(set(ports(sim))) == 1
 
 
 def test_a_server_that_leaves_the_line_open_is_not_waited_for(
-    sim: Simulator, gateway: Make, colour: Colour
+    sim: Simulator, gateway: Make, caller: Caller
 ) -> None:
     """After [DONE] a stream is over, whatever the server does."""
     sim.script(Script(events=[chunk("Hi", "stop"), "[DONE]"], end="hang"))
     begun = monotonic()
-    assert end_of(colour.stream(gateway(timeout=30), HELLO)).text == "Hi"
+    assert final_reply(caller.stream(gateway(timeout=30), HELLO)).text == "Hi"
     assert monotonic() - begun < 2
     assert sim.last.wait_hung_up(2)
 
 
 def test_counts_are_not_waited_for_for_ever(
-    sim: Simulator, gateway: Make, colour: Colour, monkeypatch: pytest.MonkeyPatch
+    sim: Simulator, gateway: Make, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A whole answer, and no [DONE]: without a timeout, too, its counts have some seconds."""
     monkeypatch.setattr("onerouter_core.call_state._USAGE_TIMEOUT", 0.2)
     sim.script(Script(events=[chunk("Hi", "stop")], done=False, end="hang"))
     begun = monotonic()
-    assert end_of(colour.stream(gateway(timeout=None), HELLO)).text == "Hi"
+    assert final_reply(caller.stream(gateway(timeout=None), HELLO)).text == "Hi"
     assert monotonic() - begun < 3
 
 
-def test_a_refusal_that_stalls(sim: Simulator, gateway: Make, ask: Ask) -> None:
+def test_a_refusal_that_stalls(sim: Simulator, gateway: Make, send: Send) -> None:
     """What it has said by then is what it says."""
     sim.script(Script(status=401, body='{"error": {"message": "No such key"}}', end="hang"))
     with pytest.raises(AuthenticationError, match="No such key"):
-        ask(gateway(timeout=1.5), HELLO)
+        send(gateway(timeout=1.5), HELLO)
     assert len(sim.requests) == 1
 
 
@@ -293,17 +298,17 @@ def test_a_silent_server_in_a_task_that_was_cancelled(
     [("SSL_CERT_FILE", "/nowhere/at/all"), ("SSL_CERT_FILE", __file__), ("ALL_PROXY", "x://y")],
 )
 def test_an_environment_that_cannot_be(
-    sim: Simulator, gateway: Make, ask: Ask, monkeypatch: pytest.MonkeyPatch, variable: Any
+    sim: Simulator, gateway: Make, send: Send, monkeypatch: pytest.MonkeyPatch, variable: Any
 ) -> None:
     """What is wrong with it is said, and what to look at."""
     monkeypatch.setenv(*variable)
     with pytest.raises(ConfigurationError, match="SSL_CERT_FILE") as caught:
-        ask(gateway(clients=Clients()), HELLO)
+        send(gateway(clients=Clients()), HELLO)
     assert caught.value.attempts == 1
     assert sim.requests == []
 
 
-def test_a_body_that_cannot_be_written(sim: Simulator, gateway: Make, ask: Ask) -> None:
+def test_a_body_that_cannot_be_written(sim: Simulator, gateway: Make, send: Send) -> None:
     """It is no failed connection, and asking again would not help."""
     nested: list[Any] = []
     for _ in range(5_000):
@@ -311,13 +316,13 @@ def test_a_body_that_cannot_be_written(sim: Simulator, gateway: Make, ask: Ask) 
     for wrong in (float("nan"), object(), nested):
         request = replace(HELLO, parameters={"extra_body": {"x": wrong}})
         with pytest.raises(ConfigurationError, match="cannot be written") as caught:
-            ask(gateway(), request)
+            send(gateway(), request)
         assert caught.value.attempts == 1
     assert sim.requests == []
 
 
 @linux_only
-def test_connections_are_kept_alive(sim: Simulator, gateway: Make, apart: None) -> None:
+def test_connections_are_kept_alive(sim: Simulator, gateway: Make, new_clients: None) -> None:
     """The system sends probes on a connection that says nothing (Linux calls that timer 2)."""
     sim.script(HI)
     with closing(gateway(clients=Clients())) as one:
@@ -339,14 +344,14 @@ def test_connections_are_kept_alive(sim: Simulator, gateway: Make, apart: None) 
     ("bound", "kind"), [("deadline", DeadlineExceededError), ("timeout", APITimeoutError)]
 )
 def test_silence_after_data(
-    sim: Simulator, gateway: Make, colour: Colour, bound: str, kind: type[Exception]
+    sim: Simulator, gateway: Make, caller: Caller, bound: str, kind: type[Exception]
 ) -> None:
     """A server that falls silent late is not waited for as long again."""
     sim.script(Script(events=[chunk("Hel"), 0.4, chunk("lo"), 0.4, chunk("!")], end="hang"))
     seconds = 1.0 if bound == "deadline" else 0.6
     begun = monotonic()
     with pytest.raises(kind) as caught:
-        colour.stream(gateway(**{bound: seconds}), HELLO)
+        caller.stream(gateway(**{bound: seconds}), HELLO)
     assert caught.value.partial.text == "Hello!"  # type: ignore[attr-defined]
     assert monotonic() - begun < (1.3 if bound == "deadline" else 1.9)
 

@@ -10,7 +10,7 @@ import pytest
 
 from onerouter_core import Clients, Gateway
 from onerouter_simulator import Script, Simulator
-from tests.core.conftest import Colour
+from tests.core.conftest import Caller
 from tests.core.payloads import HELLO, chunk, completion
 
 Make = Callable[..., Gateway]
@@ -30,18 +30,18 @@ async def seen(sim: Simulator) -> bool:
     return await asyncio.to_thread(sim.last.wait_hung_up, SOON)
 
 
-def test_closing_a_stream(sim: Simulator, gateway: Make, colour: Colour) -> None:
+def test_closing_a_stream(sim: Simulator, gateway: Make, caller: Caller) -> None:
     """A stream that is closed early hangs up."""
     sim.script(ENDLESS)
-    (piece,) = colour.first(gateway(), HELLO, 1)
+    (piece,) = caller.first(gateway(), HELLO, 1)
     assert piece.text == "Hel"
     assert sim.last.wait_hung_up(SOON)
 
 
-def test_closing_a_stream_that_was_not_read(sim: Simulator, gateway: Make, colour: Colour) -> None:
+def test_closing_a_stream_that_was_not_read(sim: Simulator, gateway: Make, caller: Caller) -> None:
     """A stream that is closed before its first piece is taken hangs up as well."""
     sim.script(ENDLESS)
-    assert colour.first(gateway(), HELLO, 0) == []
+    assert caller.first(gateway(), HELLO, 0) == []
     assert sim.last.wait_hung_up(SOON)
 
 
@@ -125,7 +125,7 @@ async def test_a_time_limit_of_the_callers(sim: Simulator, gateway: Make) -> Non
     await one.aclose()
 
 
-def test_closing_a_gateway(sim: Simulator, gateway: Make, apart: None) -> None:
+def test_closing_a_gateway(sim: Simulator, gateway: Make, new_clients: None) -> None:
     """The last gateway to be closed hangs up on the stream that is still open."""
     sim.script(ENDLESS)
     one = gateway(clients=Clients())
@@ -136,7 +136,7 @@ def test_closing_a_gateway(sim: Simulator, gateway: Make, apart: None) -> None:
     pieces.close()
 
 
-async def test_closing_an_async_gateway(sim: Simulator, gateway: Make, apart: None) -> None:
+async def test_closing_an_async_gateway(sim: Simulator, gateway: Make, new_clients: None) -> None:
     """So does the last one that is closed on its event loop."""
     sim.script(ENDLESS)
     one = gateway(clients=Clients())
@@ -161,10 +161,10 @@ def test_the_end_of_a_loop(sim: Simulator, gateway: Make) -> None:
     assert sim.last.wait_hung_up(SOON)
 
 
-def test_a_whole_stream_is_no_hang_up(sim: Simulator, gateway: Make, colour: Colour) -> None:
+def test_a_whole_stream_is_no_hang_up(sim: Simulator, gateway: Make, caller: Caller) -> None:
     """A stream that was read to its end leaves the connection for the next call."""
     sim.script(*[Script(events=[chunk("Hi", "stop")])] * 2)
     one = gateway()
     for _ in range(2):
-        colour.stream(one, HELLO)
+        caller.stream(one, HELLO)
         assert not sim.last.wait_hung_up(0.05)

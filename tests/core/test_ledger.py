@@ -36,11 +36,11 @@ from onerouter_core.errors import (
     UpstreamError,
 )
 from onerouter_simulator import Script, Simulator
-from tests.core.conftest import Colour
-from tests.core.payloads import HELLO, chunk, completion, end_of
+from tests.core.conftest import Caller
+from tests.core.payloads import HELLO, chunk, completion, final_reply
 
 Make = Callable[..., Gateway]
-Ask = Callable[..., Any]
+Send = Callable[..., Any]
 
 USAGE = {
     "prompt_tokens": 3,
@@ -59,11 +59,11 @@ def entry(cost: Any = None, **facts: Any) -> LedgerEntry:
     return LedgerEntry.of(Reply(cost=cost, **facts), seconds=1.0)
 
 
-def test_a_reply_is_booked(sim: Simulator, gateway: Make, colour: Colour) -> None:
+def test_a_reply_is_booked(sim: Simulator, gateway: Make, caller: Caller) -> None:
     """A whole reply is booked once, with who answered, tokens, cost and time."""
     ledger = Ledger()
     sim.script(ANSWER)
-    colour.complete(gateway(ledger=ledger), HELLO)
+    caller.complete(gateway(ledger=ledger), HELLO)
     (booked,) = ledger.entries
     assert (booked.model, booked.provider, booked.id) == ("served/model", "alibaba/cn", "gen-1")
     assert (booked.input_tokens, booked.output_tokens) == (3, 2)
@@ -73,11 +73,11 @@ def test_a_reply_is_booked(sim: Simulator, gateway: Make, colour: Colour) -> Non
     assert abs((datetime.now(timezone.utc) - booked.time).total_seconds()) < 5
 
 
-def test_a_stream_is_booked_at_its_end(sim: Simulator, gateway: Make, colour: Colour) -> None:
+def test_a_stream_is_booked_at_its_end(sim: Simulator, gateway: Make, caller: Caller) -> None:
     """A streamed reply is booked once, with the time to its first piece."""
     ledger = Ledger()
     sim.script(Script(status=500, body="oops"), STREAM)
-    assert end_of(colour.stream(gateway(ledger=ledger), HELLO)).attempts == 2
+    assert final_reply(caller.stream(gateway(ledger=ledger), HELLO)).attempts == 2
     (booked,) = ledger.entries
     assert (booked.cost, booked.attempts) == (Decimal("0.1"), 2)
     assert booked.first_token is not None
@@ -85,7 +85,7 @@ def test_a_stream_is_booked_at_its_end(sim: Simulator, gateway: Make, colour: Co
 
 
 def test_what_failed_is_booked_as_far_as_it_is_known(
-    sim: Simulator, gateway: Make, colour: Colour
+    sim: Simulator, gateway: Make, caller: Caller
 ) -> None:
     """A call without a reply costs nothing; one that broke off, what was said until then."""
     ledger = Ledger()
@@ -97,23 +97,23 @@ def test_what_failed_is_booked_as_far_as_it_is_known(
     )
     one = gateway(ledger=ledger, max_retries=0)
     with pytest.raises(UpstreamError):
-        colour.complete(one, HELLO)
+        caller.complete(one, HELLO)
     assert ledger.entries == ()
     with pytest.raises(LengthLimitError):
-        colour.complete(one, HELLO)
+        caller.complete(one, HELLO)
     with pytest.raises(IncompleteStreamError):
-        colour.stream(one, HELLO)
+        caller.stream(one, HELLO)
     assert [(entry.cost, entry.partial) for entry in ledger.entries] == [(Decimal("0.1"), True)] * 2
 
 
 def test_a_stream_that_nobody_reads_to_its_end(
-    sim: Simulator, gateway: Make, colour: Colour
+    sim: Simulator, gateway: Make, caller: Caller
 ) -> None:
     """Who leaves a stream has had what came: its model, and its cost if that was said so far."""
     ledger = Ledger()
     sim.script(*[Script(events=[chunk("Hel", cost=0.1), chunk("lo")], end="hang")] * 2)
     one = gateway(ledger=ledger)
-    colour.first(one, HELLO, 1)
+    caller.first(one, HELLO, 1)
     (booked,) = ledger.entries
     assert (booked.cost, booked.partial, booked.model) == (Decimal("0.1"), True, HELLO.model)
 
@@ -136,7 +136,7 @@ UNPRICED = ModelInfo("served/model")
 def test_a_cost_that_was_not_said(  # noqa: PLR0913, PLR0917 -- fixtures
     sim: Simulator,
     gateway: Make,
-    ask: Ask,
+    send: Send,
     facts: dict[str, Any],
     listed: ModelInfo,
     cost: Decimal | None,
@@ -146,12 +146,12 @@ def test_a_cost_that_was_not_said(  # noqa: PLR0913, PLR0917 -- fixtures
     """It is estimated from the catalogue, where that knows the price, and marked so."""
     ledger = Ledger()
     sim.script(Script(json=completion(model="served/model", **facts)))
-    ask(gateway(ledger=ledger, prices=Catalog([listed])), HELLO)
+    send(gateway(ledger=ledger, prices=Catalog([listed])), HELLO)
     (booked,) = ledger.entries
     assert (booked.cost, booked.estimated) == (cost, estimated)
 
 
-def test_a_retry_is_not_sent_over_budget(sim: Simulator, gateway: Make, ask: Ask) -> None:
+def test_a_retry_is_not_sent_over_budget(sim: Simulator, gateway: Make, send: Send) -> None:
     """What is asked again is asked within the budget, too."""
     ledger = Ledger(0.15)
     sim.script(Script(status=500, body="oops"))
@@ -160,27 +160,27 @@ def test_a_retry_is_not_sent_over_budget(sim: Simulator, gateway: Make, ask: Ask
         ledger.record(entry(0.2))
 
     with pytest.raises(BudgetExceededError):
-        ask(gateway(ledger=ledger), HELLO, on_retry=spent_elsewhere)
+        send(gateway(ledger=ledger), HELLO, on_retry=spent_elsewhere)
     assert len(sim.requests) == 1
 
 
-def test_a_budget_stops_the_next_call(sim: Simulator, gateway: Make, ask: Ask) -> None:
+def test_a_budget_stops_the_next_call(sim: Simulator, gateway: Make, send: Send) -> None:
     """The call that exceeds the budget is answered; the next is not sent."""
     ledger = Ledger(0.15)
     one = gateway(ledger=ledger)
     sim.script(STREAM, STREAM, STREAM)
     for _ in range(2):
-        ask(one, HELLO)
+        send(one, HELLO)
     with pytest.raises(BudgetExceededError, match=r"budget of 0\.15 USD is spent \(0\.2 USD\)"):
-        ask(one, HELLO)
+        send(one, HELLO)
     assert len(sim.requests) == 2
     assert len(ledger.entries) == 2
 
 
-def test_the_model_list_is_free(sim: Simulator, gateway: Make, colour: Colour) -> None:
+def test_the_model_list_is_free(sim: Simulator, gateway: Make, caller: Caller) -> None:
     """A list of models is had without a budget and is not booked."""
     ledger = Ledger(0)
-    assert colour.models(gateway(ledger=ledger))
+    assert caller.models(gateway(ledger=ledger))
     assert ledger.entries == ()
 
 

@@ -15,11 +15,11 @@ from pydantic import SecretStr
 from onerouter_core import Clients, Gateway, OneRouterError
 from onerouter_core.errors import ConfigurationError
 from onerouter_simulator import Script, Simulator
-from tests.core.conftest import Colour
+from tests.core.conftest import Caller
 from tests.core.payloads import HELLO, chunk, completion
 
 Make = Callable[..., Gateway]
-Ask = Callable[..., Any]
+Send = Callable[..., Any]
 
 KEY = "sk-very-secret-0123456789"
 POISON = {
@@ -53,11 +53,11 @@ ECHOES = {
 
 
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
-def test_a_key_that_is_echoed(sim: Simulator, gateway: Make, ask: Ask, echo: Script) -> None:
+def test_a_key_that_is_echoed(sim: Simulator, gateway: Make, send: Send, echo: Script) -> None:
     """A server that echoes the key does not get it into any error, nor into a traceback."""
     sim.script(echo)
     with pytest.raises(OneRouterError) as caught:
-        ask(gateway(api_key=SecretStr(KEY), max_retries=0), HELLO)
+        send(gateway(api_key=SecretStr(KEY), max_retries=0), HELLO)
     error = caught.value
     said = [str(error), repr(error), error.message, *traceback.format_exception(error)]
     said += [repr(value) for origin in chain(error) for value in (origin, origin.args)]
@@ -67,10 +67,12 @@ def test_a_key_that_is_echoed(sim: Simulator, gateway: Make, ask: Ask, echo: Scr
 @pytest.mark.parametrize(
     "key", [f"{KEY}\nX-Other: 1", f"{KEY[:-2]}\x00x", f"{KEY}\u201d", f"\U0001f511{KEY}"]
 )
-def test_a_key_that_no_header_can_carry(sim: Simulator, gateway: Make, ask: Ask, key: str) -> None:
+def test_a_key_that_no_header_can_carry(
+    sim: Simulator, gateway: Make, send: Send, key: str
+) -> None:
     """Such a key is an error of the caller's that does not show it, and nothing is sent."""
     with pytest.raises(ConfigurationError, match="no header can carry") as caught:
-        ask(gateway(api_key=SecretStr(key)), HELLO)
+        send(gateway(api_key=SecretStr(key)), HELLO)
     assert sim.requests == []
     said = [*traceback.format_exception(caught.value), *map(repr, chain(caught.value))]
     assert not [text for text in said if KEY[:10] in text]
@@ -83,7 +85,7 @@ def test_repr(gateway: Make, sim: Simulator) -> None:
 
 
 def test_variables_of_the_sdk(
-    sim: Simulator, gateway: Make, colour: Colour, monkeypatch: pytest.MonkeyPatch
+    sim: Simulator, gateway: Make, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No OPENAI_* variable changes where a request goes or what it says."""
     for name, value in POISON.items():
@@ -91,10 +93,10 @@ def test_variables_of_the_sdk(
     sim.script(Script(json=completion()), Script(events=[chunk("Hi", "stop")]))
     shared = Clients()
     one = gateway(clients=shared)
-    colour.complete(one, HELLO)
-    colour.stream(one, HELLO)
-    colour.models(one)
-    colour.models(gateway(clients=shared, api_key=None))
+    caller.complete(one, HELLO)
+    caller.stream(one, HELLO)
+    caller.models(one)
+    caller.models(gateway(clients=shared, api_key=None))
     assert len(sim.requests) == 4
     for request in sim.requests:
         sent = [*request.headers, *request.headers.values(), request.raw.decode(), request.path]
@@ -120,9 +122,9 @@ def test_the_sdks_log_stays_off() -> None:
     assert done.stdout.strip() == "0"
 
 
-def test_no_hint_of_the_sdk_in_a_request(sim: Simulator, gateway: Make, colour: Colour) -> None:
+def test_no_hint_of_the_sdk_in_a_request(sim: Simulator, gateway: Make, caller: Caller) -> None:
     """Nothing is told about the machine that a request comes from."""
     sim.script(Script(json=completion()))
-    colour.complete(gateway(), HELLO)
+    caller.complete(gateway(), HELLO)
     told = [name for name in sim.last.headers if name.startswith("x-stainless")]
     assert not {"x-stainless-os", "x-stainless-arch", "x-stainless-runtime"} & {*told}

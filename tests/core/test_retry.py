@@ -28,11 +28,11 @@ from onerouter_core.errors import (
 )
 from onerouter_core.retry import apolicy, policy, waiting
 from onerouter_simulator import Script, Simulator
-from tests.core.conftest import Colour
-from tests.core.payloads import HELLO, chunk, completion, end_of
+from tests.core.conftest import Caller
+from tests.core.payloads import HELLO, chunk, completion, final_reply
 
 Make = Callable[..., Gateway]
-Ask = Callable[..., Any]
+Send = Callable[..., Any]
 
 HI = Script(json=completion())
 DOWN = Script(status=502, json={"error": {"message": "Model is down"}})
@@ -45,24 +45,24 @@ def throttle(message: str = "Too fast.", **headers: str) -> Script:
 
 
 @pytest.mark.parametrize("max_retries", [0, 1, 2, 4])
-def test_max_retries(sim: Simulator, gateway: Make, ask: Ask, max_retries: int) -> None:
+def test_max_retries(sim: Simulator, gateway: Make, send: Send, max_retries: int) -> None:
     """`max_retries=n` means n+1 requests, and the error says how many there were."""
     sim.script(*[DOWN] * 6)
     with pytest.raises(UpstreamError, match="Model is down") as caught:
-        ask(gateway(max_retries=max_retries), HELLO)
+        send(gateway(max_retries=max_retries), HELLO)
     assert len(sim.requests) == max_retries + 1
     assert caught.value.attempts == max_retries + 1
 
 
-def test_success_after_failures(sim: Simulator, gateway: Make, colour: Colour) -> None:
+def test_success_after_failures(sim: Simulator, gateway: Make, caller: Caller) -> None:
     """The first answer ends the asking; the reply says how many requests it took."""
     sim.script(DOWN, throttle(), HI)
-    assert colour.complete(gateway(), HELLO).attempts == 3
+    assert caller.complete(gateway(), HELLO).attempts == 3
     assert len(sim.requests) == 3
     sim.script(DOWN, Script(events=[chunk("Hi", "stop")]))
-    assert end_of(colour.stream(gateway(), HELLO)).attempts == 2
+    assert final_reply(caller.stream(gateway(), HELLO)).attempts == 2
     sim.script(HI)
-    assert colour.complete(gateway(), HELLO).attempts == 1
+    assert caller.complete(gateway(), HELLO).attempts == 1
 
 
 FAILURES = {
@@ -80,11 +80,11 @@ FAILURES = {
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 def test_what_is_asked_again(
-    sim: Simulator, gateway: Make, colour: Colour, failure: Script
+    sim: Simulator, gateway: Make, caller: Caller, failure: Script
 ) -> None:
     """What time may mend is asked again."""
     sim.script(failure, HI)
-    assert colour.complete(gateway(max_retries=1), HELLO).text == "Hi"
+    assert caller.complete(gateway(max_retries=1), HELLO).text == "Hi"
     assert len(sim.requests) == 2
 
 
@@ -99,27 +99,27 @@ PERMANENT = {
 
 @pytest.mark.parametrize(("status", "text", "kind"), PERMANENT.values(), ids=PERMANENT)
 def test_what_is_not_asked_again(  # noqa: PLR0913, PLR0917 -- a table and its fixtures
-    sim: Simulator, gateway: Make, ask: Ask, status: int, text: str, kind: Any
+    sim: Simulator, gateway: Make, send: Send, status: int, text: str, kind: Any
 ) -> None:
     """A refusal that time will not mend is not repeated."""
     sim.script(Script(status=status, json={"error": {"message": text}}), HI)
     with pytest.raises(kind, match=text.replace("$", r"\$")):
-        ask(gateway(), HELLO)
+        send(gateway(), HELLO)
     assert len(sim.requests) == 1
 
 
-def test_an_argument_is_not_asked_again(sim: Simulator, gateway: Make, ask: Ask) -> None:
+def test_an_argument_is_not_asked_again(sim: Simulator, gateway: Make, send: Send) -> None:
     """What is wrong before anything is sent is said once, and nothing is sent."""
     with pytest.raises(ConfigurationError, match="no API key") as caught:
-        ask(gateway(api_key=None), HELLO)
+        send(gateway(api_key=None), HELLO)
     assert sim.requests == []
     assert caught.value.attempts == 0
 
 
-def test_nobody_listens(gateway: Make, ask: Ask) -> None:
+def test_nobody_listens(gateway: Make, send: Send) -> None:
     """A refused connection is a connection error, asked again, and not called slow."""
     with pytest.raises(APIConnectionError, match="connection to the gateway failed") as caught:
-        ask(gateway(base_url="http://127.0.0.1:9/v1", max_retries=1), HELLO)
+        send(gateway(base_url="http://127.0.0.1:9/v1", max_retries=1), HELLO)
     assert type(caught.value) is APIConnectionError
     assert caught.value.attempts == 2
 
@@ -135,24 +135,24 @@ def test_nobody_listens(gateway: Make, ask: Ask) -> None:
     ids=["ms", "seconds", "prose in ms", "prose in seconds"],
 )
 def test_the_servers_wait_is_obeyed(
-    sim: Simulator, gateway: Make, ask: Ask, answer: Script
+    sim: Simulator, gateway: Make, send: Send, answer: Script
 ) -> None:
     """The next request comes when the server said: no sooner, and nothing else is waited for."""
     sim.script(answer, Script(events=[chunk("Hi", "stop")]))
     waits: list[float] = []
     with waiting(None):
-        ask(gateway(), HELLO, on_retry=lambda state: waits.append(state.next_action.sleep))
+        send(gateway(), HELLO, on_retry=lambda state: waits.append(state.next_action.sleep))
     first, second = (request.received_at for request in sim.requests)
     assert waits == [pytest.approx(0.08)]
     assert second - first >= waits[0]
 
 
-def test_without_a_word_it_backs_off(sim: Simulator, gateway: Make, colour: Colour) -> None:
+def test_without_a_word_it_backs_off(sim: Simulator, gateway: Make, caller: Caller) -> None:
     """Where the server names no time the first wait is at most half a second."""
     sim.script(DOWN, HI)
     waits: list[float] = []
     with waiting(None):
-        colour.complete(
+        caller.complete(
             gateway(), HELLO, on_retry=lambda state: waits.append(state.next_action.sleep)
         )
     assert len(waits) == 1
@@ -162,22 +162,22 @@ def test_without_a_word_it_backs_off(sim: Simulator, gateway: Make, colour: Colo
 @pytest.mark.parametrize(
     "answer", [throttle(retry_after="61"), throttle("Try again after 3600 seconds")]
 )
-def test_a_wait_that_is_too_long(sim: Simulator, gateway: Make, ask: Ask, answer: Script) -> None:
+def test_a_wait_that_is_too_long(sim: Simulator, gateway: Make, send: Send, answer: Script) -> None:
     """A server that asks for more than a minute is not asked again within the call."""
     sim.script(answer, HI)
     with pytest.raises(RateLimitError) as caught:
-        ask(gateway(), HELLO)
+        send(gateway(), HELLO)
     assert len(sim.requests) == 1
     assert caught.value.retry_after is not None
     assert caught.value.retry_after > 60
 
 
-def test_a_deadline_stops_the_asking(sim: Simulator, gateway: Make, ask: Ask) -> None:
+def test_a_deadline_stops_the_asking(sim: Simulator, gateway: Make, send: Send) -> None:
     """Where the wait would pass the deadline, the last error is raised at once."""
     sim.script(throttle(retry_after="5"), HI)
     begun = monotonic()
     with pytest.raises(RateLimitError), waiting(None):
-        ask(gateway(deadline=1), HELLO)
+        send(gateway(deadline=1), HELLO)
     assert monotonic() - begun < 0.9
     assert len(sim.requests) == 1
 
@@ -212,7 +212,7 @@ def test_who_is_told_to_come_back_at_once(
     assert slept == [0.3, 0.3]
 
 
-def test_on_retry(sim: Simulator, gateway: Make, colour: Colour) -> None:
+def test_on_retry(sim: Simulator, gateway: Make, caller: Caller) -> None:
     """`on_retry` is called before each wait, with the failure, and not after the last."""
     sim.script(DOWN, throttle(), DOWN, HI)
     seen: list[tuple[int, str]] = []
@@ -221,15 +221,17 @@ def test_on_retry(sim: Simulator, gateway: Make, colour: Colour) -> None:
         seen.append((state.attempt_number, type(state.outcome.exception()).__name__))
 
     with pytest.raises(UpstreamError):
-        colour.complete(gateway(max_retries=2), HELLO, on_retry=note)
+        caller.complete(gateway(max_retries=2), HELLO, on_retry=note)
     assert seen == [(1, "UpstreamError"), (2, "RateLimitError")]
 
 
-def test_a_limiter_that_waits_beyond_the_deadline(sim: Simulator, gateway: Make, ask: Ask) -> None:
+def test_a_limiter_that_waits_beyond_the_deadline(
+    sim: Simulator, gateway: Make, send: Send
+) -> None:
     """Who is asked before each wait may take long: nothing is sent when the time is over."""
     sim.script(DOWN, HI)
     with pytest.raises(DeadlineExceededError) as caught:
-        ask(gateway(deadline=0.3), HELLO, on_retry=lambda _: sleep(0.4))
+        send(gateway(deadline=0.3), HELLO, on_retry=lambda _: sleep(0.4))
     assert (len(sim.requests), caught.value.attempts) == (1, 1)
 
 
@@ -254,7 +256,7 @@ def test_on_retry_may_be_a_coroutine_function(sim: Simulator, gateway: Make) -> 
 
 
 def test_the_first_event_is_within_the_attempt(
-    sim: Simulator, gateway: Make, colour: Colour
+    sim: Simulator, gateway: Make, caller: Caller
 ) -> None:
     """A stream that fails before its first piece is asked for again, whatever came as comments."""
     keep_alive = b": keep-alive\n\n"
@@ -266,8 +268,8 @@ def test_the_first_event_is_within_the_attempt(
         Script(json=failure),
         Script(events=[chunk("Hi", "stop")]),
     )
-    pieces = colour.stream(gateway(max_retries=4), HELLO)
-    assert (len(sim.requests), end_of(pieces).attempts) == (5, 5)
+    pieces = caller.stream(gateway(max_retries=4), HELLO)
+    assert (len(sim.requests), final_reply(pieces).attempts) == (5, 5)
 
 
 @pytest.mark.parametrize(
@@ -281,19 +283,19 @@ def test_the_first_event_is_within_the_attempt(
     ids=["cut", "reset", "no end", "error"],
 )
 def test_nothing_is_asked_again_after_a_piece(
-    sim: Simulator, gateway: Make, colour: Colour, failing: Script
+    sim: Simulator, gateway: Make, caller: Caller, failing: Script
 ) -> None:
     """Once a piece is out nothing is repeated: the error is raised, with what came."""
     sim.script(failing, Script(events=[chunk("Hi", "stop")]))
     with pytest.raises(OneRouterError) as caught:
-        colour.stream(gateway(), HELLO)
+        caller.stream(gateway(), HELLO)
     assert len(sim.requests) == 1
     assert caught.value.partial.text == "Hel"
     assert caught.value.attempts == 1
 
 
 def test_a_retry_is_logged_without_content(
-    sim: Simulator, gateway: Make, ask: Ask, caplog: pytest.LogCaptureFixture
+    sim: Simulator, gateway: Make, send: Send, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each retry is one line: attempt, wait, status, request id; no word of what was said."""
     limits = {"retry_after_ms": "20", "x_infron_request_id": "req-1"}
@@ -301,7 +303,7 @@ def test_a_retry_is_logged_without_content(
     sim.script(throttle("secret words", **limits), down, down)
     caplog.set_level(logging.INFO, "onerouter_core")
     with waiting(None), pytest.raises(UpstreamError):
-        ask(gateway(), HELLO)
+        send(gateway(), HELLO)
     first, second = [record for record in caplog.records if record.name == "onerouter_core"]
     assert first.getMessage() == (
         "retry attempt=1 wait=0.02 status=429 error=RateLimitError request_id='req-1'"
@@ -315,13 +317,13 @@ def test_a_retry_is_logged_without_content(
 
 
 def test_a_server_writes_no_line_of_its_own(
-    sim: Simulator, gateway: Make, colour: Colour, caplog: pytest.LogCaptureFixture
+    sim: Simulator, gateway: Make, caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A request id comes from outside: what it says stays within its quotes."""
     body = {"error": {"message": "no"}, "request_id": "1\nretry attempt=9"}
     sim.script(Script(status=502, json=body, headers={"x-infron-request-id": ""}), HI)
     with caplog.at_level(logging.INFO, "onerouter_core"):
-        colour.complete(gateway(), HELLO)
+        caller.complete(gateway(), HELLO)
     (line,) = [record.getMessage() for record in caplog.records if record.name == "onerouter_core"]
     assert "\n" not in line
     assert line.count("attempt=") == 2
@@ -376,8 +378,8 @@ def test_one_call_does_not_hear_of_another(sim: Simulator, gateway: Make) -> Non
     assert sum(reply.attempts for reply in replies) == 20
 
 
-def test_a_deadline_shorter_than_any_answer(sim: Simulator, gateway: Make, colour: Colour) -> None:
+def test_a_deadline_shorter_than_any_answer(sim: Simulator, gateway: Make, caller: Caller) -> None:
     """A deadline that is over before the request is out is a deadline all the same."""
     sim.script(Script(delay=0.3, json=completion()))
     with pytest.raises(DeadlineExceededError):
-        colour.complete(gateway(deadline=1e-6), HELLO)
+        caller.complete(gateway(deadline=1e-6), HELLO)
