@@ -1,53 +1,87 @@
-"""A simulated OneRouter gateway on a loopback port: the other side of the wire, without a model.
+"""Simulated OneRouter gateway on a loopback port, for tests, demos and notebooks. It has no model.
 
     with Simulator() as sim:
         client = OpenAI(base_url=sim.base_url, api_key=sim.api_key)
 
-It answers only from what the request says, by the first of these rules that applies. The same
+Each answer is made from the request alone, by the first of these rules that applies. The same
 request gets the same answer; only ids and times differ.
 
-1.  A text that says "please refuse" is refused: `message.refusal`.
-2.  Tools are called when `tool_choice` says so ("required" or a function by name), or when it is
-    "auto" and the user's last text names them: whole, by a word of the name of five letters or
-    more, or by arithmetic (`12 * 7` names a tool `multiply`). "required" calls one: a tool named in
-    the text, else the first, those not called in this turn before the others. "auto" calls all that
-    are named (one, without `parallel_tool_calls`), and none once there are results.
-3.  JSON is written when `response_format` asks for it, or the prompt holds a JSON schema: by the
-    schema, else with the words as keys that the prompt has in quotes.
-4.  Tool results are quoted.
-5.  A prompt that holds a context and a question is answered with the sentence or two of the context
-    that share most words with the question; a refined answer stays unless a sentence shares more.
-    A follow-up question that is to be made to stand alone is repeated.
-6.  Everything else is echoed ("You said: ..."), and media are named with type and size.
+1.  Refusal. If the user's text contains "please refuse", the reply is a `message.refusal`.
+2.  Tool calls. Tools are called if `tool_choice` is "required" or names a function, or if it is
+    "auto" (the default) and the user's last text mentions a tool. A text mentions a tool by its
+    whole name, by a word of the name that has five letters or more, or by arithmetic (`12 * 7`
+    mentions a tool `multiply`). "required" makes one call: to a tool that the text mentions, else
+    to the first tool; tools not yet called in this turn come before the others. "auto" calls all
+    tools that are mentioned (one, if `parallel_tool_calls` is false), and none once there are tool
+    results.
+3.  JSON. The answer is JSON if `response_format` asks for it, or if the prompt contains a JSON
+    schema. It follows the schema; without a schema, its keys are the strings that the prompt has
+    in quotes.
+4.  Tool results. They are quoted.
+5.  Question answering. If the prompt contains a context and a question, the answer is the one or
+    two sentences of the context that share most words with the question. In a refine prompt, the
+    existing answer stays unless a sentence shares more words. A follow-up question that is to be
+    rewritten as a standalone question is repeated.
+6.  Echo. Everything else is echoed ("You said: ..."); media are listed with type and size.
 
-Arguments and JSON are made from the schema and the text: what stands at a field's name, else the
-next number that fits, the next string in quotes, a place ("in City, XX") or a name where the field
-asks for one, an option that the text mentions; else the default, null, or a phrase of the text.
-Optional fields are filled only with what the text offers. Nothing is taken twice.
+Tool arguments and JSON are generated from the schema and the text. A field gets the value that
+follows its name in the text, else the next number within its limits, the next string in quotes, a
+place ("in City, XX") or a name if the name of the field asks for one, or an enum option that the
+text mentions. Without any of these it gets its default, null, or a phrase of the text. Optional
+fields are filled only with values from the text. No value is used twice.
 
-Texts end before a `stop` sequence, and at `max_tokens` of four letters each ("length"). Reasoning,
-when asked for, says which rule was followed. Usage is counted from the texts; cost, at the root,
-comes from the catalogue's prices. `web_search_options`, `modalities` and `logprobs` add made-up
-citations, a pixel, silence, and numbers. Models named `simulated/dead...` fail over to
-`fallback_models`; `unknown/...` has no provider; any other id is served.
+Texts end before a `stop` sequence, and at `max_tokens`, where four characters are one token (finish
+reason "length"). Reasoning, if requested, names the rule that was followed. Usage is counted from
+the texts. The cost, at the root of the reply, is computed from the prices of the catalog.
+`web_search_options`, `modalities` and `logprobs` add invented data: citations, an image of one
+pixel, a recording of silence, and log probabilities. Models named `simulated/dead...` fail over to
+`fallback_models`; models named `unknown/...` have no provider; every other model id is served.
 
-It is strict: what the API page does not allow is rejected with the gateway's own error bodies.
-A `Script` replaces the rules for one chat completion, and fails in every way a wire can;
-`failing=0.02` lets every 50th request fail with status 500.
+Validation is strict: a request that the API page does not allow is rejected with the gateway's own
+error body. A `Script` replaces the rules for one chat completion: an exact reply, or any failure
+that HTTP and TCP allow. With `failing=0.02`, every 50th request fails with status 500.
 """
 
+import warnings as _warnings
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
 try:
-    import starlette as _starlette  # noqa: F401 -- asked for here, to name the extra
-    import uvicorn as _uvicorn  # noqa: F401
+    import starlette as _starlette  # noqa: F401 -- imported only to name the missing extra
+    import uvicorn as _uvicorn  # noqa: F401 -- imported only to name the missing extra
 except ImportError as error:
     raise ImportError(
-        'The simulator needs a server: pip install "onerouter-integrations[simulator]"'
+        "onerouter_simulator needs starlette and uvicorn: "
+        'pip install "onerouter-integrations[simulator]"'
     ) from error
 
 from onerouter_simulator.bodies import chunk, completion, tool_call
 from onerouter_simulator.errors import failure
-from onerouter_simulator.request_log import Received
-from onerouter_simulator.scripts import Script
+from onerouter_simulator.request_log import RecordedRequest
+from onerouter_simulator.scripts import End, Event, Script
 from onerouter_simulator.server import Simulator
 
-__all__ = ["Received", "Script", "Simulator", "chunk", "completion", "failure", "tool_call"]
+__all__ = [
+    "End",
+    "Event",
+    "RecordedRequest",
+    "Script",
+    "Simulator",
+    "chunk",
+    "completion",
+    "failure",
+    "tool_call",
+]
+
+# Names of version 1.0; the aliases go with the next minor version.
+_RENAMED = {"Received": "RecordedRequest", "dialects": "other_servers"}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new_name = _RENAMED[name]
+    _warnings.warn(
+        f"{__name__}.{name} is now {__name__}.{new_name}", DeprecationWarning, stacklevel=2
+    )
+    return globals().get(new_name) or _import_module(f"{__name__}.{new_name}")

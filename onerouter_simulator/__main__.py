@@ -1,6 +1,6 @@
-"""`python -m onerouter_simulator`: serve until interrupted.
+"""Command line: `python -m onerouter_simulator` serves until it is interrupted.
 
-Knows the command line. Everything else is the Simulator's.
+Knows the arguments only; the server is the Simulator's.
 """
 
 import argparse
@@ -10,36 +10,48 @@ import threading
 
 from onerouter_simulator.server import Simulator
 
-# Never set: only an interrupt ends the waiting.
+# This event is never set: only an interrupt ends wait_for_interrupt.
 FOREVER = threading.Event()
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Serve a simulated gateway and say where."""
-    parser = argparse.ArgumentParser(
-        prog="python -m onerouter_simulator",
-        description="A simulated OneRouter gateway: it answers by rules, there is no model.",
-    )
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
-    parser.add_argument("--api-key", default="sk-simulated")
-    parser.add_argument("--failing", type=float, default=0.0, help="share that fails, as 0.02")
+    """Start a simulator, print its URL and key, and serve until interrupted."""
+    parser = argument_parser()
     options = parser.parse_args(arguments)
     try:
         simulator = Simulator(**vars(options)).start()
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    with simulator as sim:
+    with simulator:
         sys.stdout.write(
             f"Simulated OneRouter gateway (answers by rules, no model).\n"
-            f"ONEROUTER_BASE_URL={sim.base_url}\nONEROUTER_API_KEY={sim.api_key}\n"
+            f"ONEROUTER_BASE_URL={simulator.base_url}\nONEROUTER_API_KEY={simulator.api_key}\n"
         )
         sys.stdout.flush()
-        wait()
+        wait_for_interrupt()
 
 
-def wait() -> None:
-    """Sleep until Ctrl+C."""
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m onerouter_simulator",
+        description="Serve a simulated OneRouter gateway. It answers by rules; it has no model.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0: a free port")
+    parser.add_argument("--api-key", default="sk-simulated", help="API key that clients must send")
+    parser.add_argument(
+        "--failing",
+        type=float,
+        default=0.0,
+        help="share of requests that fail with status 500, 0 to 1; 0.02: every 50th request",
+    )
+    return parser
+
+
+def wait_for_interrupt() -> None:
+    """Block until Ctrl+C, then print one line."""
     try:
         FOREVER.wait()
     except KeyboardInterrupt:
@@ -47,6 +59,7 @@ def wait() -> None:
 
 
 if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
-        signal.signal(number, signal.default_int_handler)
+    # A shell starts background jobs with SIGINT ignored: install the default handler again.
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, signal.default_int_handler)
     main()

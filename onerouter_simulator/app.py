@@ -1,7 +1,7 @@
-"""Who may ask what, and which script answers: the paths of the gateway.
+"""Starlette application: the gateway's paths, API keys, and the order of steps of one request.
 
-Knows paths, keys and the order of things: note, script, validate, answer. The rules themselves and
-the bytes of an answer live elsewhere.
+Knows paths and keys. The steps are: record the request, take a queued script, check the key,
+validate, answer by the rules. The rules and the response bytes are in other modules.
 """
 
 import secrets
@@ -15,110 +15,122 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 
 from onerouter_simulator import catalog
-from onerouter_simulator.delivery import Delivery
+from onerouter_simulator.delivery import ScriptResponse
 from onerouter_simulator.errors import RejectedError
-from onerouter_simulator.replies import reply
-from onerouter_simulator.request_log import Journal, Received
+from onerouter_simulator.replies import build_reply
+from onerouter_simulator.request_log import RecordedRequest, RequestLog
 from onerouter_simulator.scripts import Script
-from onerouter_simulator.validation import check
+from onerouter_simulator.validation import validate_request
 
-Answer: TypeAlias = Callable[[Received], Script]
-# Status of a request whose client left while it was being read: nobody will see it.
-CLIENT_LEFT = Script(499)
+Handler: TypeAlias = Callable[[RecordedRequest], Script]
+# The client disconnected while its request was read. No client receives this status.
+CLIENT_DISCONNECTED = Script(499)
 
 
-class Gateway:
-    """Answers requests by scripts: those a test has queued, else those the rules make."""
+class GatewayApp:
+    """ASGI application that answers with the scripts of a test, else by the rules.
+
+    Args:
+        log: Receives every request; has the queued scripts.
+        api_key: The only key that is accepted.
+        chunk_size: Characters per streamed chunk.
+        delay: Seconds before an answer and between the chunks of a stream.
+        failing: Share of valid requests that fail with status 500, 0 to 1.
+    """
 
     def __init__(
-        self, journal: Journal, api_key: str, chunk_size: int, delay: float, failing: Fraction
+        self, log: RequestLog, api_key: str, chunk_size: int, delay: float, failing: Fraction
     ) -> None:
-        self.journal = journal
+        self.log = log
         self.api_key = api_key
         self.chunk_size = chunk_size
         self.delay = delay
         self.failing = failing
-        self.leaving = False
-        lost: dict[Any, Any] = dict.fromkeys((404, 405), self.endpoint(no_such_path))
+        self.is_stopping = False
+        error_handlers: dict[Any, Any] = dict.fromkeys((404, 405), self.endpoint(not_found))
         self.app = Starlette(
             routes=[
                 Route("/v1/chat/completions", self.endpoint(self.chat), methods=["POST"]),
                 Route("/v1/models", self.endpoint(self.models), methods=["GET"]),
                 Route("/v1/balance", self.endpoint(self.balance), methods=["GET"]),
             ],
-            exception_handlers=lost,
+            exception_handlers=error_handlers,
         )
 
-    def endpoint(self, answer: Answer) -> Callable[..., Awaitable[Delivery]]:
-        """Turn a function from what was received to a script into an endpoint."""
+    def endpoint(self, handler: Handler) -> Callable[..., Awaitable[ScriptResponse]]:
+        """Wrap a handler (recorded request to script) as a Starlette endpoint."""
 
-        async def deliver(request: Request, _: Exception | None = None) -> Delivery:
+        async def respond(request: Request, _: Exception | None = None) -> ScriptResponse:
             request_id = new_request_id()
             try:
-                received = await self.note(request)
+                recorded = await self.record(request)
             except ClientDisconnect:
-                return Delivery(CLIENT_LEFT, request_id, lambda: None)
+                return ScriptResponse(CLIENT_DISCONNECTED, request_id, lambda: None)
             try:
-                script = answer(received)
+                script = handler(recorded)
             except RejectedError as rejected:
-                script = rejected.script(request_id)
-            return Delivery(script, request_id, lambda: self.hung_up(received))
+                script = rejected.to_script(request_id)
+            return ScriptResponse(script, request_id, lambda: self.record_hang_up(recorded))
 
-        return deliver
+        return respond
 
-    async def note(self, request: Request) -> Received:
-        """Read the whole request and write it down."""
+    async def record(self, request: Request) -> RecordedRequest:
+        """Read the whole request and add it to the log."""
         raw = await request.body()
         port = request.client.port if request.client else 0
-        received = Received(request.method, request.url.path, dict(request.headers), raw, port)
-        self.journal.note(received)
-        return received
+        headers = dict(request.headers)
+        recorded = RecordedRequest(request.method, request.url.path, headers, raw, port)
+        self.log.record(recorded)
+        return recorded
 
-    def hung_up(self, received: Received) -> None:
-        """Note that the client left, unless it is the gateway that leaves."""
-        if not self.leaving:
-            received.hang_up()
+    def record_hang_up(self, recorded: RecordedRequest) -> None:
+        """Record that the client disconnected, unless the server itself closes the connections."""
+        if not self.is_stopping:
+            recorded.hang_up()
 
-    def chat(self, received: Received) -> Script:
+    def chat(self, recorded: RecordedRequest) -> Script:
         """POST /v1/chat/completions."""
-        script = self.journal.next_script()
+        script = self.log.take_script()
         if script is not None:
             return script
-        self.require_key(received)
-        request = check(received.body)
-        if is_due(self.journal.count(), self.failing):
+        self.check_api_key(recorded)
+        request = validate_request(recorded.body)
+        if should_fail(self.log.next_number(), self.failing):
             raise RejectedError(500, "Internal server error")
-        return reply(request, self.chunk_size, self.delay)
+        return build_reply(request, self.chunk_size, self.delay)
 
-    def models(self, _: Received) -> Script:
-        """GET /v1/models, for anybody."""
+    def models(self, _: RecordedRequest) -> Script:
+        """GET /v1/models; it needs no API key."""
         return Script(json={"data": catalog.MODELS, "success": True})
 
-    def balance(self, received: Received) -> Script:
+    def balance(self, recorded: RecordedRequest) -> Script:
         """GET /v1/balance."""
-        self.require_key(received)
+        self.check_api_key(recorded)
         return Script(json={"account_name": "simulated", "credit_balance": 9.99})
 
-    def require_key(self, received: Received) -> None:
-        """Reject a request without the key."""
-        scheme, _, key = received.headers.get("authorization", "").partition(" ")
+    def check_api_key(self, recorded: RecordedRequest) -> None:
+        """Raise RejectedError (401) if the Authorization header has no key or a wrong one."""
+        scheme, _, key = recorded.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key:
             raise RejectedError(401, "No token provided")
         if key != self.api_key:
             raise RejectedError(401, "The token status is not available")
 
 
-def is_due(number: int, share: Fraction) -> bool:
-    """Whether the request of this number, from 1, makes the share of those before it whole."""
+def should_fail(number: int, share: Fraction) -> bool:
+    """Whether the request with this number (from 1) fails, if a share of all requests does.
+
+    Failures are spread evenly: request n fails if n * share passes the next whole number.
+    """
     return int(number * share) > int((number - 1) * share)
 
 
-def no_such_path(received: Received) -> Script:
-    """Any other path or method."""
-    raise RejectedError(404, f"Invalid URL ({received.method} {received.path})")
+def not_found(recorded: RecordedRequest) -> Script:
+    """Reject an unknown path or method with the gateway's 404."""
+    raise RejectedError(404, f"Invalid URL ({recorded.method} {recorded.path})")
 
 
 def new_request_id() -> str:
-    """Make an id as the gateway does: the time, some digits, eight characters."""
+    """Return an id in the gateway's form: UTC time, six digits, eight hex characters."""
     now = datetime.now(timezone.utc)
     return f"{now:%Y%m%d%H%M%S%f}{secrets.randbelow(10**6):06d}{secrets.token_hex(4)}"

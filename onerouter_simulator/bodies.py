@@ -1,12 +1,12 @@
-"""The shapes of the wire: a completion, a chunk, a tool call, with as little in them as can be.
+"""Response bodies with the fewest possible fields: a completion, a chunk, a tool call.
 
-Knows the gateway's reply format. Knows no request; what is in the shapes is the caller's.
+Knows the gateway's reply format. Knows no request: the caller gives the content.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from onerouter_simulator.scripts import compact
+from onerouter_simulator.scripts import compact_json
 
 JSON = dict[str, Any]
 
@@ -25,9 +25,14 @@ USAGE = {
 }
 
 
-def root(kind: str) -> JSON:
-    """Return what completions and chunks have in common."""
-    return {"id": "chatcmpl-simulated", "object": kind, "created": 1700000000, "model": MODEL}
+def common_fields(object_type: str) -> JSON:
+    """Return the root fields of completions and chunks."""
+    return {
+        "id": "chatcmpl-simulated",
+        "object": object_type,
+        "created": 1700000000,
+        "model": MODEL,
+    }
 
 
 def completion(
@@ -36,11 +41,23 @@ def completion(
     message: Mapping[str, Any] | None = None,
     finish_reason: str | None = "stop",
     **fields: Any,
-) -> JSON:
-    """Make a complete reply; `message` adds to its message, `fields` to the root."""
-    whole = {"role": "assistant", "content": text} | dict(message or {})
-    choice = {"index": 0, "message": whole, "finish_reason": finish_reason, "logprobs": None}
-    return root("chat.completion") | {"choices": [choice], "usage": USAGE} | fields
+) -> dict[str, Any]:
+    """Return the body of a complete reply, for `Script(json=...)`.
+
+    Args:
+        text: Content of the assistant message.
+        message: More keys of the message, such as `tool_calls`; they replace those of `text`.
+        finish_reason: Finish reason of the only choice.
+        fields: More keys at the root, such as `usage` or `cost`.
+    """
+    whole_message = {"role": "assistant", "content": text} | dict(message or {})
+    choice = {
+        "index": 0,
+        "message": whole_message,
+        "finish_reason": finish_reason,
+        "logprobs": None,
+    }
+    return common_fields("chat.completion") | {"choices": [choice], "usage": USAGE} | fields
 
 
 def chunk(
@@ -49,9 +66,17 @@ def chunk(
     finish_reason: str | None = None,
     index: int = 0,
     **fields: Any,
-) -> JSON:
-    """One event of a stream; a string is the delta of the text, without a delta: no choices."""
-    body = root("chat.completion.chunk") | {"choices": []}
+) -> dict[str, Any]:
+    """Return the body of one stream event, for `Script(events=[...])`.
+
+    Args:
+        delta: Delta of the choice; a string is a delta of the content. Without a delta, the chunk
+            has an empty list of choices.
+        finish_reason: Finish reason of the choice.
+        index: Index of the choice, from 0.
+        fields: More keys at the root, such as `usage` or `cost`.
+    """
+    body = common_fields("chat.completion.chunk") | {"choices": []}
     if delta is not None:
         delta = {"content": delta} if isinstance(delta, str) else dict(delta)
         body["choices"] = [{"index": index, "delta": delta, "finish_reason": finish_reason}]
@@ -63,8 +88,15 @@ def tool_call(
     arguments: Mapping[str, Any] | str,
     call_id: str = "call_1",
     index: int | None = None,
-) -> JSON:
-    """Make a tool call; with an `index` it is one for a delta."""
-    written = arguments if isinstance(arguments, str) else compact(arguments)
-    call = {"id": call_id, "type": "function", "function": {"name": name, "arguments": written}}
+) -> dict[str, Any]:
+    """Return one tool call, for `tool_calls` of a message or a delta.
+
+    Args:
+        name: Name of the function.
+        arguments: Arguments as a mapping, or as text that is sent unchanged.
+        call_id: Id of the call.
+        index: Index of the call in a delta, from 0; a call of a complete message has none.
+    """
+    text = arguments if isinstance(arguments, str) else compact_json(arguments)
+    call = {"id": call_id, "type": "function", "function": {"name": name, "arguments": text}}
     return call if index is None else {"index": index} | call

@@ -1,6 +1,6 @@
-"""The models on offer and what they cost.
+"""Model catalog: the entries of GET /models and their prices.
 
-Knows the catalogue's shape and prices. Knows nothing of requests and answers.
+Knows the fields of an entry. Knows no request and no answer.
 """
 
 from typing import Any
@@ -8,14 +8,14 @@ from typing import Any
 JSON = dict[str, Any]
 
 
-def entry(model: str, name: str, **fields: Any) -> JSON:
-    """One model of the catalogue: an ordinary one but for `fields`."""
-    ordinary = {
+def model_entry(model: str, name: str, **fields: Any) -> JSON:
+    """Return the catalog entry of a model: the default values, replaced by `fields`."""
+    defaults = {
         "id": model,
         "object": "model",
         "created": 1626777600,
         "display_name": name,
-        "description": "Simulated: answers by rules, from what the request says.",
+        "description": "Simulated: answers by rules, from the request alone.",
         "category_type": "LLM",
         "supported_endpoint_types": ["openai"],
         "input_modalities": ["text"],
@@ -31,13 +31,15 @@ def entry(model: str, name: str, **fields: Any) -> JSON:
         "max_output_tokens": 8192,
         "min_prompt_price": 0.5,
         "min_completion_price": 1.5,
-        "providers": [offer("simulated/eu", "standard", 0.5, 1.5)],
+        "providers": [provider_entry("simulated/eu", "standard", 0.5, 1.5)],
     }
-    return ordinary | fields
+    return defaults | fields
 
 
-def offer(slug: str, tier: str, prompt: float, completion: float, context: int = 131072) -> JSON:
-    """Return what one upstream asks, in USD per million tokens."""
+def provider_entry(
+    slug: str, tier: str, prompt: float, completion: float, context: int = 131072
+) -> JSON:
+    """Return the entry of one upstream provider; prices are in USD per million tokens."""
     return {
         "provider_slug": slug,
         "service_tier": tier,
@@ -48,8 +50,8 @@ def offer(slug: str, tier: str, prompt: float, completion: float, context: int =
 
 
 MODELS = [
-    entry("simulated/echo", "Simulated: Echo"),
-    entry(
+    model_entry("simulated/echo", "Simulated: Echo"),
+    model_entry(
         "simulated/senses",
         "Simulated: Senses",
         input_modalities=["Text", "Image", "audio", "file", "video"],
@@ -61,11 +63,11 @@ MODELS = [
         min_prompt_price=0.44695,
         min_completion_price=1.85655,
         providers=[
-            offer("simulated/cn/flex", "flex", 0.44695, 1.85655, 256000),
-            offer("simulated/us", "standard", 0.65, 3.41, 256000),
+            provider_entry("simulated/cn/flex", "flex", 0.44695, 1.85655, 256000),
+            provider_entry("simulated/us", "standard", 0.65, 3.41, 256000),
         ],
     ),
-    entry(
+    model_entry(
         "simulated/boundless:free",
         "Simulated: Boundless",
         context_length=None,
@@ -74,10 +76,10 @@ MODELS = [
         min_prompt_price=0,
         min_completion_price=0,
         supports_function_calling=False,
-        providers=[offer("simulated/eu", "standard", 0, 0)],
+        providers=[provider_entry("simulated/eu", "standard", 0, 0)],
     ),
-    entry("simulated/dead-upstream", "Simulated: its upstream is down"),
-    entry(
+    model_entry("simulated/dead-upstream", "Simulated: its upstream is down"),
+    model_entry(
         "simulated/embedding",
         "Simulated: Embedding",
         category_type="Embeddings",
@@ -89,13 +91,13 @@ MODELS = [
         supports_json_mode=False,
         providers=[],
     ),
-    entry("simulated/showroom", "Simulated: Showroom", is_display_only=True, providers=[]),
+    model_entry("simulated/showroom", "Simulated: Showroom", is_display_only=True, providers=[]),
 ]
 
-# Models outside the catalogue are served too, at the price of an ordinary one.
-UNLISTED = entry("", "Simulated: Unlisted")
+# A model that is not in the catalog is served too, at the default price.
+DEFAULT_ENTRY = model_entry("", "Simulated: Unlisted")
 
 
-def listed(model: str) -> JSON:
-    """Return the catalogue's entry of a model, or that of an ordinary one."""
-    return next((known for known in MODELS if known["id"] == model), UNLISTED)
+def find_model(model: str) -> JSON:
+    """Return the catalog entry with this id, else the default entry."""
+    return next((entry for entry in MODELS if entry["id"] == model), DEFAULT_ENTRY)

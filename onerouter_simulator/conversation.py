@@ -1,6 +1,6 @@
-"""Reading a request: who said what, which media came, which tools were called.
+"""Conversation: texts, media, tool calls and tool results in the messages of a request.
 
-Knows the messages of the API. Knows no rule by which they are answered.
+Knows the message format of the API. Knows no rule of the answers.
 """
 
 import base64
@@ -15,25 +15,30 @@ JSON = dict[str, Any]
 
 
 def text_of(message: JSON) -> str:
-    """Return the text of one message, its text parts one below the other."""
+    """Return the text of one message; text parts are joined with line breaks."""
     content = message.get("content")
     if isinstance(content, str):
         return content
     return "\n".join(part["text"] for part in content or () if part["type"] == "text")
 
 
+def with_role(role: str, messages: list[JSON]) -> list[JSON]:
+    """Return the messages of one role."""
+    return [message for message in messages if message["role"] == role]
+
+
 @dataclass(frozen=True)
 class Conversation:
-    """The messages of a request that has been found valid."""
+    """The messages of a request that has passed validation."""
 
     messages: list[JSON]
 
     @property
-    def asked(self) -> list[JSON]:
-        """The messages up to what is to be answered.
+    def messages_to_answer(self) -> list[JSON]:
+        """The messages without user messages that follow a tool result.
 
-        A user message right after a tool result asks nothing: it brings the media of the result,
-        which a tool message cannot carry.
+        Such a user message is no new question: it carries the media of the result, because a tool
+        message cannot.
         """
         end = len(self.messages)
         while end > 1 and self.messages[end - 1]["role"] == "user":
@@ -42,40 +47,46 @@ class Conversation:
 
     @property
     def user_text(self) -> str:
-        """What the user said last; without a user, what anybody said last."""
-        said = [message for message in self.asked if message["role"] == "user"]
-        return text_of((said or self.asked)[-1])
+        """Text of the last user message; without a user message, of the last message."""
+        user_messages = with_role("user", self.messages_to_answer)
+        return text_of((user_messages or self.messages_to_answer)[-1])
 
     @property
     def system_text(self) -> str:
-        """All system messages."""
-        return "\n".join(text_of(said) for said in self.messages if said["role"] == "system")
+        """Text of all system messages, joined with line breaks."""
+        return "\n".join(map(text_of, with_role("system", self.messages)))
 
     @property
-    def called(self) -> dict[str, str]:
-        """The tools called since the user spoke last: name by call id."""
-        places = [place for place, said in enumerate(self.asked) if said["role"] == "user"]
-        turn = self.asked[places[-1] :] if places else self.asked
+    def tool_names_by_call_id(self) -> dict[str, str]:
+        """The tools called since the last user message: name by call id."""
+        messages = self.messages_to_answer
+        user_indexes = [n for n, message in enumerate(messages) if message["role"] == "user"]
+        turn = messages[user_indexes[-1] :] if user_indexes else messages
         calls = (call for message in turn for call in message.get("tool_calls", ()))
         return {call["id"]: call["function"]["name"] for call in calls}
 
     @property
-    def results(self) -> list[tuple[str, str]]:
-        """The tool results that wait for an answer: name and text."""
-        called = self.called
-        last = itertools.takewhile(lambda said: said["role"] == "tool", reversed(self.asked))
-        return [(called[said["tool_call_id"]], text_of(said)) for said in last][::-1]
+    def tool_results(self) -> list[tuple[str, str]]:
+        """The tool results at the end of the conversation: (tool name, text)."""
+        names = self.tool_names_by_call_id
+        last = itertools.takewhile(
+            lambda message: message["role"] == "tool", reversed(self.messages_to_answer)
+        )
+        return [(names[message["tool_call_id"]], text_of(message)) for message in last][::-1]
 
     @property
     def media(self) -> list["Medium"]:
         """The media of the last user message."""
-        said = [message for message in self.messages if message["role"] == "user"]
-        return list(media_of(said[-1])) if said else []
+        user_messages = with_role("user", self.messages)
+        return list(media_of(user_messages[-1])) if user_messages else []
 
 
 @dataclass(frozen=True)
 class Medium:
-    """One image, file, recording or video, as far as it can be told from outside."""
+    """One image, file, recording or video, described without decoding its format.
+
+    `label` is the media type or the URL; `size` is in bytes, None for a URL.
+    """
 
     kind: str
     label: str
@@ -92,19 +103,19 @@ def media_of(message: JSON) -> Iterator[Medium]:
         body = part.get(part["type"])
         match part["type"]:
             case "image_url":
-                yield from_url("image", body["url"])
+                yield medium_at("image", body["url"])
             case "video_url":
-                yield from_url("video", body["url"])
+                yield medium_at("video", body["url"])
             case "input_audio":
                 yield Medium("audio recording", body["format"], decoded_size(body["data"]))
             case "file" if "file_data" in body:
-                yield from_url("file", body["file_data"])
+                yield medium_at("file", body["file_data"])
             case "file":
                 yield Medium("file", body["media_type"], decoded_size(body["data"]))
 
 
-def from_url(kind: str, url: str) -> Medium:
-    """Yield the medium behind an address, or inside a data URL."""
+def medium_at(kind: str, url: str) -> Medium:
+    """Return the medium of a web URL or a data URL."""
     if not url.startswith("data:"):
         return Medium(kind, url)
     head, _, data = url.partition(";base64,")
@@ -112,12 +123,12 @@ def from_url(kind: str, url: str) -> Medium:
 
 
 def decoded_size(data: str) -> int:
-    """Return the number of bytes behind base64 text."""
+    """Return the number of bytes that base64 text encodes."""
     return len(base64.b64decode(data))
 
 
-def describe(media: list[Medium]) -> str:
-    """Say what came: `I see 2 images (image/png, 67 bytes; image/gif, 43 bytes).`."""
+def describe_media(media: list[Medium]) -> str:
+    """List media by kind: `I see 2 images (image/png, 67 bytes; image/gif, 43 bytes).`."""
     groups = []
     for kind, number in Counter(medium.kind for medium in media).items():
         details = "; ".join(str(medium) for medium in media if medium.kind == kind)
@@ -125,8 +136,8 @@ def describe(media: list[Medium]) -> str:
     return f"I see {' and '.join(groups)}."
 
 
-def schema_in(text: str) -> tuple[JSON, str] | None:
-    """Find a JSON schema quoted in a text; return it, and the text without it."""
+def find_schema(text: str) -> tuple[JSON, str] | None:
+    """Return the first JSON schema in a text, and the text without it; None if there is none."""
     decoder = json.JSONDecoder()
     start = text.find("{")
     while start >= 0:

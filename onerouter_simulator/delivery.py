@@ -1,6 +1,6 @@
-"""How a script goes over the wire, while an ear is kept on the client.
+"""ASGI response that sends one script, and notices a client that disconnects early.
 
-Knows ASGI and the TCP transport below it. Knows nothing of what a script says.
+Knows ASGI and the TCP transport below it. Knows no content of a script.
 """
 
 import asyncio
@@ -13,46 +13,47 @@ from starlette.types import Receive, Scope, Send
 
 from onerouter_simulator.scripts import Script
 
-# A reset throws away what the client has not read yet, so it is given a moment to read it.
-READING_TIME = 0.02
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+# Seconds before a reset: RST discards the bytes that the client has not read yet.
+RESET_DELAY = 0.02
+# struct linger: on, 0 seconds. Closing the socket then sends RST instead of FIN.
+LINGER_ZERO_SECONDS = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """An ASGI reply: sends one script, tells `on_hung_up` if the client leaves before its end."""
+class ScriptResponse:
+    """ASGI response for one script; calls `on_hang_up` if the client disconnects before its end."""
 
     script: Script
     request_id: str
-    on_hung_up: Callable[[], None]
+    on_hang_up: Callable[[], None]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Race the sending with the client's leaving: even in a pause it is noticed at once."""
-        speaking = asyncio.ensure_future(self.speak(scope["state"]["transport"], send))
-        leaving = asyncio.ensure_future(left(receive))
-        await asyncio.wait({speaking, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not speaking.done():
-            self.on_hung_up()
-            speaking.cancel()
-        await asyncio.wait({speaking, leaving})
+        """Send the script; stop as soon as the client disconnects, also during a pause."""
+        sending = asyncio.ensure_future(self.send_script(scope["state"]["transport"], send))
+        disconnect = asyncio.ensure_future(wait_for_disconnect(receive))
+        await asyncio.wait({sending, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+        if not sending.done():
+            self.on_hang_up()
+            sending.cancel()
+        await asyncio.wait({sending, disconnect})
 
-    async def speak(self, transport: asyncio.Transport, send: Send) -> None:
-        """Send what there is to send, then end as the script says."""
+    async def send_script(self, transport: asyncio.Transport, send: Send) -> None:
+        """Send the response, then end the connection as the script says."""
         await asyncio.sleep(self.script.delay)
         if self.script.status is not None:
-            await self.send_response(self.script.status, send)
+            await self.send_head_and_packets(self.script.status, send)
         match self.script.end:
             case "close" if self.script.status is not None:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
             case "close" | "cut":
                 transport.close()
             case "reset":
-                await reset(transport)
+                await reset_connection(transport)
             case "hang":
                 await asyncio.Event().wait()
 
-    async def send_response(self, status: int, send: Send) -> None:
-        """Send the head and all packets, each on its own; the body stays open."""
+    async def send_head_and_packets(self, status: int, send: Send) -> None:
+        """Send status, headers and each packet separately; leave the body unfinished."""
         await send({"type": "http.response.start", "status": status, "headers": self.headers()})
         pause = 0.0
         for packet in self.script.packets():
@@ -64,7 +65,7 @@ class Delivery:
                 await asyncio.sleep(packet)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the simulator's marks and the body's headers, the script's own above them."""
+        """Return the response headers; those of the script replace the simulator's own."""
         headers = {
             "x-simulated": "true",
             "x-infron-request-id": self.request_id,
@@ -76,16 +77,16 @@ class Delivery:
         return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
-async def left(receive: Receive) -> None:
-    """Return when the client is gone, or has its whole answer."""
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Return once the client has disconnected or the response is complete."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def reset(transport: asyncio.Transport) -> None:
-    """End the connection with RST instead of FIN."""
-    await asyncio.sleep(READING_TIME)
+async def reset_connection(transport: asyncio.Transport) -> None:
+    """Close the connection with RST instead of FIN."""
+    await asyncio.sleep(RESET_DELAY)
     transport.get_extra_info("socket").setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE
+        socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO_SECONDS
     )
     transport.abort()

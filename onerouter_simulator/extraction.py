@@ -1,15 +1,16 @@
-"""Answering from a context: which of its sentences shares most words with the question.
+"""Extractive question answering: the sentences of a context that match the question best.
 
-Knows the prompts in which frameworks put a context and a question. Knows no message format.
+Knows the prompts in which LangChain and LlamaIndex put a context and a question. Knows no message
+format.
 """
 
 import re
 from collections import Counter
 from dataclasses import dataclass
 
-NOTHING_FOUND = "The context does not say."
+NO_ANSWER = "The context does not say."
 
-# Two equal lines of dashes fence the context of LlamaIndex's prompts.
+# LlamaIndex's prompts put the context between two equal lines of dashes.
 FENCED = re.compile(r"^(-{8,})[ \t]*\n(.*?)\n\1[ \t]*$", re.MULTILINE | re.DOTALL)
 QUESTION = r"(?:user )?(?:query|question)|the original query is as follows"
 CONTEXT = r"(?:new |retrieved )?context"
@@ -18,7 +19,7 @@ LABEL = rf"(?:{QUESTION}|{CONTEXT}|{EXISTING}|(?:\w+ )?answer|information|instru
 DOCUMENTS = re.compile(r"relevant documents for the context:\s*\n(.*)", re.DOTALL | re.IGNORECASE)
 MORE_CONTEXT = "\nWe have the opportunity"
 
-COMMON = re.compile(
+STOP_WORDS = re.compile(
     "a|about|after|all|also|an|and|any|are|as|at|be|because|been|before|being|but|by|can|could|did"
     "|do|does|for|from|had|has|have|how|i|if|in|into|is|it|its|me|more|most|my|no|not|of|on|one"
     "|only|or|our|out|over|so|some|such|than|that|the|their|them|then|there|these|they|this|to"
@@ -28,12 +29,12 @@ COMMON = re.compile(
 SKIPPED_LINE = re.compile(r"\s*(#|\||```|~~~|={3,}|-{3,}|\w+: ?\S*$)")
 BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
 SENTENCE_END = re.compile(r"""(?:(?<=[.!?])|(?<=[.!?]["')\]]))\s+(?=["'(\[`*]*[A-Z0-9])""")
-SHORTEST_SENTENCE = 3
+MIN_SENTENCE_WORDS = 3
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A context, the question about it, and the answer so far (of a refine prompt)."""
+    """A context, the question about it, and the existing answer (of a refine prompt)."""
 
     context: str
     question: str
@@ -41,35 +42,36 @@ class Passage:
 
 
 def find_passage(prompt: str, system: str) -> Passage | None:
-    """Find context and question in a prompt, or the context in a system text."""
-    return in_prompt(prompt) or in_system(system, prompt)
+    """Return the passage of a prompt, else of a system text; None if neither has a context."""
+    return parse_prompt(prompt) or parse_system_text(system, prompt)
 
 
-def in_prompt(prompt: str) -> Passage | None:
-    """Read a prompt that holds a context and, by a label, the question."""
+def parse_prompt(prompt: str) -> Passage | None:
+    """Parse a prompt that contains a context and a labelled question."""
     fenced = FENCED.search(prompt)
     rest = prompt.replace(fenced[0], "\n") if fenced else prompt
-    context = fenced[2] if fenced else section(rest, CONTEXT)
-    question = section(rest, QUESTION)
+    context = fenced[2] if fenced else labelled_section(rest, CONTEXT)
+    question = labelled_section(rest, QUESTION)
     if not context or not question:
         return None
-    return Passage(context, question, section(rest, EXISTING).partition(MORE_CONTEXT)[0].strip())
+    existing = labelled_section(rest, EXISTING).partition(MORE_CONTEXT)[0].strip()
+    return Passage(context, question, existing)
 
 
-def in_system(system: str, question: str) -> Passage | None:
-    """Read a system text that holds the context of a chat."""
+def parse_system_text(system: str, question: str) -> Passage | None:
+    """Parse a system text that contains the context of a chat."""
     fenced, documents = FENCED.search(system), DOCUMENTS.search(system)
-    context = section(system, CONTEXT)
+    context = labelled_section(system, CONTEXT)
     if fenced:
         context = fenced[2]
     elif documents:
         context = documents[1].partition("\n  Instruction:")[0]
-    existing = section(system, EXISTING).strip().rstrip("-").strip()
+    existing = labelled_section(system, EXISTING).strip().rstrip("-").strip()
     return Passage(context, question, existing) if context.strip() else None
 
 
-def section(text: str, label: str) -> str:
-    """Return what follows the last line that starts with a label, up to the next label."""
+def labelled_section(text: str, label: str) -> str:
+    """Return the text from the last line that starts with a label to the next label."""
     found = re.findall(
         rf"^[ \t]*(?:{label})[ \t]*:(.*?)(?=^[ \t]*{LABEL}|\Z)",
         text,
@@ -79,52 +81,55 @@ def section(text: str, label: str) -> str:
 
 
 def extract(passage: Passage) -> str:
-    """Choose the sentence or two that answer best; an existing answer stays if none is better."""
-    wanted = stems(passage.question)
-    all_sentences = sentences(passage.context)
-    spread = Counter(stem for sentence in all_sentences for stem in stems(sentence))
+    """Return the best sentence of the context, or two; the existing answer if none is better.
 
-    def worth(sentence: str) -> tuple[int, float]:
-        shared = stems(sentence) & wanted
-        return len(shared), sum(1 / spread[stem] for stem in shared)
+    The best sentence shares most stems with the question; among equals, the rarer stems count more.
+    A second sentence is added if it shares at least two stems that the best one lacks.
+    """
+    question_stems = stems(passage.question)
+    sentences = split_sentences(passage.context)
+    frequency = Counter(stem for sentence in sentences for stem in stems(sentence))
 
-    best = max(all_sentences, key=worth, default="")
-    if len(stems(best) & wanted) <= len(stems(passage.existing) & wanted):
-        return passage.existing or NOTHING_FOUND
-    missing = wanted - stems(best)
-    second = max(all_sentences, key=lambda sentence: len(stems(sentence) & missing))
+    def score(sentence: str) -> tuple[int, float]:
+        shared = stems(sentence) & question_stems
+        return len(shared), sum(1 / frequency[stem] for stem in shared)
+
+    best = max(sentences, key=score, default="")
+    if len(stems(best) & question_stems) <= len(stems(passage.existing) & question_stems):
+        return passage.existing or NO_ANSWER
+    missing = question_stems - stems(best)
+    second = max(sentences, key=lambda sentence: len(stems(sentence) & missing))
     chosen = {best, second} if len(stems(second) & missing) > 1 else {best}
-    return " ".join(sentence for sentence in all_sentences if sentence in chosen)
+    return " ".join(sentence for sentence in sentences if sentence in chosen)
 
 
 def stems(text: str) -> set[str]:
-    """Return the telling words of a text, without the endings that grammar gives them."""
+    """Return the stems of all words that are not stop words."""
     words = re.findall(r"[^\W_]+", text.lower())
-    return {stem(word) for word in words if not COMMON.fullmatch(word)}
+    return {stem(word) for word in words if not STOP_WORDS.fullmatch(word)}
 
 
 def stem(word: str) -> str:
-    """Cut the commonest endings: `retries` and `retry`, `cached` and `caches` are alike."""
-    for ending, instead in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", "")):
+    """Remove a common ending: `retries` and `retry`, `cached` and `caches` have the same stem."""
+    for ending, replacement in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", "")):
         if word.endswith(ending) and len(word) - len(ending) > len(ending):
-            return (word.removesuffix(ending) + instead).rstrip("e")
+            return (word.removesuffix(ending) + replacement).rstrip("e")
     return word.rstrip("e")
 
 
-def sentences(context: str) -> list[str]:
+def split_sentences(context: str) -> list[str]:
     """Return the whole sentences of a text, without headings, code, tables and metadata lines."""
-    split = (SENTENCE_END.split(paragraph) for paragraph in paragraphs(context))
-    found = (sentence.strip() for some in split for sentence in some)
-    return list(dict.fromkeys(one for one in found if is_whole(one)))
+    parts = (part.strip() for line in paragraphs(context) for part in SENTENCE_END.split(line))
+    return list(dict.fromkeys(part for part in parts if is_sentence(part)))
 
 
-def is_whole(sentence: str) -> bool:
-    """Whether a sentence can stand alone."""
-    return len(sentence.split()) >= SHORTEST_SENTENCE and not sentence.endswith(":")
+def is_sentence(text: str) -> bool:
+    """Whether a text has enough words for a sentence, and does not end with a colon."""
+    return len(text.split()) >= MIN_SENTENCE_WORDS and not text.endswith(":")
 
 
 def paragraphs(context: str) -> list[str]:
-    """Return runs of lines that belong together, each as one line; a bullet starts a new one."""
+    """Return the paragraphs of a text, each on one line; every bullet point is its own."""
     runs: list[list[str]] = [[]]
     for line in re.sub(r"(```|~~~).*?(\1|\Z)", "", context, flags=re.DOTALL).splitlines():
         if not line.strip() or SKIPPED_LINE.match(line):

@@ -1,12 +1,13 @@
-"""What a text offers to fill fields with: numbers, quoted strings, places, names, phrases.
+"""Field values found in a text: numbers, quoted strings, places, names, options, phrases.
 
-Knows words, and takes nothing twice. Knows no JSON schema beyond the limits of a single value.
+Knows patterns of text. Of JSON schemas, it knows only the keywords of a single value.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+# The text has no value for a field. None would be JSON's null.
 ABSENT: Any = ...
 
 NUMBER = r"-?\d+(?:,\d{3})*(?:\.\d+)?"
@@ -18,11 +19,13 @@ CAPITALISED = r"[A-Z][\w'-]*(?: [A-Z][\w'-]*)*"
 PLACE = re.compile(rf"\b(?:in|at|to|from|for|near|of) ({CAPITALISED}(?:, {CAPITALISED})?)")
 PROPER_NAME = re.compile(rf"(?<=[\w,:] )({CAPITALISED})|\b([A-Z][a-z]+(?: [A-Z][a-z]+)+)")
 CLAUSE_END = re.compile(r"[.?!](?=\s|$)|\n+")
-LONGEST_PHRASE = 80
+MAX_PHRASE_LENGTH = 80
 
+# Words in the name of a field that ask for a place, or for the name of a person or company.
 PLACE_WORDS = {"location", "city", "place", "town", "country", "destination", "origin", "region"}
 NAME_WORDS = {"name", "person", "author", "customer", "company", "who"}
 
+# Formats of JSON Schema: the pattern of a value, and a placeholder.
 FORMATS = {
     "date": (r"\d{4}-\d\d-\d\d", "2025-01-01"),
     "date-time": (
@@ -40,100 +43,106 @@ FORMATS = {
 }
 
 
-class Offers:
-    """The fillings in one text, handed out in the order in which they stand there."""
+class FieldValues:
+    """The values in one text, returned in the order of the text and each only once.
+
+    The `take_` methods return ABSENT if the text has no such value left.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._quoted = groups(QUOTED, text)
-        self._places = groups(PLACE, text)
-        self._names = groups(PROPER_NAME, text)
-        self._numbers = [number(found) for found in groups(FREE_NUMBER, text)]
-        self._phrases = phrases(text)
-        self._options_taken: list[Any] = []
+        self._quoted = find_all(QUOTED, text)
+        self._places = find_all(PLACE, text)
+        self._names = find_all(PROPER_NAME, text)
+        self._numbers = [parse_number(found) for found in find_all(FREE_NUMBER, text)]
+        self._phrases = split_phrases(text)
+        self._taken_options: list[Any] = []
 
-    def string(self, name: str) -> Any:
-        """Take a string for a field: labelled, quoted, or of the kind that its name asks for."""
-        labelled = self._labelled(name, r"([^,.;\n]+)", mark=r"\s*(?::|=|\bis\b)\s*")
+    def take_string(self, name: str) -> Any:
+        """Take the string after a field's name, else a quoted one, else a place or a name."""
+        labelled = self._labelled(name, r"([^,.;\n]+)", separator=r"\s*(?::|=|\bis\b)\s*")
         if labelled:
             return labelled.strip().strip("'\"`")
-        words = set(words_of(name))
-        likely = [self._quoted]
-        likely += [self._places] if words & PLACE_WORDS else []
-        likely += [self._names] if words & NAME_WORDS else []
-        return next((found.pop(0) for found in likely if found), ABSENT)
+        words = set(split_name(name))
+        candidates = [self._quoted]
+        candidates += [self._places] if words & PLACE_WORDS else []
+        candidates += [self._names] if words & NAME_WORDS else []
+        return next((found.pop(0) for found in candidates if found), ABSENT)
 
-    def number(self, name: str, fits: Callable[[float], bool]) -> Any:
-        """Take the number that stands at the field's name, else the next one that fits."""
-        labelled = self._labelled(name, rf"({NUMBER})", mark=r"\s*(?::|=|\bis\b|\bof\b)?\s*")
-        candidates = [number(labelled)] if labelled else []
-        found = next((n for n in (*candidates, *self._numbers) if fits(n)), None)
+    def take_number(self, name: str, is_valid: Callable[[float], bool]) -> Any:
+        """Take the number after a field's name, else the next number; it must be valid."""
+        separator = r"\s*(?::|=|\bis\b|\bof\b)?\s*"
+        labelled = self._labelled(name, rf"({NUMBER})", separator)
+        candidates = [parse_number(labelled)] if labelled else []
+        found = next((n for n in (*candidates, *self._numbers) if is_valid(n)), None)
         if found is None:
             return ABSENT
         if found in self._numbers:
             self._numbers.remove(found)
         return found
 
-    def option(self, options: Iterable[Any]) -> Any:
-        """Take the first of some values that the text mentions."""
+    def take_option(self, options: Iterable[Any]) -> Any:
+        """Take the first of some options that the text mentions."""
+        text = self.text.replace("_", " ").lower()
         for option in options:
-            spelled = re.escape(str(option).replace("_", " ").lower())
-            mentioned = re.search(rf"\b{spelled}\b", self.text.replace("_", " ").lower())
-            if mentioned and option not in self._options_taken:
-                self._options_taken.append(option)
+            spelling = re.escape(str(option).replace("_", " ").lower())
+            mentioned = re.search(rf"\b{spelling}\b", text)
+            if mentioned and option not in self._taken_options:
+                self._taken_options.append(option)
                 return option
         return ABSENT
 
-    def flag(self, name: str) -> Any:
-        """Take what the text says of a yes-or-no field, if it names it."""
-        said = self._labelled(name, r"(true|false|yes|no)\b", mark=r"\s*(?::|=|\bis\b)?\s*")
-        return said.lower() in {"true", "yes"} if said else ABSENT
+    def take_boolean(self, name: str) -> Any:
+        """Take the true, false, yes or no after a field's name."""
+        separator = r"\s*(?::|=|\bis\b)?\s*"
+        labelled = self._labelled(name, r"(true|false|yes|no)\b", separator)
+        return labelled.lower() in {"true", "yes"} if labelled else ABSENT
 
-    def shaped(self, shape: str | None, pattern: str | None) -> Any:
-        """Take a piece of the text in a format, or a word that matches a pattern."""
-        if shape in FORMATS:
-            found = re.search(FORMATS[shape][0], self.text, re.IGNORECASE)
+    def find_formatted(self, format_name: str | None, pattern: str | None) -> Any:
+        """Return the first part of the text in a format, else the first word of a pattern."""
+        if format_name in FORMATS:
+            found = re.search(FORMATS[format_name][0], self.text, re.IGNORECASE)
             return found[0] if found else ABSENT
         words = [*self._quoted, *self.text.split(), *re.findall(r"[\w-]+", self.text)]
-        return next((word for word in words if pattern and matches(pattern, word)), ABSENT)
+        return next((word for word in words if pattern and is_match(pattern, word)), ABSENT)
 
-    def phrase(self) -> str:
-        """Take the next phrase of the text; after the last comes the first."""
+    def next_phrase(self) -> str:
+        """Return the next phrase of the text; the first follows the last."""
         phrase = self._phrases.pop(0)
         self._phrases.append(phrase)
         return phrase
 
-    def _labelled(self, name: str, value: str, mark: str) -> str:
-        label = r"[ _]".join(map(re.escape, words_of(name)))
+    def _labelled(self, name: str, value: str, separator: str) -> str:
+        label = r"[ _]".join(map(re.escape, split_name(name)))
         if len(label) <= len("ab"):
             return ""
-        found = re.search(rf"\b{label}\b{mark}{value}", self.text, re.IGNORECASE)
+        found = re.search(rf"\b{label}\b{separator}{value}", self.text, re.IGNORECASE)
         return found[1] if found else ""
 
 
-def groups(pattern: re.Pattern[str], text: str) -> list[str]:
-    """Return what a pattern of alternatives finds, whichever alternative it was."""
+def find_all(pattern: re.Pattern[str], text: str) -> list[str]:
+    """Return the non-empty group of each match; the pattern has one group per alternative."""
     return [next(filter(None, found.groups())).rstrip(".") for found in pattern.finditer(text)]
 
 
-def number(text: str) -> float:
-    """Read a number; a whole one is an int."""
+def parse_number(text: str) -> float:
+    """Parse a number with optional thousands separators; a whole number is an int."""
     plain = text.replace(",", "")
     return float(plain) if "." in plain else int(plain)
 
 
-def phrases(text: str) -> list[str]:
-    """Return the clauses of a text, none too long; one word if there is none."""
+def split_phrases(text: str) -> list[str]:
+    """Return the clauses of a text, each shortened; `["text"]` if there is none."""
     clauses = (clause.strip() for clause in CLAUSE_END.split(text))
-    return [shortened(clause) for clause in clauses if clause] or ["text"]
+    return [shorten(clause) for clause in clauses if clause] or ["text"]
 
 
-def shortened(text: str, longest: int = LONGEST_PHRASE) -> str:
-    """Cut a text at the end of a word."""
-    return text if len(text) <= longest else text[: longest + 1].rsplit(None, 1)[0][:longest]
+def shorten(text: str, limit: int = MAX_PHRASE_LENGTH) -> str:
+    """Cut a text to at most `limit` characters, at the end of a word if possible."""
+    return text if len(text) <= limit else text[: limit + 1].rsplit(None, 1)[0][:limit]
 
 
-def words_of(name: str) -> list[str]:
+def split_name(name: str) -> list[str]:
     """Return the words of a name in snake_case, kebab-case or camelCase."""
     return [
         word.lower()
@@ -141,24 +150,24 @@ def words_of(name: str) -> list[str]:
     ]
 
 
-def matches(pattern: str, text: str) -> bool:
-    """Whether a schema's pattern accepts a text; one that Python cannot read accepts none."""
+def is_match(pattern: str, text: str) -> bool:
+    """Whether a text matches a schema's pattern; false for a pattern that Python cannot compile."""
     try:
         return re.search(pattern, text) is not None
     except re.error:
         return False
 
 
-def from_pattern(pattern: str) -> str:
-    """Make the simplest text of a pattern that has no groups and alternatives."""
-    return "".join(atoms(pattern.removeprefix("^").removesuffix("$")))
+def simplest_match(pattern: str) -> str:
+    """Return a simple match of a pattern without groups and alternatives."""
+    return "".join(sample_characters(pattern.removeprefix("^").removesuffix("$")))
 
 
-def atoms(pattern: str) -> Iterator[str]:
-    """One character for each atom of a pattern, as often as its quantifier asks."""
+def sample_characters(pattern: str) -> Iterator[str]:
+    """Yield a matching character for each atom, repeated as often as its quantifier requires."""
     atom_and_quantifier = r"(\\.|\[[^\]]*\]|.)(?:\{(\d+)[^}]*\}|([*?])|\+)?"
     samples = {r"\d": "1", r"\w": "a", r"\s": " ", ".": "a"}
-    for atom, times, never in re.findall(atom_and_quantifier, pattern):
+    for atom, times, optional in re.findall(atom_and_quantifier, pattern):
         inner = atom[1:-1] if len(atom) > len("[]") and atom[0] == "[" else atom
         first = inner[:2] if inner[0] == "\\" else inner[0]
-        yield samples.get(first, first[-1]) * (0 if never else int(times or 1))
+        yield samples.get(first, first[-1]) * (0 if optional else int(times or 1))

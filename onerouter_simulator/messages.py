@@ -1,7 +1,7 @@
-"""The message of a reply: an answer cut to measure, with everything that was asked for besides.
+"""Assistant message of a reply: an answer cut to its limits, with the requested extras.
 
-Knows what a request may ask an answer to carry. Knows neither the rules of what is said nor how it
-is sent.
+Knows which extras a request can ask for. Knows neither the rules of the answers nor how a reply is
+sent.
 """
 
 import base64
@@ -13,76 +13,82 @@ from typing import Any
 
 from onerouter_simulator.bodies import JSON, tool_call
 from onerouter_simulator.conversation import Conversation
-from onerouter_simulator.counting import LETTERS_PER_TOKEN
-from onerouter_simulator.field_values import phrases
+from onerouter_simulator.counting import CHARACTERS_PER_TOKEN
+from onerouter_simulator.field_values import split_phrases
 from onerouter_simulator.rules import Answer
 
 REASONING_FORMAT = "simulated-v1"
+# A PNG image of one pixel.
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
     "gg=="
 )
+# A WAV recording of four samples, all zero.
 SILENCE = base64.b64encode(
     b"RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0"
     b"data\x08\0\0\0" + bytes(8)
 ).decode()
-AN_HOUR = 3600
+AUDIO_LIFETIME = 3600  # seconds
 
 
-def message_of(request: JSON, said: Answer) -> tuple[JSON, str]:
-    """Return the message, and why it ends."""
-    room = room_for(request)
-    text, reason = cut(said.text, request, room) if said.text is not None else (None, "stop")
+def build_message(request: JSON, answer: Answer) -> tuple[JSON, str]:
+    """Return the assistant message and its finish reason."""
+    limit = character_limit(request)
+    text, reason = None, "stop"
+    if answer.text is not None:
+        text, reason = cut_text(answer.text, request, limit)
     message: JSON = {"role": "assistant", "content": text}
-    if said.refusal is not None:
-        message["refusal"] = said.refusal
-    if said.calls:
-        message["tool_calls"], reason = written_calls(said.calls, room)
-    if reasoning_wanted(request):
-        message |= reasoning(request, said.rule)
-    return message | extras(request, message), reason
+    if answer.refusal is not None:
+        message["refusal"] = answer.refusal
+    if answer.calls:
+        message["tool_calls"], reason = build_tool_calls(answer.calls, limit)
+    if is_reasoning_requested(request):
+        message |= build_reasoning(request, answer.rule)
+    return message | build_extras(request, message), reason
 
 
-def room_for(request: JSON) -> int | None:
-    """How many characters the answer may have."""
+def character_limit(request: JSON) -> int | None:
+    """Return the characters that max_tokens (or max_completion_tokens) allows; None: no limit."""
     limit = request.get("max_tokens", request.get("max_completion_tokens"))
-    return None if limit is None else limit * LETTERS_PER_TOKEN
+    return None if limit is None else limit * CHARACTERS_PER_TOKEN
 
 
-def cut(text: str, request: JSON, room: int | None) -> tuple[str, str]:
-    """Cut a text before the first stop sequence, then to the room there is."""
+def cut_text(text: str, request: JSON, limit: int | None) -> tuple[str, str]:
+    """Cut a text before the first stop sequence, then to the limit; return it and its reason."""
     stop = request.get("stop", [])
-    for ending in [stop] if isinstance(stop, str) else stop:
-        text = text.partition(ending)[0]
-    return (text, "stop") if room is None or len(text) <= room else (text[:room], "length")
+    for sequence in [stop] if isinstance(stop, str) else stop:
+        text = text.partition(sequence)[0]
+    return (text, "stop") if limit is None or len(text) <= limit else (text[:limit], "length")
 
 
-def written_calls(calls: tuple[tuple[str, str], ...], room: int | None) -> tuple[list[JSON], str]:
-    """Return the tool calls, the last of them cut short where there is no room for it."""
-    written: list[JSON] = []
+def build_tool_calls(
+    calls: tuple[tuple[str, str], ...], limit: int | None
+) -> tuple[list[JSON], str]:
+    """Return the tool calls and the finish reason; the limit may cut the arguments of the last."""
+    built: list[JSON] = []
     for name, arguments in calls:
-        if room is not None and len(arguments) > room:
-            return [*written, tool_call(name, arguments[:room], call_id())], "length"
-        room = None if room is None else room - len(arguments)
-        written.append(tool_call(name, arguments, call_id()))
-    return written, "tool_calls"
+        if limit is not None and len(arguments) > limit:
+            return [*built, tool_call(name, arguments[:limit], new_call_id())], "length"
+        limit = None if limit is None else limit - len(arguments)
+        built.append(tool_call(name, arguments, new_call_id()))
+    return built, "tool_calls"
 
 
-def call_id() -> str:
-    """Return an id for a tool call."""
+def new_call_id() -> str:
+    """Return a random id for a tool call."""
     return f"call_{secrets.token_hex(12)}"
 
 
-def reasoning_wanted(request: JSON) -> bool:
-    """Whether the request asks to see reasoning."""
-    wish = request.get("reasoning", {})
-    return wish.get("effort", "none") != "none" or "max_tokens" in wish
+def is_reasoning_requested(request: JSON) -> bool:
+    """Whether the request asks for reasoning, by effort or by max_tokens."""
+    reasoning = request.get("reasoning", {})
+    return reasoning.get("effort", "none") != "none" or "max_tokens" in reasoning
 
 
-def reasoning(request: JSON, rule: str) -> JSON:
-    """Reasoning that is true: it says which rule made the answer."""
-    asked = phrases(Conversation(request["messages"]).user_text)[0]
-    text = f"The request says: {asked}. The rule to follow: {rule}."
+def build_reasoning(request: JSON, rule: str) -> JSON:
+    """Return reasoning text and details that name the rule of the answer."""
+    phrase = split_phrases(Conversation(request["messages"]).user_text)[0]
+    text = f"The request says: {phrase}. The rule to follow: {rule}."
     detail = {
         "type": "reasoning.text",
         "text": text,
@@ -93,52 +99,52 @@ def reasoning(request: JSON, rule: str) -> JSON:
     return {"reasoning": text, "reasoning_details": [detail]}
 
 
-def extras(request: JSON, message: JSON) -> JSON:
-    """Citations and media, where they are asked for."""
-    found: JSON = {}
+def build_extras(request: JSON, message: JSON) -> JSON:
+    """Return the requested citations, images and audio; audio replaces the text."""
+    extras: JSON = {}
     modalities = request.get("modalities", ())
     if "web_search_options" in request and message["content"] is not None:
-        found["annotations"] = [citation(message["content"])]
+        extras["annotations"] = [build_citation(message["content"])]
     if "image" in modalities:
         url = f"data:image/png;base64,{PIXEL}"
-        found["images"] = [{"type": "image_url", "image_url": {"url": url}, "index": 0}]
+        extras["images"] = [{"type": "image_url", "image_url": {"url": url}, "index": 0}]
     if "audio" in modalities and message["content"] is not None:
-        found |= {"content": None, "audio": audio(message["content"])}
-    return found
+        extras |= {"content": None, "audio": build_audio(message["content"])}
+    return extras
 
 
-def citation(text: str) -> JSON:
-    """Return the page that a web search would have found."""
-    page = {
+def build_citation(text: str) -> JSON:
+    """Return a URL citation, for a simulated search result, of the whole text."""
+    citation = {
         "url": "https://example.com/simulated",
         "title": "A simulated search result",
         "content": "No search took place.",
         "start_index": 0,
         "end_index": len(text),
     }
-    return {"type": "url_citation", "url_citation": page}
+    return {"type": "url_citation", "url_citation": citation}
 
 
-def audio(transcript: str) -> JSON:
-    """Return the answer as a recording of silence."""
+def build_audio(transcript: str) -> JSON:
+    """Return the answer as audio: silence with a transcript."""
     return {
         "id": f"audio_{secrets.token_hex(8)}",
         "data": SILENCE,
         "transcript": transcript,
-        "expires_at": int(time.time()) + AN_HOUR,
+        "expires_at": int(time.time()) + AUDIO_LIFETIME,
     }
 
 
-def logprobs(request: JSON, text: str) -> JSON | None:
-    """Return a log probability for each token of a text, where they are asked for."""
+def build_logprobs(request: JSON, text: str) -> JSON | None:
+    """Return a log probability for each token of a text; None if not requested."""
     if not request.get("logprobs") or not text:
         return None
-    pieces = pieces_of(text, LETTERS_PER_TOKEN)
-    return {"content": [token(piece, request.get("top_logprobs", 0)) for piece in pieces]}
+    tokens = split_text(text, CHARACTERS_PER_TOKEN)
+    return {"content": [build_token(token, request.get("top_logprobs", 0)) for token in tokens]}
 
 
-def token(text: str, alternatives: int) -> JSON:
-    """One token, its alternatives ever less likely."""
+def build_token(text: str, alternatives: int) -> JSON:
+    """Return the log probability of a token, with alternatives that are each less likely."""
     ranks: list[dict[str, Any]] = [
         {"token": text + "~" * rank, "logprob": -0.5 - rank, "bytes": list(text.encode())}
         for rank in range(max(1, alternatives))
@@ -146,6 +152,6 @@ def token(text: str, alternatives: int) -> JSON:
     return ranks[0] | {"top_logprobs": ranks[:alternatives]}
 
 
-def pieces_of(text: str, size: int) -> Iterator[str]:
-    """Yield a text in pieces of some size."""
+def split_text(text: str, size: int) -> Iterator[str]:
+    """Split a text into parts of `size` characters; the last may be shorter."""
     return (text[start : start + size] for start in range(0, len(text), size))

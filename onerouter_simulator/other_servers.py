@@ -1,15 +1,15 @@
-"""The same things in other servers' words: LiteLLM's proxy 1.106 and llama.cpp's own server.
+"""Replies in the formats of other servers: the LiteLLM proxy 1.106 and llama.cpp's llama-server.
 
-Knows the shapes that were seen on their wire, each as a `Script`, where they differ from the
-gateway's. Knows no rule of what to answer.
+Each is a `Script` with the fields that were seen on the wire of that server, where they differ
+from the gateway's format. Knows no rule of the answers.
 """
 
 from typing import Any
 
-from onerouter_simulator.bodies import JSON, root
+from onerouter_simulator.bodies import JSON, common_fields
 from onerouter_simulator.scripts import Script
 
-COUNTS = {
+USAGE = {
     "completion_tokens": 2,
     "prompt_tokens": 31,
     "total_tokens": 33,
@@ -20,31 +20,31 @@ STOP = {"finish_reason": "stop", "index": 0}
 
 
 def event(*choices: JSON, **fields: Any) -> JSON:
-    """Make a chunk whose choices have only what is given."""
-    return root("chat.completion.chunk") | {"choices": list(choices)} | fields
+    """Return a chunk with these choices, unchanged, and these root fields."""
+    return common_fields("chat.completion.chunk") | {"choices": list(choices)} | fields
 
 
-def logprobs(token: str, number: int, logprob: float) -> JSON:
-    """Make the log probability of a token; llama.cpp adds its number."""
-    facts = {"id": number, "token": token, "bytes": list(token.encode()), "logprob": logprob}
-    return facts | {"top_logprobs": [facts]}
+def logprobs(token: str, token_id: int, logprob: float) -> JSON:
+    """Return the log probability of a token; llama.cpp adds the token's id."""
+    entry = {"id": token_id, "token": token, "bytes": list(token.encode()), "logprob": logprob}
+    return entry | {"top_logprobs": [entry]}
 
 
-# --- llama.cpp: no cost, `timings` at the root, null content first, no choice beside the counts ---
+# --- llama.cpp: no cost; `timings` at the root; first content null; usage in a chunk of its own ---
 
-_HELLO, _MARK = logprobs("Hello", 19556, -0.544), logprobs("!", 17, -0.328)
+_HELLO, _EXCLAMATION = logprobs("Hello", 19556, -0.544), logprobs("!", 17, -0.328)
 
 LLAMA_CPP_ANSWER = Script(
-    json=root("chat.completion")
+    json=common_fields("chat.completion")
     | {
         "choices": [
             STOP
             | {
                 "message": {"role": "assistant", "content": "Hello!"},
-                "logprobs": {"content": [_HELLO, _MARK]},
+                "logprobs": {"content": [_HELLO, _EXCLAMATION]},
             }
         ],
-        "usage": COUNTS,
+        "usage": USAGE,
         "timings": TIMINGS,
     }
 )
@@ -53,9 +53,9 @@ LLAMA_CPP_STREAM = Script(
     events=[
         event(_UNFINISHED | {"delta": {"role": "assistant", "content": None}}),
         event(_UNFINISHED | {"delta": {"content": "Hello"}, "logprobs": {"content": [_HELLO]}}),
-        event(_UNFINISHED | {"delta": {"content": "!"}, "logprobs": {"content": [_MARK]}}),
+        event(_UNFINISHED | {"delta": {"content": "!"}, "logprobs": {"content": [_EXCLAMATION]}}),
         event(STOP | {"delta": {}}),
-        event(usage=COUNTS, timings=TIMINGS),
+        event(usage=USAGE, timings=TIMINGS),
     ]
 )
 LLAMA_CPP_TOO_LONG = Script(
@@ -72,11 +72,11 @@ LLAMA_CPP_TOO_LONG = Script(
     },
 )
 
-# --- LiteLLM: the cost in a header, or in the counts of a stream, which come with a choice ---
+# --- LiteLLM: cost in a header, or in the usage of a stream, in a chunk that has a choice ---
 
 LITELLM_ANSWER = Script(
     headers={"x-litellm-response-cost": "3.5e-05"},
-    json=root("chat.completion")
+    json=common_fields("chat.completion")
     | {
         "choices": [
             STOP
@@ -89,7 +89,7 @@ LITELLM_ANSWER = Script(
                 "provider_specific_fields": {},
             }
         ],
-        "usage": COUNTS,
+        "usage": USAGE,
     },
 )
 LITELLM_STREAM = Script(
@@ -98,37 +98,40 @@ LITELLM_STREAM = Script(
         event({"index": 0, "delta": {"content": "Hello"}}),
         event({"index": 0, "delta": {"content": "!"}}),
         event(STOP | {"delta": {}}),
-        event({"index": 0, "delta": {}}, usage=COUNTS | {"cost": 3.5e-05}),
+        event({"index": 0, "delta": {}}, usage=USAGE | {"cost": 3.5e-05}),
     ]
 )
 
 
-def litellm_refusal(status: int, message: str, kind: str) -> Script:
-    """Make one of LiteLLM's refusals, which have their status as a string."""
+def litellm_error(status: int, message: str, kind: str) -> Script:
+    """Return an error of LiteLLM: its `code` is the status as a string."""
     error = {"message": message, "type": kind, "param": None, "code": str(status)}
     return Script(status, json={"error": error})
 
 
-LITELLM_NO_SUCH_MODEL = litellm_refusal(
+LITELLM_NO_SUCH_MODEL = litellm_error(
     400,
     "/chat/completions: Invalid model name passed in model=nope. Call `/v1/models` to view "
     "available models for your key.",
     "invalid_request_error",
 )
-LITELLM_NO_DATABASE = litellm_refusal(400, "No connected db.", "no_db_connection")
-LITELLM_TOO_LONG = litellm_refusal(
+# A wrong API key, on a proxy without a database of keys.
+LITELLM_NO_DATABASE = litellm_error(400, "No connected db.", "no_db_connection")
+LITELLM_TOO_LONG = litellm_error(
     400,
     "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: "
     "OpenAIException - request (5031 tokens) exceeds the available context size (4096 tokens), "
     "try increasing it",
     "invalid_request_error",
 )
-LITELLM_RESTING = litellm_refusal(
+# All deployments of the model are in cooldown.
+LITELLM_RESTING = litellm_error(
     429,
     "No deployments available for selected model, Try again in 5 seconds. Passed model=nope.",
     "throttling_error",
 )
-LITELLM_DOWN = litellm_refusal(
+# The upstream server is not reachable.
+LITELLM_DOWN = litellm_error(
     500,
     "litellm.InternalServerError: InternalServerError: OpenAIException - Connection error.",
     "internal_server_error",

@@ -1,6 +1,6 @@
-"""A reply to a valid request, whole or as a stream of chunks.
+"""Replies to valid requests: a complete body, or the chunks of a stream.
 
-Knows the order of things in a reply. Knows no rule of what to say and no HTTP.
+Knows the fields of a reply and their order in a stream. Knows no rule of the answers and no HTTP.
 """
 
 import secrets
@@ -8,32 +8,35 @@ import time
 from collections.abc import Iterator
 
 from onerouter_simulator.bodies import JSON, chunk, completion
-from onerouter_simulator.counting import LETTERS_PER_TOKEN, cost_of, usage_of
-from onerouter_simulator.messages import logprobs, message_of, pieces_of
-from onerouter_simulator.routing import served_model, upstream
-from onerouter_simulator.rules import answer
+from onerouter_simulator.counting import CHARACTERS_PER_TOKEN, compute_cost, count_usage
+from onerouter_simulator.messages import build_logprobs, build_message, split_text
+from onerouter_simulator.routing import select_model, select_provider
+from onerouter_simulator.rules import choose_answer
 from onerouter_simulator.scripts import Script
 
-# What comes whole, after the pieces.
-LAST = ("annotations", "images", "audio")
+# Message fields that a stream sends complete, in one last delta.
+UNSPLIT_FIELDS = ("annotations", "images", "audio")
 
 
-def reply(request: JSON, chunk_size: int, delay: float) -> Script:
-    """Make the script that answers a request."""
-    model = served_model(request)
-    message, reason = message_of(request, answer(request))
-    bill = bill_of(request, message, model)
+def build_reply(request: JSON, chunk_size: int, delay: float) -> Script:
+    """Return the script that answers a request.
+
+    `chunk_size` is in characters; `delay` is in seconds, before the answer and between chunks.
+    """
+    model = select_model(request)
+    message, finish_reason = build_message(request, choose_answer(request))
+    usage = usage_and_cost(request, message, model)
     fields = root_fields(model)
     if request.get("stream"):
-        size = whole_tokens(chunk_size) if request.get("logprobs") else chunk_size
-        events = stream(request, message, reason, size, bill)
-        return Script(events=[event | fields for event in events], delay=delay, chunk_delay=delay)
-    body = completion(**fields, **bill, choices=choices(request, message, reason))
-    return Script(json=body, delay=delay)
+        size = round_up_to_tokens(chunk_size) if request.get("logprobs") else chunk_size
+        chunks = stream_chunks(request, message, finish_reason, size, usage)
+        return Script(events=[body | fields for body in chunks], delay=delay, chunk_delay=delay)
+    choices = build_choices(request, message, finish_reason)
+    return Script(json=completion(**fields, **usage, choices=choices), delay=delay)
 
 
 def root_fields(model: str) -> JSON:
-    """Return what stands at the root of a completion and of every chunk."""
+    """Return the root fields that a completion and every chunk of a stream have."""
     return {
         "id": f"chatcmpl-{secrets.token_hex(16)}",
         "created": int(time.time()),
@@ -43,74 +46,76 @@ def root_fields(model: str) -> JSON:
     }
 
 
-def bill_of(request: JSON, message: JSON, model: str) -> JSON:
-    """Who served, what was used and what it costs."""
-    provider = upstream(request, model)
-    usage = usage_of(request, message, request.get("n", 1))
-    return {"provider": provider, "usage": usage} | cost_of(usage, model, provider)
+def usage_and_cost(request: JSON, message: JSON, model: str) -> JSON:
+    """Return the root fields provider, usage, cost and cost_details."""
+    provider = select_provider(request, model)
+    usage = count_usage(request, message, request.get("n", 1))
+    return {"provider": provider, "usage": usage} | compute_cost(usage, model, provider)
 
 
-def choices(request: JSON, message: JSON, reason: str) -> list[JSON]:
-    """Return the same message as often as `n` says."""
+def build_choices(request: JSON, message: JSON, finish_reason: str) -> list[JSON]:
+    """Return `n` choices with the same message."""
     choice = {
         "message": message,
-        "finish_reason": reason,
-        "logprobs": logprobs(request, message["content"] or ""),
+        "finish_reason": finish_reason,
+        "logprobs": build_logprobs(request, message["content"] or ""),
     }
     return [{"index": index} | choice for index in range(request.get("n", 1))]
 
 
-def stream(request: JSON, message: JSON, reason: str, size: int, bill: JSON) -> Iterator[JSON]:
-    """Yield the chunks: choice by choice, then the bill if it is asked for."""
+def stream_chunks(
+    request: JSON, message: JSON, finish_reason: str, size: int, usage: JSON
+) -> Iterator[JSON]:
+    """Yield the chunks of each choice in turn, then usage and cost if they are requested."""
     for index in range(request.get("n", 1)):
-        for delta in deltas(message, size):
-            event = chunk(delta, index=index)
-            event["choices"][0]["logprobs"] = logprobs(request, delta.get("content") or "")
-            yield event
-        yield chunk({}, finish_reason=reason, index=index)
-    if bill_wanted(request):
-        yield chunk(**bill)
+        for delta in split_into_deltas(message, size):
+            body = chunk(delta, index=index)
+            body["choices"][0]["logprobs"] = build_logprobs(request, delta.get("content") or "")
+            yield body
+        yield chunk({}, finish_reason=finish_reason, index=index)
+    if is_usage_requested(request):
+        yield chunk(**usage)
 
 
-def whole_tokens(size: int) -> int:
-    """Return a size of pieces that cuts no token in two."""
-    return -(-size // LETTERS_PER_TOKEN) * LETTERS_PER_TOKEN
+def round_up_to_tokens(size: int) -> int:
+    """Round a chunk size up to whole tokens, so that no token is split between chunks."""
+    return -(-size // CHARACTERS_PER_TOKEN) * CHARACTERS_PER_TOKEN
 
 
-def bill_wanted(request: JSON) -> bool:
-    """Whether a streamed reply is to tell usage and cost."""
+def is_usage_requested(request: JSON) -> bool:
+    """Whether a streamed reply must end with usage and cost."""
     by_usage = request.get("usage", {}).get("include", False)
     by_options = request.get("stream_options", {}).get("include_usage", False)
     return bool(by_usage or by_options)
 
 
-def deltas(message: JSON, size: int) -> Iterator[JSON]:
-    """Yield a message in pieces, in the order in which it came to be."""
+def split_into_deltas(message: JSON, size: int) -> Iterator[JSON]:
+    """Yield the deltas of a message: role, reasoning, text or refusal, tool calls, the rest."""
     yield {"role": "assistant", "content": ""}
     for detail in message.get("reasoning_details", ()):
         yield from reasoning_deltas(detail, size)
     for key in ("content", "refusal"):
-        for piece in pieces_of(message.get(key) or "", size):
-            yield {key: piece}
+        for text in split_text(message.get(key) or "", size):
+            yield {key: text}
     for index, call in enumerate(message.get("tool_calls", ())):
-        yield from call_deltas(index, call, size)
-    rest: JSON = {key: message[key] for key in LAST if key in message}
+        yield from tool_call_deltas(index, call, size)
+    rest: JSON = {key: message[key] for key in UNSPLIT_FIELDS if key in message}
     if rest:
         yield rest
 
 
 def reasoning_deltas(detail: JSON, size: int) -> Iterator[JSON]:
-    """Reasoning as text and as details, side by side; the signature comes last."""
-    shell = {key: detail[key] for key in ("type", "format", "index")}
-    for piece in pieces_of(detail["text"], size):
-        yield {"reasoning": piece, "reasoning_details": [shell | {"text": piece}]}
-    yield {"reasoning_details": [shell | {"signature": detail["signature"]}]}
+    """Yield deltas with the reasoning as text and as details; the signature comes last."""
+    fields = {key: detail[key] for key in ("type", "format", "index")}
+    for text in split_text(detail["text"], size):
+        yield {"reasoning": text, "reasoning_details": [fields | {"text": text}]}
+    yield {"reasoning_details": [fields | {"signature": detail["signature"]}]}
 
 
-def call_deltas(index: int, call: JSON, size: int) -> Iterator[JSON]:
-    """Yield a tool call: id and name once, then its arguments in pieces."""
+def tool_call_deltas(index: int, call: JSON, size: int) -> Iterator[JSON]:
+    """Yield the deltas of a tool call: id and name once, then parts of the arguments."""
     function = call["function"]
-    head = {"index": index} | call | {"function": function | {"arguments": ""}}
-    yield {"tool_calls": [head]}
-    for piece in pieces_of(function["arguments"], size):
-        yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
+    first = {"index": index} | call | {"function": function | {"arguments": ""}}
+    yield {"tool_calls": [first]}
+    for text in split_text(function["arguments"], size):
+        yield {"tool_calls": [{"index": index, "function": {"arguments": text}}]}

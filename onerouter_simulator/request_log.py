@@ -1,6 +1,6 @@
-"""What arrived, and what is still to be said: the part that tests and the server's thread share.
+"""Request log: the received requests and the queued scripts, shared by tests and the server thread.
 
-Knows threads and requests. Knows no HTTP server and no rule by which requests are answered.
+Knows threads and requests. Knows no HTTP server and no rule of the answers.
 """
 
 import json
@@ -14,10 +14,18 @@ from onerouter_simulator.scripts import Script
 
 
 @dataclass(eq=False)
-class Received:
-    """One request as it arrived. `hung_up`: when its client left before the answer was complete.
+class RecordedRequest:
+    """One request as the simulator received it.
 
-    `port` is the client's, and so the same for what comes over one connection.
+    Args:
+        method: HTTP method, such as "POST".
+        path: Path of the URL, such as "/v1/chat/completions".
+        headers: Headers, with their names in lower case.
+        raw: Bytes of the body.
+        port: Port of the client: requests over one connection have the same.
+
+    `received_at` is the time of arrival and `hung_up` the time at which the client disconnected
+    before the answer was complete (None if it did not): both in seconds of `time.monotonic()`.
     """
 
     method: str
@@ -27,65 +35,65 @@ class Received:
     port: int = 0
     received_at: float = field(default_factory=time.monotonic, init=False)
     hung_up: float | None = field(default=None, init=False)
-    _left: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
+    _disconnected: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
 
     @property
     def body(self) -> Any:
-        """The JSON of the request, parsed anew each time; None when there is none."""
+        """The JSON body, parsed again on each access; None if the body is not JSON."""
         try:
             return json.loads(self.raw)
         except ValueError:
             return None
 
     def hang_up(self) -> None:
-        """Note that the client is gone."""
+        """Record that the client has disconnected; the server calls this."""
         self.hung_up = time.monotonic()
-        self._left.set()
+        self._disconnected.set()
 
     def wait_hung_up(self, timeout: float) -> bool:
-        """Wait until the client has hung up; False when it did not in time."""
-        return self._left.wait(timeout)
+        """Wait up to `timeout` seconds until the client has disconnected; False if it has not."""
+        return self._disconnected.wait(timeout)
 
 
-class Journal:
-    """The requests that came and the scripts that wait, safe to use from any thread."""
+class RequestLog:
+    """Thread-safe list of received requests and queue of scripts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._requests: list[Received] = []
+        self._requests: list[RecordedRequest] = []
         self._scripts: deque[Script] = deque()
-        self._answered = 0
+        self._numbered = 0
 
     @property
-    def requests(self) -> list[Received]:
-        """All requests so far, the oldest first."""
+    def requests(self) -> list[RecordedRequest]:
+        """A copy of the list of all requests, the oldest first."""
         with self._lock:
             return list(self._requests)
 
-    def note(self, received: Received) -> None:
-        """Write one request down."""
+    def record(self, request: RecordedRequest) -> None:
+        """Add a request to the list."""
         with self._lock:
-            self._requests.append(received)
+            self._requests.append(request)
 
-    def queue(self, scripts: tuple[Script, ...]) -> None:
-        """Put exact replies in line."""
+    def queue_scripts(self, scripts: tuple[Script, ...]) -> None:
+        """Add scripts to the end of the queue."""
         with self._lock:
             self._scripts.extend(scripts)
 
-    def next_script(self) -> Script | None:
-        """Take the next exact reply, if one waits."""
+    def take_script(self) -> Script | None:
+        """Remove and return the next script; None if the queue is empty."""
         with self._lock:
             return self._scripts.popleft() if self._scripts else None
 
-    def count(self) -> int:
-        """Count a request that the rules answer, and return its number, from 1."""
+    def next_number(self) -> int:
+        """Return the number, from 1, of the next request that the rules answer."""
         with self._lock:
-            self._answered += 1
-            return self._answered
+            self._numbered += 1
+            return self._numbered
 
     def clear(self) -> None:
-        """Forget requests and scripts, and count anew."""
+        """Remove all requests and scripts, and restart the numbers."""
         with self._lock:
-            self._answered = 0
+            self._numbered = 0
             self._requests.clear()
             self._scripts.clear()

@@ -1,6 +1,6 @@
-"""Which model serves a request, and by which upstream.
+"""Routing: the model that serves a request, and its upstream provider.
 
-Knows model ids, fallbacks and routing wishes. Knows nothing of messages and answers.
+Knows model ids, fallbacks and provider preferences. Knows no messages and no answers.
 """
 
 from typing import Any
@@ -10,18 +10,24 @@ from onerouter_simulator.errors import RejectedError, UpstreamDownError
 
 JSON = dict[str, Any]
 
+DEFAULT_PROVIDER = "simulated/eu"
 
-def served_model(request: JSON) -> str:
-    """Return the first of model and fallbacks that lives; if none does, the model's own failure."""
+
+def select_model(request: JSON) -> str:
+    """Return the first available model of `model` and `fallback_models`.
+
+    Raises:
+        RejectedError: No model is available; this is the error of `model`.
+    """
     model: str = request["model"]
     for candidate in (model, *request.get("fallback_models", ())):
-        if failure_of(candidate) is None:
+        if availability_error(candidate) is None:
             return str(candidate)
-    raise failure_of(model) or AssertionError("a living model was passed over")
+    raise availability_error(model) or AssertionError(f"{model} is available but not selected")
 
 
-def failure_of(model: str) -> RejectedError | None:
-    """Why a model cannot serve, if it cannot."""
+def availability_error(model: str) -> RejectedError | None:
+    """Return the error of a model that cannot serve; None if it is available."""
     if model.startswith("simulated/dead"):
         return UpstreamDownError(502, f"Bad gateway: the upstream of {model} does not answer")
     if model.startswith("unknown/"):
@@ -29,9 +35,9 @@ def failure_of(model: str) -> RejectedError | None:
     return None
 
 
-def upstream(request: JSON, model: str) -> str:
-    """Return the upstream that serves: the first one wished for, else the catalogue's first."""
-    wishes = request.get("provider", {})
-    offers = [offer["provider_slug"] for offer in catalog.listed(model)["providers"]]
-    wished = wishes.get("only") or wishes.get("order") or offers or ["simulated/eu"]
-    return str(wished[0])
+def select_provider(request: JSON, model: str) -> str:
+    """Return the first provider of `provider.only`, else of `provider.order`, else the catalog."""
+    preferences = request.get("provider", {})
+    catalogued = [entry["provider_slug"] for entry in catalog.find_model(model)["providers"]]
+    preferred = preferences.get("only") or preferences.get("order")
+    return str((preferred or catalogued or [DEFAULT_PROVIDER])[0])

@@ -1,6 +1,6 @@
-"""What to say: the rules, in the order in which they are tried.
+"""The rules of the answers, in the order in which they are tried.
 
-Knows the request's meaning. Knows neither the bodies of a reply nor how they are sent.
+Knows the meaning of a request. Knows neither the bodies of a reply nor how they are sent.
 """
 
 import json
@@ -9,28 +9,38 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from onerouter_simulator.conversation import JSON, Conversation, describe, schema_in
+from onerouter_simulator.conversation import JSON, Conversation, describe_media, find_schema
 from onerouter_simulator.extraction import extract, find_passage
-from onerouter_simulator.field_values import QUOTED, groups, phrases, words_of
+from onerouter_simulator.field_values import QUOTED, find_all, split_name, split_phrases
 from onerouter_simulator.from_schema import generate
 
-TELLING_LETTERS = 5
+# Shorter words of a tool's name, such as "get", do not mention the tool.
+MIN_WORD_LENGTH = 5
+# The condense prompts of both frameworks: rewrite a follow-up question as a standalone question.
 FOLLOW_UP = re.compile(
     r"^Follow Up \w+:(.*)^Standalone question:", re.DOTALL | re.MULTILINE | re.IGNORECASE
 )
-ARITHMETIC = re.compile(r"\d\s*([-+*/\u00d7\u00f7])\s*\d")
-OPERATIONS = {
+OPERATION = re.compile(r"\d\s*([-+*/\u00d7\u00f7])\s*\d")
+# Words of tool names that an operator mentions.
+OPERATOR_WORDS = {
     "+": {"add", "adder", "sum", "plus", "addition"},
     "-": {"subtract", "minus", "difference", "subtraction"},
     "*": {"multiply", "times", "product", "multiplication"},
     "/": {"divide", "quotient", "division"},
 }
-SYNONYMS = {"\u00d7": "*", "\u00f7": "/"}
+OPERATOR_SYNONYMS = {"\u00d7": "*", "\u00f7": "/"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said in reply, before it is cut, counted and put into a body."""
+    """The content of a reply, before limits, usage and extras.
+
+    Args:
+        rule: Name of the rule that was followed, for the reasoning text.
+        text: Text of the message.
+        calls: Tool calls: (name, arguments as JSON text).
+        refusal: Refusal of the message.
+    """
 
     rule: str
     text: str | None = None
@@ -38,128 +48,133 @@ class Answer:
     refusal: str | None = None
 
 
-def answer(request: JSON) -> Answer:
-    """Answer by the first rule that applies."""
-    talk = Conversation(request["messages"])
-    for rule in (refuse, call_tools, json_asked_for, quote_results, extract_answer):
-        said = rule(request, talk)
-        if said is not None:
-            return said
-    return echo(talk)
+def choose_answer(request: JSON) -> Answer:
+    """Return the answer of the first rule that applies."""
+    conversation = Conversation(request["messages"])
+    for rule in (refuse, call_tools, write_json, quote_tool_results, answer_from_context):
+        answer = rule(request, conversation)
+        if answer is not None:
+            return answer
+    return echo(conversation)
 
 
-def refuse(_: JSON, talk: Conversation) -> Answer | None:
-    """`please refuse` is refused."""
-    if "please refuse" not in talk.user_text.lower():
+def refuse(_: JSON, conversation: Conversation) -> Answer | None:
+    """Refuse if the user's text contains "please refuse"."""
+    if "please refuse" not in conversation.user_text.lower():
         return None
     return Answer("refuse", refusal="I refuse, as the user asked me to.")
 
 
-def call_tools(request: JSON, talk: Conversation) -> Answer | None:
-    """Call what must be called, or what the user mentions."""
-    chosen = chosen_tools(request, talk)
+def call_tools(request: JSON, conversation: Conversation) -> Answer | None:
+    """Call the required tools, or those that the user mentions."""
+    chosen = choose_tools(request, conversation)
     if not chosen:
         return None
-    text = material(talk)
-    calls = ((tool["name"], as_json(generate(arguments_of(tool), text))) for tool in chosen)
+    text = source_text(conversation)
+    calls = ((tool["name"], json_text(generate(arguments_schema(tool), text))) for tool in chosen)
     return Answer("call tools", calls=tuple(calls))
 
 
-def arguments_of(tool: JSON) -> JSON:
-    """Return the schema of a tool's arguments, an object even if it is empty."""
+def arguments_schema(tool: JSON) -> JSON:
+    """Return the schema of a tool's arguments; without parameters, that of an empty object."""
     return {"type": "object", **tool.get("parameters", {})}
 
 
-def chosen_tools(request: JSON, talk: Conversation) -> list[JSON]:
-    """Choose the tools to call now."""
+def choose_tools(request: JSON, conversation: Conversation) -> list[JSON]:
+    """Return the tools to call, by `tool_choice` and the user's text."""
     tools = [tool["function"] for tool in request.get("tools", [])]
+    text = conversation.user_text
     match request.get("tool_choice", "auto"):
         case {"function": {"name": name}}:
             return [tool for tool in tools if tool["name"] == name]
         case "required":
-            fresh = [tool for tool in tools if tool["name"] not in talk.called.values()] or tools
-            return [*mentioned(fresh, talk.user_text), *fresh][:1]
-        case "auto" if not talk.results:
-            found = mentioned(tools, talk.user_text)
-            return found[:1] if request.get("parallel_tool_calls") is False else found
+            called = conversation.tool_names_by_call_id.values()
+            candidates = [tool for tool in tools if tool["name"] not in called] or tools
+            return [*find_mentioned(candidates, text), *candidates][:1]
+        case "auto" if not conversation.tool_results:
+            mentioned = find_mentioned(tools, text)
+            return mentioned[:1] if request.get("parallel_tool_calls") is False else mentioned
         case _:
             return []
 
 
-def mentioned(tools: list[JSON], text: str) -> list[JSON]:
-    """Find the tools that a text mentions."""
+def find_mentioned(tools: list[JSON], text: str) -> list[JSON]:
+    """Return the tools that a text mentions."""
     return [tool for tool in tools if is_mentioned(tool["name"], text)]
 
 
 def is_mentioned(name: str, text: str) -> bool:
-    """Whether a text has a tool's name, a long word of it, or an arithmetical sign for it."""
-    words = words_of(name)
-    signs = (SYNONYMS.get(sign, sign) for sign in ARITHMETIC.findall(text))
-    if any(OPERATIONS[sign] & set(words) for sign in signs):
+    """Whether a text has a tool's name, a long word of the name, or its arithmetic operator."""
+    words = split_name(name)
+    operators = (OPERATOR_SYNONYMS.get(sign, sign) for sign in OPERATION.findall(text))
+    if any(OPERATOR_WORDS[operator] & set(words) for operator in operators):
         return True
-    spellings = [rf"\b{re.escape(name)}\b"]
-    spellings += [rf"\b{re.escape(word)}" for word in words if len(word) >= TELLING_LETTERS]
-    return any(re.search(spelling, text, re.IGNORECASE) for spelling in spellings)
+    patterns = [rf"\b{re.escape(name)}\b"]
+    patterns += [rf"\b{re.escape(word)}" for word in words if len(word) >= MIN_WORD_LENGTH]
+    return any(re.search(pattern, text, re.IGNORECASE) for pattern in patterns)
 
 
-def json_asked_for(request: JSON, talk: Conversation) -> Answer | None:
-    """JSON by a schema, or with the keys that the prompt quotes."""
-    wanted = request.get("response_format", {"type": "text"})
-    schema = wanted.get("json_schema", wanted).get("schema")
-    quoted = schema_in(f"{talk.system_text}\n{talk.user_text}")
-    text = material(talk)
+def write_json(request: JSON, conversation: Conversation) -> Answer | None:
+    """Answer with JSON: by the schema, by a schema in the prompt, or with the quoted keys."""
+    response_format = request.get("response_format", {"type": "text"})
+    schema = response_format.get("json_schema", response_format).get("schema")
+    prompt = f"{conversation.system_text}\n{conversation.user_text}"
+    in_prompt = find_schema(prompt)
+    text = source_text(conversation)
     if schema is not None:
-        return Answer("make JSON by the schema", as_json(generate(schema, text)))
-    if quoted is not None:
-        rest = schema_in(talk.user_text)
-        text = rest[1] if rest else text
-        return Answer("make JSON by the schema in the prompt", as_json(generate(quoted[0], text)))
-    if wanted["type"] == "text":
+        return Answer("make JSON by the schema", json_text(generate(schema, text)))
+    if in_prompt is not None:
+        in_user_text = find_schema(conversation.user_text)
+        text = in_user_text[1] if in_user_text else text
+        value = generate(in_prompt[0], text)
+        return Answer("make JSON by the schema in the prompt", json_text(value))
+    if response_format["type"] == "text":
         return None
-    keys = groups(QUOTED, f"{talk.system_text}\n{talk.user_text}") or ["answer"]
-    said = phrases(text)[0]
-    return Answer("make JSON with the quoted keys", as_json(dict.fromkeys(keys, said)))
+    keys = find_all(QUOTED, prompt) or ["answer"]
+    value = dict.fromkeys(keys, split_phrases(text)[0])
+    return Answer("make JSON with the quoted keys", json_text(value))
 
 
-def quote_results(_: JSON, talk: Conversation) -> Answer | None:
-    """After tool results: quote them."""
-    results = talk.results
+def quote_tool_results(_: JSON, conversation: Conversation) -> Answer | None:
+    """Quote the tool results, and list media that a user message adds to them."""
+    results = conversation.tool_results
     if not results:
         return None
-    quotes = [f"According to {name}: {text}" for name, text in results]
-    brought = [describe(talk.media)] if talk.messages[-1]["role"] == "user" and talk.media else []
-    return Answer("quote the tool results", "\n".join([*quotes, *brought]))
+    lines = [f"According to {name}: {text}" for name, text in results]
+    if conversation.messages[-1]["role"] == "user" and conversation.media:
+        lines.append(describe_media(conversation.media))
+    return Answer("quote the tool results", "\n".join(lines))
 
 
-def extract_answer(_: JSON, talk: Conversation) -> Answer | None:
-    """Answer a question from its context; one that is to be made to stand alone stays as it is."""
-    follow_up = FOLLOW_UP.search(talk.user_text)
+def answer_from_context(_: JSON, conversation: Conversation) -> Answer | None:
+    """Answer a question from its context; repeat a follow-up question of a condense prompt."""
+    follow_up = FOLLOW_UP.search(conversation.user_text)
     if follow_up:
         return Answer("repeat the follow-up question", follow_up[1].strip())
-    passage = find_passage(talk.user_text, talk.system_text)
+    passage = find_passage(conversation.user_text, conversation.system_text)
     return Answer("extract from the context", extract(passage)) if passage else None
 
 
-def echo(talk: Conversation) -> Answer:
-    """Everything else: say what came."""
-    return Answer("echo", " ".join(echoes(talk)))
+def echo(conversation: Conversation) -> Answer:
+    """Repeat the user's text, and list the media."""
+    return Answer("echo", " ".join(echo_sentences(conversation)))
 
 
-def echoes(talk: Conversation) -> Iterator[str]:
-    """Say what media came, and what text."""
-    if talk.media:
-        yield describe(talk.media)
-    if talk.user_text or not talk.media:
-        yield f"You said: {talk.user_text}"
+def echo_sentences(conversation: Conversation) -> Iterator[str]:
+    """Yield a list of the media, if any, and the text, unless only media were sent."""
+    if conversation.media:
+        yield describe_media(conversation.media)
+    if conversation.user_text or not conversation.media:
+        yield f"You said: {conversation.user_text}"
 
 
-def material(talk: Conversation) -> str:
-    """Return what values are made from: the user's text, a context's answer, tool results."""
-    passage = find_passage(talk.user_text, talk.system_text)
-    said = f"{extract(passage)}\n{passage.question}" if passage else talk.user_text
-    return "\n".join([said, *(text for _, text in talk.results)])
+def source_text(conversation: Conversation) -> str:
+    """Return the text that JSON values are taken from: user text or extract, and tool results."""
+    passage = find_passage(conversation.user_text, conversation.system_text)
+    text = f"{extract(passage)}\n{passage.question}" if passage else conversation.user_text
+    return "\n".join([text, *(result for _, result in conversation.tool_results)])
 
 
-def as_json(value: Any) -> str:
-    """JSON as an answer's text."""
+def json_text(value: Any) -> str:
+    """Return a value as JSON text with spaces, as a model writes it."""
     return json.dumps(value, ensure_ascii=False)

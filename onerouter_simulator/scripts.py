@@ -1,9 +1,9 @@
-"""One exact reply: its bytes, its pauses, and the way its connection ends.
+"""Scripts: exact replies, with their bytes, pauses and the end of the connection.
 
-Knows bytes and time. Knows no HTTP server, and not what a chat completion is.
+Knows bytes and time. Knows no HTTP server and no format of chat completions.
 """
 
-import json as jsons
+import json as json_module
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
@@ -17,12 +17,26 @@ DONE = b"data: [DONE]\n\n"
 class Script:
     """One exact reply to one chat completion.
 
-    At most one of `json`, `body` and `events` gives the body (`...` is "not given": None is JSON).
-    An event is a mapping (sent as `data: {json}`), a string (the data itself), raw bytes, or a
-    number: a pause in seconds. `[DONE]` follows the events of a reply that ends by itself.
+    At most one of `json`, `body` and `events` gives the body.
 
-    `status=None` sends no response at all: the connection ends at once, after `delay`.
-    `end` is "close" (a complete reply), "cut" (closed in mid-body), "reset" (by RST) or "hang".
+    Args:
+        status: HTTP status; None sends no response, and the connection ends after `delay`.
+        headers: Response headers; they replace those that the simulator sets.
+        json: Body as a JSON value; None is JSON's null. `...` means that it is not given.
+        body: Body as text or bytes.
+        events: Events of a stream: a mapping (sent as `data: {json}`), a string (the data of an
+            event), bytes (sent unchanged), or a number (a pause in seconds).
+        done: Whether `[DONE]` follows the events; only if `end` is "close".
+        content_type: Content type; None derives it from the kind of body.
+        delay: Seconds before the response.
+        chunk_delay: Seconds before each packet but the first.
+        split: Bytes per packet; None sends each event, or the whole body, as one packet.
+        end: "close" completes the reply, "cut" closes the connection within the body, "reset" ends
+            it with a TCP reset, and "hang" leaves it open without sending more.
+
+    Raises:
+        TypeError: `status` is not a number.
+        ValueError: More than one body, an unknown `end`, or a `split` below 1.
     """
 
     status: int | None = 200
@@ -38,19 +52,26 @@ class Script:
     end: End = "close"
 
     def __post_init__(self) -> None:
-        given = (self.json is not ..., self.body is not None, self.events is not None)
-        if sum(given) > 1:
-            raise ValueError("a script has one body: json, body or events")
+        bodies = {
+            "json": self.json is not ...,
+            "body": self.body is not None,
+            "events": self.events is not None,
+        }
+        given = [name for name, is_given in bodies.items() if is_given]
+        if len(given) > 1:
+            raise ValueError(f"a Script has one body: give only one of {', '.join(given)}")
         if not isinstance(self.status, int | None):
-            raise TypeError(f"a status is a number, or None for no response: {self.status!r}")
+            raise TypeError(
+                f"status must be a number, or None to send no response, not {self.status!r}"
+            )
         if self.end not in get_args(End):
-            raise ValueError(f"a script cannot end by {self.end!r}, only {get_args(End)}")
+            raise ValueError(f"end must be one of {', '.join(get_args(End))}, not {self.end!r}")
         if self.split is not None and self.split < 1:
-            raise ValueError(f"cannot split into packets of {self.split!r} bytes")
+            raise ValueError(f"split must be at least 1 byte per packet, not {self.split!r}")
 
     @property
     def media_type(self) -> str:
-        """The content type: as given, else what the kind of body calls for."""
+        """The content type: as given, else derived from the kind of body."""
         if self.content_type is not None:
             return self.content_type
         if self.json is not ...:
@@ -59,60 +80,60 @@ class Script:
 
     @property
     def length(self) -> int | None:
-        """The number of bytes to announce, if the body is one whole piece and ends by itself."""
+        """Content length in bytes; None for a stream, a split body and an unfinished reply."""
         if self.events is not None or self.split is not None or self.end != "close":
             return None
-        return sum(len(piece) for piece in self.packets() if isinstance(piece, bytes))
+        return sum(len(packet) for packet in self.packets() if isinstance(packet, bytes))
 
     def packets(self) -> Iterator[bytes | float]:
-        """Yield the body as it goes out: bytes, each in a packet of its own, and pauses."""
+        """Yield the body in the order of sending: bytes of one packet, or a pause in seconds."""
         if self.split is None:
-            return self._pieces()
-        return resplit(self._pieces(), self.split)
+            return self._unsplit_packets()
+        return split_packets(self._unsplit_packets(), self.split)
 
-    def _pieces(self) -> Iterator[bytes | float]:
+    def _unsplit_packets(self) -> Iterator[bytes | float]:
         if self.json is not ...:
-            yield compact(self.json).encode()
+            yield compact_json(self.json).encode()
         elif self.body is not None:
             yield self.body.encode() if isinstance(self.body, str) else self.body
         for event in self.events or ():
-            yield to_wire(event)
-        if self._says_done():
+            yield encode_event(event)
+        if self._should_add_done():
             yield DONE
 
-    def _says_done(self) -> bool:
+    def _should_add_done(self) -> bool:
         if self.events is None or not self.done or self.end != "close":
             return False
         return not any(isinstance(event, str) and event == "[DONE]" for event in self.events)
 
 
-def to_wire(event: Event) -> bytes | float:
-    """Spell one event as a server-sent event; raw bytes and pauses are themselves."""
+def encode_event(event: Event) -> bytes | float:
+    """Encode an event as a server-sent event; bytes and pauses stay unchanged."""
     match event:
         case bytes() | int() | float():
             return event
         case str():
             return f"data: {event}\n\n".encode()
         case _:
-            return f"data: {compact(event)}\n\n".encode()
+            return f"data: {compact_json(event)}\n\n".encode()
 
 
-def resplit(pieces: Iterator[bytes | float], size: int) -> Iterator[bytes | float]:
-    """Cut the byte stream anew into packets of `size`; a pause ends the packet before it."""
-    held = b""
-    for piece in pieces:
-        if not isinstance(piece, bytes):
-            yield from (held, piece) if held else (piece,)
-            held = b""
+def split_packets(packets: Iterator[bytes | float], size: int) -> Iterator[bytes | float]:
+    """Split the bytes into packets of `size`, across events; a pause ends the packet before it."""
+    buffer = b""
+    for packet in packets:
+        if not isinstance(packet, bytes):
+            yield from (buffer, packet) if buffer else (packet,)
+            buffer = b""
             continue
-        held += piece
-        while len(held) >= size:
-            yield held[:size]
-            held = held[size:]
-    if held:
-        yield held
+        buffer += packet
+        while len(buffer) >= size:
+            yield buffer[:size]
+            buffer = buffer[size:]
+    if buffer:
+        yield buffer
 
 
-def compact(value: Any) -> str:
-    """JSON as the gateway writes it: no spaces, letters of all scripts as they are."""
-    return jsons.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def compact_json(value: Any) -> str:
+    """Return JSON text as the gateway writes it: without spaces, non-ASCII letters unescaped."""
+    return json_module.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,6 +1,6 @@
-"""A gateway on a loopback port, in a thread of its own.
+"""The simulator's HTTP server: a loopback port, served by a thread with its own event loop.
 
-Knows sockets, threads and uvicorn's protocol. Knows no path and no rule: those are the app's.
+Knows sockets, threads and uvicorn's protocol. Paths and rules are in app.py.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from onerouter_simulator.app import Gateway
-from onerouter_simulator.request_log import Journal, Received
+from onerouter_simulator.app import GatewayApp
+from onerouter_simulator.request_log import RecordedRequest, RequestLog
 from onerouter_simulator.scripts import Script
 
 
@@ -23,12 +23,19 @@ from onerouter_simulator.scripts import Script
 class Simulator:
     """A simulated OneRouter gateway: `with Simulator() as sim: ... sim.base_url, sim.api_key`.
 
-    Streams come in pieces of `chunk_size` characters. `delay` seconds pass before every answer and
-    between the pieces of a streamed one. `failing` is the share of requests that fail with status
-    500: at 0.02 every 50th does.
+    Args:
+        chunk_size: Characters per chunk of a streamed reply; at least 1.
+        delay: Seconds before every answer of the rules, and between the chunks of a stream.
+        failing: Share of requests that fail with status 500, 0 to 1; with 0.02, every 50th fails.
+        api_key: The API key that requests must have.
+        host: Address to listen on.
+        port: Port to listen on, 0 to 65535; 0 takes a free port.
+
+    Raises:
+        ValueError: `failing`, `port` or `chunk_size` is out of its range.
     """
 
-    def __init__(  # noqa: PLR0913 -- each by its name, and none needed
+    def __init__(  # noqa: PLR0913 -- all are keyword-only and optional
         self,
         *,
         chunk_size: int = 12,
@@ -39,28 +46,32 @@ class Simulator:
         port: int = 0,
     ) -> None:
         if not 0 <= failing <= 1:
-            raise ValueError(f"no such share of requests can fail: {failing!r}")
-        if not 0 <= port < 65536:  # noqa: PLR2004 -- what a port is
-            raise ValueError(f"no such port: {port!r}")
+            raise ValueError(f"failing must be a share of requests from 0 to 1, not {failing!r}")
+        if not 0 <= port < 65536:  # noqa: PLR2004 -- a TCP port has 16 bits
+            raise ValueError(f"port must be from 0 to 65535, not {port!r}")
         if chunk_size < 1:
-            raise ValueError(f"a piece cannot have {chunk_size!r} characters")
+            raise ValueError(f"chunk_size must be at least 1 character, not {chunk_size!r}")
         self.api_key = api_key
         self._address = (host, port)
-        self._journal = Journal()
-        self._gateway = Gateway(self._journal, api_key, chunk_size, delay, Fraction(str(failing)))
-        self._running: Running | None = None
+        self._log = RequestLog()
+        self._app = GatewayApp(self._log, api_key, chunk_size, delay, Fraction(str(failing)))
+        self._thread: ServerThread | None = None
 
     def start(self) -> "Simulator":
-        """Listen and answer, until `stop`."""
-        if self._running is None:
-            self._running = Running(self._gateway, listening(self._address))
+        """Listen and answer until `stop`; do nothing if already started.
+
+        Raises:
+            OSError: The port cannot be opened.
+        """
+        if self._thread is None:
+            self._thread = ServerThread(self._app, listen(self._address))
         return self
 
     def stop(self) -> None:
-        """Close all connections, open streams too, and wait for the thread to end."""
-        if self._running is not None:
-            self._running.stop()
-            self._running = None
+        """Close all connections, also those of open streams, and wait for the thread to end."""
+        if self._thread is not None:
+            self._thread.stop()
+            self._thread = None
 
     def __enter__(self) -> "Simulator":
         return self.start()
@@ -75,44 +86,53 @@ class Simulator:
 
     @property
     def base_url(self) -> str:
-        """Where it listens, for the clients' `base_url`."""
-        if self._running is None:
-            raise RuntimeError("the simulator is not running: use it in a `with` statement")
-        host, port = self._running.address
+        """The URL for the `base_url` of clients; raises RuntimeError if the server is not running.
+
+        With port 0, a restart may change the port.
+        """
+        if self._thread is None:
+            raise RuntimeError(
+                "the simulator is not running: use it in a `with` statement, or call start()"
+            )
+        host, port = self._thread.address
         return f"http://{host}:{port}/v1"
 
     @property
-    def requests(self) -> list[Received]:
-        """All requests so far, the oldest first."""
-        return self._journal.requests
+    def requests(self) -> list[RecordedRequest]:
+        """All requests received so far, the oldest first."""
+        return self._log.requests
 
     @property
-    def last(self) -> Received:
-        """The newest request; raise LookupError if none has come."""
-        if not self._journal.requests:
-            raise LookupError("no request has come")
-        return self._journal.requests[-1]
+    def last(self) -> RecordedRequest:
+        """The newest request; raises LookupError if none was received."""
+        if not self._log.requests:
+            raise LookupError("the simulator has received no request")
+        return self._log.requests[-1]
 
     def script(self, *scripts: Script) -> None:
-        """Queue exact replies, one per chat completion; then the rules answer again."""
+        """Queue exact replies, one per chat completion; after them the rules answer again.
+
+        Raises:
+            TypeError: An argument is not a Script.
+        """
         for script in scripts:
             if not isinstance(script, Script):
                 kind = type(script).__name__
-                raise TypeError(f"a script is a Script(...) or a failure(...), not a {kind}")
-        self._journal.queue(scripts)
+                raise TypeError(f"script() takes a Script(...) or a failure(...), not a {kind}")
+        self._log.queue_scripts(scripts)
 
     def clear(self) -> None:
-        """Forget the requests so far and the scripts that wait; `failing` counts anew."""
-        self._journal.clear()
+        """Remove the recorded requests and the queued scripts; `failing` counts from 1 again."""
+        self._log.clear()
 
 
-class Running:
-    """The thread with its event loop, from the listening socket to the last closed connection."""
+class ServerThread:
+    """A daemon thread that runs the server; the constructor returns once it is listening."""
 
-    def __init__(self, gateway: Gateway, listener: socket.socket) -> None:
+    def __init__(self, app: GatewayApp, listener: socket.socket) -> None:
         self.address: tuple[str, int] = listener.getsockname()[:2]
-        self._gateway = gateway
-        self._config = configured(gateway)
+        self._app = app
+        self._config = uvicorn_config(app)
         self._ready = threading.Event()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._serve(listener)),
@@ -123,46 +143,46 @@ class Running:
         self._ready.wait()
 
     def stop(self) -> None:
-        """Ask the loop to end and wait until it has."""
-        self._loop.call_soon_threadsafe(self._leaving.set)
+        """Stop the event loop and wait for the thread to end."""
+        self._loop.call_soon_threadsafe(self._stop_requested.set)
         self._thread.join()
 
     async def _serve(self, listener: socket.socket) -> None:
-        self._loop, self._leaving = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
         state = ServerState()
         server = await self._loop.create_server(
-            lambda: TransportInState(self._config, state, {}), sock=listener
+            lambda: TransportProtocol(self._config, state, {}), sock=listener
         )
-        self._gateway.leaving = False
+        self._app.is_stopping = False
         self._ready.set()
-        await self._leaving.wait()
-        self._gateway.leaving = True
+        await self._stop_requested.wait()
+        self._app.is_stopping = True
         server.close()
         for connection in list(state.connections):
             connection.transport.abort()
         await asyncio.gather(*state.tasks, return_exceptions=True)
 
 
-def listening(address: tuple[str, int]) -> socket.socket:
-    """Return a listening socket whose connections send at once: asyncio would not see to that."""
+def listen(address: tuple[str, int]) -> socket.socket:
+    """Return a listening socket with TCP_NODELAY: asyncio does not set it on these connections."""
     listener = socket.create_server(address, backlog=512)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
-class TransportInState(H11Protocol):
-    """Hands the app its TCP transport, so that a reply can end in ways HTTP has no words for."""
+class TransportProtocol(H11Protocol):
+    """HTTP protocol that gives the application its TCP transport: ASGI cannot cut or reset."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put the transport where each request's scope takes its state from."""
+        """Add the transport to the `state` of each request's ASGI scope."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}
 
 
-def configured(gateway: Gateway) -> uvicorn.Config:
-    """Uvicorn's settings: HTTP/1.1 by h11, nothing else, and no logging of its own."""
+def uvicorn_config(app: GatewayApp) -> uvicorn.Config:
+    """Return uvicorn's settings: HTTP/1.1 by h11, without logging, websockets and lifespan."""
     config = uvicorn.Config(
-        gateway.app,
+        app.app,
         interface="asgi3",
         lifespan="off",
         ws="none",

@@ -1,6 +1,6 @@
-"""Strictness: what the API page does not allow is rejected, with the gateway's own error bodies.
+"""Strict validation: a request that the API page does not allow gets the gateway's error body.
 
-Knows what a request may look like. Knows nothing of how a valid one is answered.
+Knows the format of requests. Knows no rule of the answers.
 """
 
 from typing import Any
@@ -11,11 +11,15 @@ from onerouter_simulator.validation.messages import check_messages
 from onerouter_simulator.validation.parameters import check_parameters
 from onerouter_simulator.validation.tools import check_tools
 
-__all__ = ["check"]
+__all__ = ["validate_request"]
 
 
-def check(body: Any) -> dict[str, Any]:
-    """Return the body of a request if it is valid; keys that nobody knows are let through."""
+def validate_request(body: Any) -> dict[str, Any]:
+    """Return the body of a valid request; keys that the API page does not have are allowed.
+
+    Raises:
+        RejectedError: The body is not allowed; the error has status 400 and names the parameter.
+    """
     if not isinstance(body, dict):
         raise RejectedError(
             400, "Invalid text request: not a JSON object", param="", code="invalid_text_request"

@@ -1,6 +1,6 @@
-"""What the response format may be.
+"""Validation of `response_format`.
 
-Knows the four forms of `response_format`. Knows not what is answered in them.
+Knows its four forms: text, json_object, json_schema and json. Knows no answer.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ JSON = dict[str, Any]
 
 
 def check_response_format(body: JSON) -> None:
-    """Check `response_format`, if it is there."""
+    """Check `response_format`, if the body has it."""
     if "response_format" not in body:
         return
     match body["response_format"]:
@@ -21,24 +21,25 @@ def check_response_format(body: JSON) -> None:
             return
         case {
             "type": "json_schema",
-            "json_schema": {"name": str() as name, "schema": schema, **more},
+            "json_schema": {"name": str() as name, "schema": schema, **options},
         }:
-            if NAME.fullmatch(name) and isinstance(schema, dict) and are_details(more):
+            if NAME.fullmatch(name) and isinstance(schema, dict) and are_valid_options(options):
                 check_schema(schema, "response_format.json_schema.schema")
-                if more.get("strict"):
+                if options.get("strict"):
                     check_strict(schema, "response_format.json_schema.schema")
                 return
-        case {"type": "json", **more}:
-            if isinstance(schema := more.get("schema", {}), dict) and are_details(more):
+        case {"type": "json", **options}:
+            schema = options.get("schema", {})
+            if isinstance(schema, dict) and are_valid_options(options):
                 check_schema(schema, "response_format.schema")
                 return
     raise bad_request(f"Invalid response_format: {body['response_format']!r}", "response_format")
 
 
-def are_details(more: dict[Any, Any]) -> bool:
-    """Whether the optional keys of a format are of the right type."""
+def are_valid_options(options: dict[Any, Any]) -> bool:
+    """Whether the optional keys name, description and strict have the right types."""
     return (
-        isinstance(more.get("name", ""), str)
-        and isinstance(more.get("description", ""), str)
-        and isinstance(more.get("strict", False), bool)
+        isinstance(options.get("name", ""), str)
+        and isinstance(options.get("description", ""), str)
+        and isinstance(options.get("strict", False), bool)
     )

@@ -1,92 +1,94 @@
-"""The messages of a request: roles, contents, and tool calls that must find their answers.
+"""Validation of messages: roles, content, and tool calls with their results.
 
-Knows one message and its neighbours. What a content part may be is known next door.
+Knows one message and those before it. Content parts are checked in parts.py.
 """
 
 import json
 import re
 from typing import Any
 
-from onerouter_simulator.errors import bad_request
+from onerouter_simulator.errors import RejectedError, bad_request
 from onerouter_simulator.validation.parts import check_parts
 
 JSON = dict[str, Any]
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-PARTS_ALLOWED = {
+PART_TYPES_BY_ROLE = {
     "system": {"text"},
     "user": {"text", "image_url", "input_audio", "file", "video_url"},
     "assistant": {"text", "refusal"},
     "tool": {"text"},
 }
-STANDS_FOR_CONTENT = ("tool_calls", "refusal", "audio", "images")
-MOST_MARKS = 4
+# An assistant message with one of these may have null as content.
+CONTENT_SUBSTITUTES = ("tool_calls", "refusal", "audio", "images")
+MAX_CACHE_CONTROLS = 4
 
 
 def check_messages(messages: list[Any]) -> None:
-    """Reject a message that is malformed, or that does not fit those before it."""
-    waiting: set[str] = set()
-    for number, message in enumerate(messages):
-        place = f"messages[{number}]"
-        check_message(message, place)
-        waiting = after(message, waiting, place)
-    if waiting:
-        raise unanswered(waiting, f"messages[{len(messages) - 1}]")
-    marks = sum(marks_in(message) for message in messages)
-    if marks > MOST_MARKS:
-        raise bad_request(f"At most {MOST_MARKS} cache_control marks, not {marks}", "messages")
+    """Reject a malformed message, and one that does not fit the messages before it."""
+    pending: set[str] = set()
+    for index, message in enumerate(messages):
+        path = f"messages[{index}]"
+        check_message(message, path)
+        pending = update_pending_calls(pending, message, path)
+    if pending:
+        raise missing_results_error(pending, f"messages[{len(messages) - 1}]")
+    count = sum(count_cache_controls(message) for message in messages)
+    if count > MAX_CACHE_CONTROLS:
+        raise bad_request(
+            f"At most {MAX_CACHE_CONTROLS} parts can have cache_control, not {count}", "messages"
+        )
 
 
-def check_message(message: Any, place: str) -> None:
-    """Check one message by itself."""
+def check_message(message: Any, path: str) -> None:
+    """Check one message without its neighbours."""
     role = message.get("role") if isinstance(message, dict) else None
-    if not isinstance(role, str) or role not in PARTS_ALLOWED:
-        raise bad_request(f"Invalid role in {place}: {role!r}", f"{place}.role")
-    check_content(message, place)
+    if not isinstance(role, str) or role not in PART_TYPES_BY_ROLE:
+        raise bad_request(f"Invalid role in {path}: {role!r}", f"{path}.role")
+    check_content(message, path)
     if not isinstance(message.get("name", ""), str):
-        raise bad_request(f"The name in {place} is not a string", f"{place}.name")
+        raise bad_request(f"The name in {path} is not a string", f"{path}.name")
     if role == "assistant":
-        check_details(message.get("reasoning_details", []), f"{place}.reasoning_details")
-        check_calls(message.get("tool_calls", [...]), f"{place}.tool_calls")
+        check_reasoning_details(message.get("reasoning_details", []), f"{path}.reasoning_details")
+        if "tool_calls" in message:
+            check_tool_calls(message["tool_calls"], f"{path}.tool_calls")
 
 
-def check_content(message: JSON, place: str) -> None:
-    """Check that a message says something: a string, parts, or what may stand for them."""
+def check_content(message: JSON, path: str) -> None:
+    """Check the content: a string, a list of parts, or null if a substitute is there."""
     content, role = message.get("content"), message["role"]
     match content:
         case str():
             return
         case [_, *_]:
-            check_parts(content, PARTS_ALLOWED[role], f"{place}.content")
-        case None if role == "assistant" and any(message.get(key) for key in STANDS_FOR_CONTENT):
+            check_parts(content, PART_TYPES_BY_ROLE[role], f"{path}.content")
+        case None if role == "assistant" and any(message.get(key) for key in CONTENT_SUBSTITUTES):
             return
         case _:
             raise bad_request(
-                f"Invalid content in {place}: {content!r} is not allowed for role {role}",
-                f"{place}.content",
+                f"Invalid content in {path}: {content!r} is not allowed for role {role}",
+                f"{path}.content",
             )
 
 
-def check_details(details: Any, place: str) -> None:
-    """Check that reasoning comes back in a shape in which it could have been given."""
-    well_formed = isinstance(details, list) and all(
+def check_reasoning_details(details: Any, path: str) -> None:
+    """Check that reasoning details have the form in which the gateway sends them."""
+    is_valid = isinstance(details, list) and all(
         isinstance(detail, dict) and isinstance(detail.get("type"), str) for detail in details
     )
-    if not well_formed:
-        raise bad_request(f"{place} is not a list of objects with a type", place)
+    if not is_valid:
+        raise bad_request(f"{path} is not a list of objects with a type", path)
 
 
-def check_calls(calls: Any, place: str) -> None:
-    """Check the tool calls of an assistant message; `[...]` says that there are none."""
-    if calls == [...]:
-        return
+def check_tool_calls(calls: Any, path: str) -> None:
+    """Check the tool calls of an assistant message."""
     if not isinstance(calls, list) or not calls:
-        raise bad_request(f"{place} is not a list of at least one tool call", place)
-    for number, call in enumerate(calls):
-        check_call(call, f"{place}[{number}]")
+        raise bad_request(f"{path} is not a list of at least one tool call", path)
+    for index, call in enumerate(calls):
+        check_tool_call(call, f"{path}[{index}]")
 
 
-def check_call(call: Any, place: str) -> None:
+def check_tool_call(call: Any, path: str) -> None:
     """Check one tool call."""
     match call:
         case {
@@ -94,46 +96,46 @@ def check_call(call: Any, place: str) -> None:
             "type": "function",
             "function": {"name": str() as name, "arguments": str() as arguments},
         } if call_id and NAME.fullmatch(name):
-            if not is_object(arguments):
+            if not is_json_object(arguments):
                 raise bad_request(
-                    f"The arguments of {place} are not a JSON object: {arguments!r}",
-                    f"{place}.function.arguments",
+                    f"The arguments of {path} are not a JSON object: {arguments!r}",
+                    f"{path}.function.arguments",
                 )
         case _:
-            raise bad_request(f"Malformed tool call in {place}: {call!r}", place)
+            raise bad_request(f"Malformed tool call in {path}: {call!r}", path)
 
 
-def is_object(text: str) -> bool:
-    """Whether a text holds a JSON object."""
+def is_json_object(text: str) -> bool:
+    """Whether a text is a JSON object."""
     try:
         return isinstance(json.loads(text), dict)
     except ValueError:
         return False
 
 
-def after(message: JSON, waiting: set[str], place: str) -> set[str]:
-    """Return the tool calls that wait for their result after this message."""
+def update_pending_calls(pending: set[str], message: JSON, path: str) -> set[str]:
+    """Return the ids of the tool calls that have no result yet after this message."""
     if message["role"] == "tool":
-        answered = message.get("tool_call_id")
-        if not isinstance(answered, str) or answered not in waiting:
+        call_id = message.get("tool_call_id")
+        if not isinstance(call_id, str) or call_id not in pending:
             raise bad_request(
-                f"The tool_call_id in {place} answers no tool call of the preceding assistant"
-                f" message: {answered!r}",
-                f"{place}.tool_call_id",
+                f"The tool_call_id in {path} answers no tool call of the preceding assistant"
+                f" message: {call_id!r}",
+                f"{path}.tool_call_id",
             )
-        return waiting - {answered}
-    if waiting:
-        raise unanswered(waiting, place)
+        return pending - {call_id}
+    if pending:
+        raise missing_results_error(pending, path)
     return {call["id"] for call in message.get("tool_calls", ())}
 
 
-def unanswered(waiting: set[str], place: str) -> Exception:
-    """Tool calls that were not answered in time."""
-    ids = ", ".join(sorted(waiting))
-    return bad_request(f"Tool calls without a result before or at {place}: {ids}", place)
+def missing_results_error(call_ids: set[str], path: str) -> RejectedError:
+    """Return the error for tool calls without a result."""
+    ids = ", ".join(sorted(call_ids))
+    return bad_request(f"Tool calls without a result before or at {path}: {ids}", path)
 
 
-def marks_in(message: JSON) -> int:
-    """Return the number of cache_control marks in a message."""
+def count_cache_controls(message: JSON) -> int:
+    """Return the number of parts with cache_control in a message."""
     content = message.get("content")
     return sum("cache_control" in part for part in content) if isinstance(content, list) else 0

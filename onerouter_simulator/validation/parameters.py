@@ -1,6 +1,6 @@
-"""The parameters of a request, each with what it may be: a table, and the walk through it.
+"""Validation of parameters: a table of names, types and ranges, and the check of a body by it.
 
-Knows names, types and ranges. Knows not what messages, tools and schemas hold.
+Messages, tools and schemas are checked in the modules of their names.
 """
 
 import re
@@ -10,85 +10,86 @@ from typing import Any, TypeAlias
 
 from onerouter_simulator.errors import bad_request
 
+INFINITY = float("inf")
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}")
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What a value must be: in words, and as a predicate."""
+class Constraint:
+    """The values that a parameter allows: a description for error messages, and a predicate."""
 
-    wanted: str
-    holds: Callable[[Any], bool]
+    description: str
+    is_met: Callable[[Any], bool]
 
 
-Rules: TypeAlias = Mapping[str, "Rule | Rules"]
+# The constraints of an object by key; an object among its values has its own.
+Constraints: TypeAlias = Mapping[str, "Constraint | Constraints"]
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number; true and false are not."""
+    """Whether a value is a number; booleans are not, although bool is an int in Python."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def number(low: float, high: float) -> Rule:
-    """Any number of a range."""
-    return Rule(
+def number(low: float, high: float) -> Constraint:
+    """Allow numbers from `low` to `high`, both included."""
+    return Constraint(
         f"a number from {low:g} to {high:g}",
         lambda value: is_number(value) and low <= value <= high,
     )
 
 
-def integer(low: float, high: float = float("inf")) -> Rule:
-    """Return a whole number of a range."""
-    limits = f"of at least {low:g}" if high == float("inf") else f"from {low:g} to {high:g}"
-    return Rule(
-        f"an integer {limits}",
+def integer(low: float = -INFINITY, high: float = INFINITY) -> Constraint:
+    """Allow integers from `low` to `high`, both included."""
+    limits = f" of at least {low:g}" if high == INFINITY else f" from {low:g} to {high:g}"
+    return Constraint(
+        f"an integer{'' if low == -INFINITY else limits}",
         lambda value: is_number(value) and isinstance(value, int) and low <= value <= high,
     )
 
 
-def one_of(*names: str) -> Rule:
-    """One of some names."""
-    return Rule(f"one of {', '.join(names)}", lambda value: value in names)
+def one_of(*names: str) -> Constraint:
+    """Allow one of some strings."""
+    return Constraint(f"one of {', '.join(names)}", lambda value: value in names)
 
 
-def list_of(rule: Rule) -> Rule:
-    """Return a list in which a rule holds for every item."""
-    return Rule(
-        f"a list in which each item is {rule.wanted}",
-        lambda value: isinstance(value, list) and all(map(rule.holds, value)),
+def list_of(constraint: Constraint) -> Constraint:
+    """Allow lists in which every item meets a constraint."""
+    return Constraint(
+        f"a list in which each item is {constraint.description}",
+        lambda value: isinstance(value, list) and all(map(constraint.is_met, value)),
     )
 
 
-def either(*rules: Rule) -> Rule:
-    """Any of some rules."""
-    return Rule(
-        " or ".join(rule.wanted for rule in rules),
-        lambda value: any(rule.holds(value) for rule in rules),
+def either(*constraints: Constraint) -> Constraint:
+    """Allow values that meet at least one of some constraints."""
+    return Constraint(
+        " or ".join(constraint.description for constraint in constraints),
+        lambda value: any(constraint.is_met(value) for constraint in constraints),
     )
 
 
-BOOLEAN = Rule("true or false", lambda value: isinstance(value, bool))
-STRING = Rule("a string", lambda value: isinstance(value, str))
-OBJECT = Rule("an object", lambda value: isinstance(value, dict))
-TEXT = Rule("a string with something in it", lambda value: isinstance(value, str) and value != "")
-MODEL = Rule(
+BOOLEAN = Constraint("true or false", lambda value: isinstance(value, bool))
+STRING = Constraint("a string", lambda value: isinstance(value, str))
+OBJECT = Constraint("an object", lambda value: isinstance(value, dict))
+TEXT = Constraint("a non-empty string", lambda value: isinstance(value, str) and value != "")
+MODEL = Constraint(
     "a model id", lambda value: isinstance(value, str) and MODEL_ID.fullmatch(value) is not None
 )
-ENDLESS = float("inf")
-BIAS = Rule(
+BIAS = Constraint(
     "an object of numbers from -100 to 100",
-    lambda value: isinstance(value, dict) and all(map(number(-100, 100).holds, value.values())),
+    lambda value: isinstance(value, dict) and all(map(number(-100, 100).is_met, value.values())),
 )
-MESSAGES = Rule(
+MESSAGES = Constraint(
     "a list of at least one message", lambda value: isinstance(value, list) and value != []
 )
-COUNTRY = Rule(
+COUNTRY = Constraint(
     "a two-letter country code",
     lambda value: isinstance(value, str) and re.fullmatch("[A-Z]{2}", value) is not None,
 )
-SPEED = either(number(0, ENDLESS), OBJECT)
+SPEED_PREFERENCE = either(number(0, INFINITY), OBJECT)
 
-PARAMETERS: Rules = {
+PARAMETERS: Constraints = {
     "model": MODEL,
     "messages": MESSAGES,
     "stream": BOOLEAN,
@@ -99,7 +100,7 @@ PARAMETERS: Rules = {
     "frequency_penalty": number(-2, 2),
     "presence_penalty": number(-2, 2),
     "stop": either(TEXT, list_of(TEXT)),
-    "seed": integer(-ENDLESS),
+    "seed": integer(),
     "n": integer(1, 128),
     "logprobs": BOOLEAN,
     "top_logprobs": integer(0, 20),
@@ -125,8 +126,8 @@ PARAMETERS: Rules = {
         "enforce_distillable_text": BOOLEAN,
         "quantizations": list_of(TEXT),
         "sort": either(TEXT, OBJECT),
-        "preferred_min_throughput": SPEED,
-        "preferred_max_latency": SPEED,
+        "preferred_min_throughput": SPEED_PREFERENCE,
+        "preferred_max_latency": SPEED_PREFERENCE,
         "service_tier": one_of("standard", "flex", "priority"),
     },
     "fallback_models": list_of(MODEL),
@@ -146,25 +147,26 @@ REQUIRED = frozenset({"model", "messages", "web_search_options.user_location.typ
 
 
 def check_parameters(body: dict[str, Any]) -> None:
-    """Reject what is missing, of a wrong type or out of its range."""
+    """Reject a missing parameter, and a value of a wrong type or out of its range."""
     check_object(body, PARAMETERS, "")
     if body.get("top_logprobs") and not body.get("logprobs"):
         raise bad_request("top_logprobs needs logprobs to be true", "top_logprobs")
 
 
-def check_object(value: Any, rules: Rules, path: str) -> None:
-    """Walk through one object; what no rule knows is let through."""
+def check_object(value: Any, constraints: Constraints, path: str) -> None:
+    """Check one object and those in it; keys without a constraint are allowed."""
     if not isinstance(value, dict):
         raise bad_request(f"Invalid value for {path}: {value!r} is not an object", path)
     prefix = f"{path}." if path else ""
-    for name, rule in rules.items():
-        place = f"{prefix}{name}"
-        if name not in value:
-            if place in REQUIRED:
-                raise bad_request(f"Missing required parameter: {place}", place)
-        elif not isinstance(rule, Rule):
-            check_object(value[name], rule, place)
-        elif not rule.holds(value[name]):
+    for key, constraint in constraints.items():
+        key_path = f"{prefix}{key}"
+        if key not in value:
+            if key_path in REQUIRED:
+                raise bad_request(f"Missing required parameter: {key_path}", key_path)
+        elif not isinstance(constraint, Constraint):
+            check_object(value[key], constraint, key_path)
+        elif not constraint.is_met(value[key]):
             raise bad_request(
-                f"Invalid value for {place}: {value[name]!r} is not {rule.wanted}", place
+                f"Invalid value for {key_path}: {value[key]!r} is not {constraint.description}",
+                key_path,
             )

@@ -1,6 +1,6 @@
-"""Tools and the choice among them.
+"""Validation of `tools` and `tool_choice`.
 
-Knows definitions of tools. Knows not which tool will be called.
+Knows the definitions of tools. Knows no rule by which tools are called.
 """
 
 from typing import Any
@@ -13,53 +13,53 @@ JSON = dict[str, Any]
 
 
 def check_tools(body: JSON) -> None:
-    """Check `tools` and `tool_choice`."""
+    """Check `tools` and `tool_choice`, if the body has them."""
     names = check_definitions(body["tools"]) if "tools" in body else []
     if "tool_choice" in body:
-        check_choice(body["tool_choice"], names)
+        check_tool_choice(body["tool_choice"], names)
 
 
 def check_definitions(tools: Any) -> list[str]:
-    """Check all tools; these are their names."""
+    """Check all tools and return their names."""
     if not isinstance(tools, list) or not tools:
         raise bad_request("tools is not a list of at least one tool", "tools")
-    names = [check_definition(tool, f"tools[{number}]") for number, tool in enumerate(tools)]
+    names = [check_definition(tool, f"tools[{index}]") for index, tool in enumerate(tools)]
     if len(set(names)) < len(names):
         raise bad_request(f"Tool names are not unique: {names}", "tools")
     return names
 
 
-def check_definition(tool: Any, place: str) -> str:
-    """Check one tool; this is its name."""
+def check_definition(tool: Any, path: str) -> str:
+    """Check one tool and return its name."""
     match tool:
-        case {"type": "function", "function": {"name": str() as name, **more}}:
-            if NAME.fullmatch(name) and is_well_formed(more):
-                check_parameters_of(tool["function"], f"{place}.function.parameters")
+        case {"type": "function", "function": {"name": str() as name, **options}}:
+            if NAME.fullmatch(name) and are_valid_options(options):
+                check_arguments_schema(tool["function"], f"{path}.function.parameters")
                 return name
-    raise bad_request(f"Malformed tool in {place}: {tool!r}", place)
+    raise bad_request(f"Malformed tool in {path}: {tool!r}", path)
 
 
-def check_parameters_of(function: JSON, place: str) -> None:
+def check_arguments_schema(function: JSON, path: str) -> None:
     """Check the schema of a tool's arguments."""
     schema = function.get("parameters", {})
-    check_schema(schema, place)
+    check_schema(schema, path)
     if function.get("strict"):
-        check_strict(schema, place)
+        check_strict(schema, path)
 
 
-def is_well_formed(function: dict[Any, Any]) -> bool:
-    """Whether what a function has besides its name is of the right type."""
-    parameters = function.get("parameters", {})
+def are_valid_options(options: dict[Any, Any]) -> bool:
+    """Whether the optional keys parameters, description and strict have the right types."""
+    parameters = options.get("parameters", {})
     return (
         isinstance(parameters, dict)
         and parameters.get("type", "object") == "object"
-        and isinstance(function.get("description", ""), str)
-        and isinstance(function.get("strict", False), bool)
+        and isinstance(options.get("description", ""), str)
+        and isinstance(options.get("strict", False), bool)
     )
 
 
-def check_choice(choice: Any, names: list[str]) -> None:
-    """Check that there is something to choose from, and that the chosen one is among it."""
+def check_tool_choice(choice: Any, names: list[str]) -> None:
+    """Check that there are tools, and that a tool chosen by name is one of them."""
     if not names:
         raise bad_request("tool_choice is given without tools", "tool_choice")
     match choice:
