@@ -1,4 +1,4 @@
-"""JSON from a schema and a text: what is taken from the text, and what is made up."""
+"""JSON values from a schema and a text: values of the text, defaults and placeholders."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ NUMBER = {"type": "number"}
 BOOLEAN = {"type": "boolean"}
 
 
-def thing(*required: str, **properties: JSON) -> JSON:
-    """Make the schema of an object; all its properties are required unless some are named."""
+def object_schema(*required: str, **properties: JSON) -> JSON:
+    """Return the schema of an object; all its properties are required unless some are named."""
     return {
         "type": "object",
         "properties": properties,
@@ -28,9 +28,9 @@ def thing(*required: str, **properties: JSON) -> JSON:
         # numbers
         (INTEGER, "magic_function(3)", 3),
         (INTEGER, "gpt4 costs 1,250 dollars", 1250),
-        (thing(a=INTEGER, b=INTEGER), "What is 12 * 7?", {"a": 12, "b": 7}),
-        (thing(a=INTEGER, b=INTEGER), "What is 12 - 7?", {"a": 12, "b": 7}),
-        (thing(a=INTEGER, b=INTEGER), "3", {"a": 3, "b": 1}),
+        (object_schema(a=INTEGER, b=INTEGER), "What is 12 * 7?", {"a": 12, "b": 7}),
+        (object_schema(a=INTEGER, b=INTEGER), "What is 12 - 7?", {"a": 12, "b": 7}),
+        (object_schema(a=INTEGER, b=INTEGER), "3", {"a": 3, "b": 1}),
         (NUMBER, "It is -3.5 degrees", -3.5),
         (INTEGER, "It is 3.5, no, 4", 4),
         (INTEGER | {"minimum": 10}, "5 or 50", 50),
@@ -39,25 +39,29 @@ def thing(*required: str, **properties: JSON) -> JSON:
         (INTEGER | {"maximum": -10}, "none", -10),
         (NUMBER | {"exclusiveMinimum": 0, "exclusiveMaximum": 1}, "none", 0.5),
         (INTEGER | {"minimum": 3, "maximum": 2}, "none", 2),
-        (thing(age=INTEGER, year=INTEGER), "Born in 1815, age 36", {"age": 36, "year": 1815}),
+        (
+            object_schema(age=INTEGER, year=INTEGER),
+            "Born in 1815, age 36",
+            {"age": 36, "year": 1815},
+        ),
         # strings
         (STRING, "Create a customer named '你好啊集团' today", "你好啊集团"),
-        (thing(a=STRING, b=STRING), 'Use "x y" and `z`', {"a": "x y", "b": "z"}),
+        (object_schema(a=STRING, b=STRING), 'Use "x y" and `z`', {"a": "x y", "b": "z"}),
         (STRING, "It's what's said. More", "It's what's said"),
-        (thing(a=STRING, b=STRING), "One. Two", {"a": "One", "b": "Two"}),
+        (object_schema(a=STRING, b=STRING), "One. Two", {"a": "One", "b": "Two"}),
         (
-            thing(location=STRING),
+            object_schema(location=STRING),
             "Weather in San Francisco, CA?",
             {"location": "San Francisco, CA"},
         ),
-        (thing(location=STRING), "weather here", {"location": "weather here"}),
+        (object_schema(location=STRING), "weather here", {"location": "weather here"}),
         (
-            thing(origin=STRING, destination=STRING),
+            object_schema(origin=STRING, destination=STRING),
             "From here: fly from Paris to New York.",
             {"origin": "Paris", "destination": "New York"},
         ),
-        (thing(author=STRING), "A book by Ada Lovelace.", {"author": "Ada Lovelace"}),
-        (thing(firstName=STRING), "first name: Ada, born 1815", {"firstName": "Ada"}),
+        (object_schema(author=STRING), "A book by Ada Lovelace.", {"author": "Ada Lovelace"}),
+        (object_schema(firstName=STRING), "first name: Ada, born 1815", {"firstName": "Ada"}),
         (STRING | {"maxLength": 3}, "abcdef", "abc"),
         (STRING | {"minLength": 5}, "abc", "abc.."),
         (STRING, "", "text"),
@@ -79,10 +83,10 @@ def thing(*required: str, **properties: JSON) -> JSON:
         ({"enum": ["ice_cream", 3]}, "Ice cream", "ice_cream"),
         ({"enum": ["red", "green"], "default": "green"}, "A door", "green"),
         ({"const": 5}, "7", 5),
-        (thing(fast=BOOLEAN, warm=BOOLEAN), "fast: no", {"fast": False, "warm": True}),
+        (object_schema(fast=BOOLEAN, warm=BOOLEAN), "fast: no", {"fast": False, "warm": True}),
         (BOOLEAN | {"default": False}, "", False),
-        (thing(k=INTEGER | {"default": 4}), "none", {"k": 4}),
-        (thing(k=INTEGER | {"default": 4}), "9", {"k": 9}),
+        (object_schema(k=INTEGER | {"default": 4}), "none", {"k": 4}),
+        (object_schema(k=INTEGER | {"default": 4}), "9", {"k": 9}),
         # unions
         ({"anyOf": [INTEGER, {"type": "null"}]}, "7", 7),
         ({"anyOf": [INTEGER, {"type": "null"}]}, "none", None),
@@ -92,7 +96,10 @@ def thing(*required: str, **properties: JSON) -> JSON:
         ({"type": ["integer", "null"]}, "none", None),
         ({"allOf": [INTEGER, {"minimum": 5}]}, "3 4 6", 6),
         (
-            {"allOf": [thing(a=INTEGER), {"$ref": "#/$defs/b"}], "$defs": {"b": thing(b=INTEGER)}},
+            {
+                "allOf": [object_schema(a=INTEGER), {"$ref": "#/$defs/b"}],
+                "$defs": {"b": object_schema(b=INTEGER)},
+            },
             "1 2",
             {"b": 1, "a": 2},
         ),
@@ -105,33 +112,35 @@ def thing(*required: str, **properties: JSON) -> JSON:
         ({"type": "array", "items": STRING, "minItems": 2}, "'a'", ["a", "'a'"]),
         ({"type": "array", "items": {"enum": ["a", "b", "c"]}}, "c, a", ["a", "c"]),
         ({"type": "array", "items": {"const": 1}}, "", [1]),
-        ({"items": thing(n=INTEGER)}, "1 2", [{"n": 1}]),
+        ({"items": object_schema(n=INTEGER)}, "1 2", [{"n": 1}]),
         ({"prefixItems": [INTEGER, STRING]}, "1 'a'", [1, "a"]),
         ({"type": "array", "items": True}, "x", ["x"]),
         # objects
-        (thing(inner=thing(n=INTEGER)), "4", {"inner": {"n": 4}}),
+        (object_schema(inner=object_schema(n=INTEGER)), "4", {"inner": {"n": 4}}),
         ({"type": "object", "required": ["extra"]}, "Hi", {"extra": "Hi"}),
-        (thing("q", q=STRING, k=INTEGER), "search", {"q": "search"}),
-        (thing("q", q=STRING, k=INTEGER), "search 5", {"q": "search 5", "k": 5}),
-        (thing("q", q=STRING, o=thing(n=INTEGER)), "5", {"q": "5"}),
-        (thing("q", q=STRING, c={"const": 1}), "5", {"q": "5"}),
+        (object_schema("q", q=STRING, k=INTEGER), "search", {"q": "search"}),
+        (object_schema("q", q=STRING, k=INTEGER), "search 5", {"q": "search 5", "k": 5}),
+        (object_schema("q", q=STRING, o=object_schema(n=INTEGER)), "5", {"q": "5"}),
+        (object_schema("q", q=STRING, c={"const": 1}), "5", {"q": "5"}),
     ],
 )
-def test_a_value_is_made(schema: JSON, text: str, value: Any) -> None:
-    """What the text offers comes first, then the default, then null, then something made up."""
+def test_a_value_is_from_the_text_else_default_null_or_placeholder(
+    schema: JSON, text: str, value: Any
+) -> None:
+    """The value is valid for the schema."""
     assert generate(schema, text) == value
 
 
-def test_references_are_followed() -> None:
-    """`$defs`, escaped names and descriptions beside a reference."""
-    schema = thing(point={"$ref": "#/$defs/a~1b", "description": "Where."})
-    schema["$defs"] = {"a/b": thing(x=INTEGER, y=INTEGER)}
+def test_references_are_resolved() -> None:
+    """Names may be escaped, and a reference may have a description."""
+    schema = object_schema(point={"$ref": "#/$defs/a~1b", "description": "Where."})
+    schema["$defs"] = {"a/b": object_schema(x=INTEGER, y=INTEGER)}
     assert generate(schema, "3 and 4") == {"point": {"x": 3, "y": 4}}
 
 
-def test_a_circle_of_references_ends() -> None:
-    """A tree has no branches below its root; what must be there is null, or an empty list."""
-    schema = thing(
+def test_circular_references_end() -> None:
+    """A reference is followed once; then a required value is null or an empty list."""
+    schema = object_schema(
         "n",
         "next",
         n=INTEGER,
@@ -139,8 +148,14 @@ def test_a_circle_of_references_ends() -> None:
         others={"type": "array", "items": {"$ref": "#"}},
     )
     assert generate(schema, "1 2 3") == {"n": 1, "next": {"n": 2, "next": None}}
-    endless = {"$ref": "#/$defs/node", "$defs": {"node": thing(child={"$ref": "#/$defs/node"})}}
-    assert generate(endless, "") == {"child": None}
-    kids = {"type": "array", "items": {"$ref": "#/$defs/tree"}}
-    tree = {"$ref": "#/$defs/tree", "$defs": {"tree": thing("n", "kids", n=INTEGER, kids=kids)}}
-    assert generate(tree, "1 2") == {"n": 1, "kids": []}
+    circular = {
+        "$ref": "#/$defs/node",
+        "$defs": {"node": object_schema(child={"$ref": "#/$defs/node"})},
+    }
+    assert generate(circular, "") == {"child": None}
+    children = {"type": "array", "items": {"$ref": "#/$defs/tree"}}
+    tree = {
+        "$ref": "#/$defs/tree",
+        "$defs": {"tree": object_schema("n", "children", n=INTEGER, children=children)},
+    }
+    assert generate(tree, "1 2") == {"n": 1, "children": []}

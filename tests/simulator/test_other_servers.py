@@ -1,4 +1,4 @@
-"""What other servers say in their own words is read by both classes as what it means."""
+"""Replies in the formats of LiteLLM and llama.cpp, decoded by ChatOneRouter and OneRouterLLM."""
 
 from __future__ import annotations
 
@@ -19,64 +19,76 @@ from tests.integration.fake_models import COLOURS, FRAMEWORKS, Voice
 
 
 @pytest.fixture(params=COLOURS)
-def colour(request: pytest.FixtureRequest) -> str:
-    """Run a test in each colour."""
+def call_mode(request: pytest.FixtureRequest) -> str:
+    """Run the test sync and async."""
     return request.param
 
 
 @pytest.fixture(params=FRAMEWORKS)
-def voice(request: pytest.FixtureRequest, sim: Simulator, colour: str) -> Iterator[Voice]:
-    """Run a test with each class, in each colour."""
-    reach = {"model": "a/b", "base_url": sim.base_url, "api_key": sim.api_key, "max_retries": 0}
-    speaking = COLOURS[colour](FRAMEWORKS[request.param](**reach))
-    yield speaking
-    speaking.framework.llm.close()
+def caller(request: pytest.FixtureRequest, sim: Simulator, call_mode: str) -> Iterator[Voice]:
+    """Run the test with both classes; return a caller of the model."""
+    fields = {"model": "a/b", "base_url": sim.base_url, "api_key": sim.api_key, "max_retries": 0}
+    model_caller = COLOURS[call_mode](FRAMEWORKS[request.param](**fields))
+    yield model_caller
+    model_caller.framework.llm.close()
 
 
 @pytest.mark.parametrize(
-    ("answer", "stream", "cost"),
+    ("scripts", "cost", "tokens_with_logprobs"),
     [
-        (other_servers.LLAMA_CPP_ANSWER, other_servers.LLAMA_CPP_STREAM, None),
-        (other_servers.LITELLM_ANSWER, other_servers.LITELLM_STREAM, 3.5e-05),
+        (
+            (other_servers.LLAMA_CPP_ANSWER, other_servers.LLAMA_CPP_STREAM),
+            None,
+            ["Hello", "!"],
+        ),
+        ((other_servers.LITELLM_ANSWER, other_servers.LITELLM_STREAM), 3.5e-05, []),
     ],
     ids=["llama.cpp", "LiteLLM"],
 )
-def test_an_answer(
-    voice: Voice, sim: Simulator, answer: Script, stream: Script, cost: float | None
+def test_an_answer_is_decoded_complete_and_streamed(
+    caller: Voice,
+    sim: Simulator,
+    scripts: tuple[Script, Script],
+    cost: float | None,
+    tokens_with_logprobs: list[str],
 ) -> None:
-    """Words, ends, counts and cost are found where each server has them."""
-    sim.script(answer, stream)
-    asked = voice.ask("Hi")
-    pieces, heard = voice.hear("Hi")
-    assert [piece for piece in pieces if piece] == ["Hello", "!"]
-    for said in (asked, heard):
-        assert said.cost == cost
-        assert (said.text, said.finish_reason, said.model) == ("Hello!", "stop", "simulated/echo")
-        assert said.tokens == (31, 2, 33)
-    assert asked.logprobs == heard.logprobs
-    assert [token for token, *_ in asked.logprobs] == (["Hello", "!"] if cost is None else [])
+    """Text, finish reason, usage, cost and log probabilities are the same, in USD and tokens."""
+    sim.script(*scripts)
+    complete = caller.ask("Hi")
+    texts, streamed = caller.hear("Hi")
+    assert [text for text in texts if text] == ["Hello", "!"]
+    for reply in (complete, streamed):
+        assert reply.cost == cost
+        assert (reply.text, reply.finish_reason) == ("Hello!", "stop")
+        assert reply.model == "simulated/echo"
+        assert reply.tokens == (31, 2, 33)
+        assert [token for token, *_ in reply.logprobs] == tokens_with_logprobs
+    assert complete.logprobs == streamed.logprobs
 
 
-REFUSALS: dict[str, tuple[Script, type[OneRouterError], float | None]] = {
-    "llama.cpp, too long": (other_servers.LLAMA_CPP_TOO_LONG, ContextOverflowError, None),
-    "LiteLLM, too long": (other_servers.LITELLM_TOO_LONG, ContextOverflowError, None),
-    "LiteLLM, no such model": (other_servers.LITELLM_NO_SUCH_MODEL, ModelNotFoundError, None),
-    "LiteLLM, a wrong key": (other_servers.LITELLM_NO_DATABASE, InvalidRequestError, None),
-    "LiteLLM, resting": (other_servers.LITELLM_RESTING, RateLimitError, 5),
-    "LiteLLM, nobody there": (other_servers.LITELLM_DOWN, UpstreamError, None),
+ERRORS: dict[str, tuple[Script, type[OneRouterError], float | None]] = {
+    "llama.cpp, context overflow": (other_servers.LLAMA_CPP_TOO_LONG, ContextOverflowError, None),
+    "LiteLLM, context overflow": (other_servers.LITELLM_TOO_LONG, ContextOverflowError, None),
+    "LiteLLM, unknown model": (other_servers.LITELLM_NO_SUCH_MODEL, ModelNotFoundError, None),
+    "LiteLLM, wrong key": (other_servers.LITELLM_NO_DATABASE, InvalidRequestError, None),
+    "LiteLLM, cooldown": (other_servers.LITELLM_RESTING, RateLimitError, 5),
+    "LiteLLM, upstream down": (other_servers.LITELLM_DOWN, UpstreamError, None),
 }
 
 
-@pytest.mark.parametrize("case", REFUSALS)
-def test_a_refusal(voice: Voice, sim: Simulator, case: str) -> None:
-    """It has the same class whether a stream was asked for or not, and says what it knows."""
-    script, kind, wait = REFUSALS[case]
+@pytest.mark.parametrize("case", ERRORS)
+def test_an_error_has_the_same_class_complete_and_streamed(
+    caller: Voice, sim: Simulator, case: str
+) -> None:
+    """The error has the status, the message, and the retry delay in seconds from the message."""
+    script, error_class, retry_after = ERRORS[case]
     sim.script(script, script)
-    for verb in (voice.ask, voice.hear):
-        with pytest.raises(kind) as caught:
-            verb("Hi")
+    for call in (caller.ask, caller.hear):
+        with pytest.raises(error_class) as caught:
+            call("Hi")
         error = caught.value
-        assert isinstance(error, ContextOverflowError) == (kind is ContextOverflowError)
-        assert (error.status, error.retry_after) == (script.status, wait)
-        assert error.transient is kind.transient
+        is_overflow = error_class is ContextOverflowError
+        assert isinstance(error, ContextOverflowError) == is_overflow
+        assert (error.status, error.retry_after) == (script.status, retry_after)
+        assert error.transient is error_class.transient
         assert script.json["error"]["message"] in error.message

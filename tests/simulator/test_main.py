@@ -1,0 +1,79 @@
+"""The command line, `python -m onerouter_simulator`: its output, its exit and its errors."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from onerouter_simulator.__main__ import FOREVER, argument_parser, main
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_until_a_signal(signal_number: int) -> None:
+    """The command prints URL and key, answers requests, and exits with 0 on the signal."""
+    arguments = ["--port", "0", "--api-key", "sk-mine"]
+    with subprocess.Popen(  # noqa: S603 - the command is this interpreter and this package
+        [sys.executable, "-W", "error", "-m", "onerouter_simulator", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert "no model" in process.stdout.readline()
+        base_url = process.stdout.readline().strip().removeprefix("ONEROUTER_BASE_URL=")
+        assert process.stdout.readline() == "ONEROUTER_API_KEY=sk-mine\n"
+        headers = {"authorization": "Bearer sk-mine"}
+        assert httpx.get(f"{base_url}/balance", headers=headers).status_code == 200
+        process.send_signal(signal_number)
+        assert process.communicate(timeout=5) == ("Stopped.\n", "")
+        assert process.returncode == 0
+
+
+def test_main_serves_and_stops_on_an_interrupt(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server answers while `main` waits, and is closed after KeyboardInterrupt."""
+    urls: list[str] = []
+
+    def interrupt() -> None:
+        url = capsys.readouterr().out.partition("ONEROUTER_BASE_URL=")[2].splitlines()[0]
+        assert httpx.get(f"{url}/models").is_success
+        urls.append(url)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FOREVER, "wait", interrupt)
+    main(["--port", "0", "--host", "127.0.0.1"])
+    assert capsys.readouterr().out == "Stopped.\n"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{urls[0]}/models")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--port", "99999"], "port must be from 0 to 65535, not 99999"),
+        (["--failing", "2"], "failing must be a share of requests from 0 to 1, not 2.0"),
+        (["--port", "http"], "invalid int value: 'http'"),
+    ],
+)
+def test_a_wrong_argument_is_an_error_message(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    """The command prints the reason without a traceback and exits with 2."""
+    with pytest.raises(SystemExit) as exit_info:
+        main(arguments)
+    assert exit_info.value.code == 2
+    output = capsys.readouterr().err
+    assert "python -m onerouter_simulator: error: " in output
+    assert message in output
+
+
+def test_the_help_shows_every_default() -> None:
+    """Each option has a help text with its default."""
+    text = " ".join(argument_parser().format_help().split())
+    for default in ("127.0.0.1", "8000", "sk-simulated", "0.0"):
+        assert f"(default: {default})" in text
