@@ -101,12 +101,13 @@ def complete_async(sim: Simulator, prompt: str | list[JSON], **body: Any) -> Any
     return asyncio.run(complete())
 
 
-def assert_rejected(reply: httpx.Response, param: str) -> None:
-    """Check that a reply is the gateway's 400 for this parameter, with the request id."""
+def rejected_param(reply: httpx.Response) -> str:
+    """Check that a reply is the gateway's 400 with the request id; return the parameter."""
     assert reply.status_code == 400, reply.text
     error = reply.json()["error"]
-    assert (error["type"], error["code"], error["param"]) == ("BadRequestError", 400, param)
+    assert (error["type"], error["code"]) == ("BadRequestError", 400)
     assert f"(request id: {reply.headers['x-infron-request-id']})" in error["message"]
+    return error["param"]
 
 
 @pytest.fixture(params=[complete_sync, complete_async], ids=["sync", "async"])

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.simulator.conftest import JSON, Post, assert_rejected
+from tests.simulator.conftest import JSON, Post, rejected_param
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "search", "arguments": "{}"}}
 USER = {"role": "user", "content": "Hi"}
@@ -254,7 +254,7 @@ def test_a_request_that_the_api_page_does_not_allow_is_rejected(
     post: Post, body: JSON, param: str
 ) -> None:
     """The error is a 400 with the gateway's body and the path of the parameter."""
-    assert_rejected(post(**body), param)
+    assert rejected_param(post(**body)) == param
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_the_error_message_has_the_value_and_the_constraint(
 def test_a_missing_parameter_is_named(http: httpx.Client, body: JSON, name: str) -> None:
     """Model and messages are required."""
     reply = http.post("/chat/completions", json=body)
-    assert_rejected(reply, name)
+    assert rejected_param(reply) == name
     assert f"Missing required parameter: {name}" in reply.json()["error"]["message"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.conftest import JSON, STRING, Post, assert_rejected, function
+from tests.simulator.conftest import JSON, STRING, Post, function, rejected_param
 
 TOOL = function("search", q=STRING)
 OPEN_OBJECT = {"type": "object", "properties": {"a": STRING}, "required": ["a"]}
@@ -126,7 +126,7 @@ def test_a_tool_or_schema_that_the_api_page_does_not_allow_is_rejected(
     post: Post, body: JSON, param: str
 ) -> None:
     """The error is a 400 with the gateway's body and the path of the parameter."""
-    assert_rejected(post(**body), param)
+    assert rejected_param(post(**body)) == param
 
 
 ALLOWED: dict[str, JSON] = {
