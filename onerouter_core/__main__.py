@@ -1,6 +1,6 @@
-"""`python -m onerouter_core models`: what the gateway offers, as a table or as JSON.
+"""Command line: `python -m onerouter_core models` lists the gateway's models.
 
-This module knows the command line and what a table looks like; what a model is, the catalogue does.
+This module knows the arguments, and how a table is printed; models are found by `Catalog`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,19 @@ from onerouter_core.html_table import per_million
 from onerouter_core.ledger import as_usd
 from onerouter_core.types import ModelInfo
 
-_HEAD = ("model", "context", "in $/M", "out $/M", "takes", "can")
+_HEAD = ("model", "context", "input $/M", "output $/M", "modalities", "features")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status."""
+    """Run the command.
+
+    Args:
+        arguments: command line arguments. None: those of the process.
+
+    Returns:
+        The exit status: 0, or 1 after an error, whose message is on standard error.
+
+    """
     options = _parser().parse_args(arguments)
     try:
         models = _find_models(options)
@@ -50,49 +58,55 @@ def _find_models(options: argparse.Namespace) -> tuple[ModelInfo, ...]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "python -m onerouter_core", description="What models the gateway offers."
+        "python -m onerouter_core", description="Lists the models of a OneRouter gateway."
     )
-    models = parser.add_subparsers(required=True).add_parser("models", help="list what can chat")
-    models.add_argument("text", nargs="*", help="words that are in the id or the name")
-    models.add_argument("--free", action="store_true", help="what costs nothing")
-    models.add_argument("--vision", action="store_true", help="what sees images")
-    models.add_argument("--tools", action="store_true", help="what calls functions")
-    models.add_argument("--max-price", metavar="USD", help="per million tokens, in and out alike")
-    models.add_argument("--file", help="a catalogue that was saved, not the gateway's own")
-    models.add_argument("--json", action="store_true", help="as JSON, prices in USD per token")
+    models = parser.add_subparsers(required=True).add_parser("models", help="list the chat models")
+    models.add_argument("text", nargs="*", help="words that must be in the id or the name")
+    models.add_argument("--free", action="store_true", help="only models that cost nothing")
+    models.add_argument("--vision", action="store_true", help="only models that read images")
+    models.add_argument("--tools", action="store_true", help="only models that can call tools")
+    models.add_argument(
+        "--max-price",
+        metavar="USD",
+        help="highest price per million tokens, for input and for output",
+    )
+    models.add_argument("--file", help="read a file of Catalog.save instead of the gateway's list")
+    models.add_argument(
+        "--json", action="store_true", help="print JSON, with prices in USD per token"
+    )
     return parser
 
 
 def _to_json(model: ModelInfo) -> dict[str, Any]:
-    known = asdict(model)
-    del known["raw"]
-    return {name: str(v) if isinstance(v, Decimal) else v for name, v in known.items()}
+    fields = asdict(model)
+    del fields["raw"]
+    return {name: str(v) if isinstance(v, Decimal) else v for name, v in fields.items()}
 
 
 def _row(model: ModelInfo) -> tuple[str, ...]:
-    can = {"tools": model.tools, "json": model.json_mode, "streaming": model.streaming}
+    features = {"tools": model.tools, "json": model.json_mode, "streaming": model.streaming}
     return (
         model.id,
         f"{model.context_window:,}" if model.context_window else "",
         per_million(model.input_price),
         per_million(model.output_price),
         " ".join(model.input_modalities),
-        " ".join(name for name, able in can.items() if able),
+        " ".join(name for name, is_supported in features.items() if is_supported),
     )
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table: rich's on a screen if it is there, else aligned columns, never cut."""
+    """Print a table: with rich on a terminal, else as aligned columns, which are never cut."""
     try:
-        from rich.console import Console  # noqa: PLC0415 -- an extra
-        from rich.markup import escape  # noqa: PLC0415
-        from rich.table import Table  # noqa: PLC0415
+        from rich.console import Console  # noqa: PLC0415 -- an optional dependency
+        from rich.markup import escape  # noqa: PLC0415 -- as above
+        from rich.table import Table  # noqa: PLC0415 -- as above
 
         console = Console()
-        on_a_screen = console.is_terminal
+        is_terminal = console.is_terminal
     except ImportError:
-        on_a_screen = False
-    if not on_a_screen:
+        is_terminal = False
+    if not is_terminal:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

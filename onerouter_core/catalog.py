@@ -1,7 +1,7 @@
-"""What models there are, what they can do and what they cost.
+"""Catalogue of the gateway's models: their limits, abilities and prices, found by id or by filter.
 
-This module knows how models are named and found. It knows no framework and no JSON key, and does
-no input or output unless asked by `fetch`, `load` or `save`.
+This module knows how model ids are written. It knows no framework and no JSON key of the API; only
+`fetch`, `load` and `save` do input or output.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from onerouter_core.wire.model_list import decode_model_info, is_chat_model
 
 
 class Catalog:
-    """Models by their ids; a value that never changes.
+    """Immutable collection of models, by id.
 
     >>> Catalog.fetch().find(vision=True, tools=True)[0].id
     """
@@ -35,69 +35,76 @@ class Catalog:
     __slots__ = ("_by_id",)
 
     def __init__(self, models: Iterable[ModelInfo] = ()) -> None:
-        """Hold models; of those with one id, the first."""
+        """Keep the models in order; of several with the same id, the first."""
         self._by_id: dict[str, ModelInfo] = {}
         for model in models:
             self._by_id.setdefault(model.id, model)
 
-    # --- where it comes from, and where it is kept ---
+    # --- fetching, saving and loading ---
 
     @classmethod
     def fetch(cls, connection: ConnectionSettings | None = None) -> Self:
-        """Ask the gateway, by default the environment's; no key is needed."""
+        """Fetch the gateway's model list (GET /models) and keep the chat models.
+
+        Args:
+            connection: connection settings; the API key may be None. Default: base URL and key from
+                the environment, as in the constructor of a model.
+
+        Raises:
+            OneRouterError: the request failed.
+
+        """
         with Gateway(connection or _from_environment()) as gateway:
             return cls.of(gateway.models())
 
     @classmethod
     async def afetch(cls, connection: ConnectionSettings | None = None) -> Self:
-        """Ask the gateway, by default the environment's; no key is needed."""
+        """Fetch the gateway's model list; the async variant of `fetch`."""
         async with Gateway(connection or _from_environment()) as gateway:
             return cls.of(await gateway.amodels())
 
     @classmethod
     def of(cls, entries: Iterable[Json]) -> Self:
-        """Return the models to chat with in a list as the gateway sends it."""
+        """Return the catalogue of the chat models among entries of the gateway's model list."""
         return cls(decode_model_info(entry) for entry in entries if is_chat_model(entry))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote; raise ConfigurationError if it is something else."""
+        """Read a file of `save`; raise ConfigurationError if it is another one, or OSError."""
         try:
             return cls(_models_adapter().validate_json(Path(path).read_bytes()))
         except ValidationError as error:
             raise ConfigurationError(
-                f"No catalogue in {path}: {format_validation_errors(error)}"
+                f"{path} is not a saved catalogue: {format_validation_errors(error)}"
             ) from None
 
     def save(self, path: str | Path) -> None:
-        """Write all models to a JSON file."""
+        """Write all models to a JSON file; raise OSError."""
         Path(path).write_bytes(_models_adapter().dump_json(tuple(self), indent=1))
 
     # --- finding a model ---
 
     def __getitem__(self, model_id: str) -> ModelInfo:
-        """Return what `get` does; raise ModelNotFoundError, which says what is called alike."""
-        found = self.get(model_id)
-        if found is None:
-            alike = " or ".join(map(repr, self._similar_ids(model_id)))
-            raise ModelNotFoundError(
-                "The catalogue has no such model." + (f" Did you mean {alike}?" if alike else ""),
-                model=model_id,
-            )
-        return found
+        """Return a model, as `get` does; raise ModelNotFoundError, which suggests similar ids."""
+        model = self.get(model_id)
+        if model is None:
+            similar = " or ".join(map(repr, self._similar_ids(model_id)))
+            hint = f" Did you mean {similar}?" if similar else ""
+            raise ModelNotFoundError(f"The catalogue has no such model.{hint}", model=model_id)
+        return model
 
     def get(self, model_id: str) -> ModelInfo | None:
         """Return a model, or None.
 
-        An id that is not listed may be one with a variant (`:free`), a version (`@20240620`), or
-        without its vendor, if only one vendor has a model of that name.
+        The id may also have a variant (":free") or a version ("@20240620") that the listed id has
+        not, and may lack the vendor if only one vendor has a model of that name.
         """
-        for spelling in _id_candidates(model_id):
-            if spelling in self._by_id:
-                return self._by_id[spelling]
-            named = [model for model in self if _model_name(model.id) == spelling]
-            if len(named) == 1:
-                return named[0]
+        for candidate in _id_candidates(model_id):
+            if candidate in self._by_id:
+                return self._by_id[candidate]
+            namesakes = [model for model in self if _model_name(model.id) == candidate]
+            if len(namesakes) == 1:
+                return namesakes[0]
         return None
 
     def find(
@@ -109,13 +116,23 @@ class Catalog:
         free: bool | None = None,
         max_price: Decimal | float | str | None = None,
     ) -> tuple[ModelInfo, ...]:
-        """Return the models that fit, cheapest first; deprecated ones never do.
+        """Return the models that meet all conditions, cheapest first; no deprecated ones.
 
-        All words of `text` must be in id or name. A model that does not say whether it can is
-        found neither by True nor by False. `max_price` is in USD per token, in and out alike.
+        A model whose entry does not tell an ability meets neither True nor False.
+
+        Args:
+            text: words that must all be in id or name, in any case and order.
+            vision: whether the model reads images.
+            tools: whether the model can call tools.
+            free: whether the model costs nothing.
+            max_price: highest price in USD per token, for input and for output.
+
+        Raises:
+            ConfigurationError: max_price is not a number.
+
         """
         limit = None if max_price is None else as_usd(max_price, "max_price")
-        fitting = (
+        matches = (
             model
             for model in self
             if not model.deprecated
@@ -125,18 +142,19 @@ class Catalog:
             and (free is None or model.free is free)
             and (limit is None or _is_within_price(model, limit))
         )
-        return tuple(sorted(fitting, key=_price_sort_key))
+        return tuple(sorted(matches, key=_price_sort_key))
 
     def _similar_ids(self, model_id: str) -> list[str]:
-        """Return up to three ids that are spelled like this one, with or without the vendor."""
-        spelled: dict[str, list[str]] = {}
-        for listed in self._by_id:
-            for spelling in {listed.lower(), _model_name(listed).lower()}:
-                spelled.setdefault(spelling, []).append(listed)
-        close = difflib.get_close_matches(model_id.lower(), spelled)
-        return list(dict.fromkeys(listed for match in close for listed in spelled[match]))[:3]
+        """Return up to three ids that resemble this one, with or without their vendor."""
+        ids_by_spelling: dict[str, list[str]] = {}
+        for listed_id in self._by_id:
+            for spelling in {listed_id.lower(), _model_name(listed_id).lower()}:
+                ids_by_spelling.setdefault(spelling, []).append(listed_id)
+        close = difflib.get_close_matches(model_id.lower(), ids_by_spelling)
+        similar = (listed_id for spelling in close for listed_id in ids_by_spelling[spelling])
+        return list(dict.fromkeys(similar))[:3]
 
-    # --- a collection as a value ---
+    # --- collection, equality and copies ---
 
     def __iter__(self) -> Iterator[ModelInfo]:
         return iter(self._by_id.values())
@@ -163,8 +181,8 @@ class Catalog:
         return f"<{type(self).__name__} of {len(self)} models>"
 
     def _repr_html_(self) -> str:
-        """Show what can be chosen from, cheapest first, in a notebook."""
-        head = ("model", "context", "in, USD per million tokens", "out", "takes")
+        """Return a table of the models, cheapest first, for notebooks."""
+        head = ("model", "context", "input, USD per million tokens", "output", "modalities")
         rows = (
             (
                 *(m.id, m.context_window),
@@ -177,7 +195,7 @@ class Catalog:
 
 
 def _from_environment() -> ConnectionSettings:
-    """Return the connection settings of a model with nothing set."""
+    """Return the connection settings of a model without arguments."""
     return resolve_call(GatewayFields(model="-")).connection
 
 
@@ -188,19 +206,19 @@ def _models_adapter() -> TypeAdapter[tuple[ModelInfo, ...]]:
 
 def _id_candidates(model_id: str) -> dict[str, None]:
     """Return an id as it is, without its variant, and without its version, in this order."""
-    plain = model_id.partition(":")[0]
-    return dict.fromkeys((model_id, plain, plain.partition("@")[0]))
+    without_variant = model_id.partition(":")[0]
+    return dict.fromkeys((model_id, without_variant, without_variant.partition("@")[0]))
 
 
 def _model_name(model_id: str) -> str:
-    """Return an id without its vendor; some names have slashes of their own."""
+    """Return an id without its vendor; the name itself may contain slashes."""
     vendor, _, name = model_id.partition("/")
     return name or vendor
 
 
 def _matches_text(model: ModelInfo, text: str) -> bool:
-    said = f"{model.id} {model.name}".lower()
-    return all(word in said for word in text.lower().split())
+    searched = f"{model.id} {model.name}".lower()
+    return all(word in searched for word in text.lower().split())
 
 
 def _is_within_price(model: ModelInfo, limit: Decimal) -> bool:
@@ -209,5 +227,5 @@ def _is_within_price(model: ModelInfo, limit: Decimal) -> bool:
 
 
 def _price_sort_key(model: ModelInfo) -> tuple[bool, Decimal, str]:
-    """Sort by price, the unpriced last, then by id."""
+    """Sort by price, models of unknown price last, then by id."""
     return model.price is None, model.price or Decimal(0), model.id

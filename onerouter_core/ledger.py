@@ -1,7 +1,7 @@
-"""What was spent, on which model and upstream, and a budget that stops the next call.
+"""Ledger of costs: an entry per reply, totals, and a budget that stops the next request.
 
-This module knows replies, prices and money. It knows no framework and sends nothing. Money is
-Decimal: a cost is what the gateway said, digit by digit, or an estimate that says it is one.
+Amounts of money are Decimal: the cost that the gateway reports, digit by digit, or an estimate that
+is marked as one. This module knows replies and prices. It knows no framework and sends nothing.
 """
 
 from __future__ import annotations
@@ -31,38 +31,62 @@ _ZERO = Decimal(0)
 
 
 class Prices(Protocol):
-    """Where prices are looked up: a `Catalog`."""
+    """Price list, such as a `Catalog`."""
 
     def get(self, model_id: str) -> ModelInfo | None:
-        """Return what is known of a model."""
+        """Return the entry of a model. None: it is not listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One reply: when, who answered, tokens, USD, seconds.
+    """Ledger entry of one reply."""
 
-    `cost` is None if neither the gateway nor a catalogue knows; `estimated` if only the latter.
-    `partial` is of a reply that broke off, or that nobody read to its end: what was known then.
-    """
-
-    # For rows that come back.
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # for `from_rows`
 
     time: datetime
+    """Time at which the reply was complete, in UTC."""
+
     model: str | None
+    """Model that answered; the requested one if the reply names none."""
+
     provider: str | None
+    """Upstream provider that served the request."""
+
     input_tokens: int
+    """Tokens of the prompt; 0 if the gateway did not report any count."""
+
     output_tokens: int
+    """Tokens of the answer, reasoning included; 0 as for input_tokens."""
+
     cached_tokens: int
+    """Input tokens that were read from the prompt cache."""
+
     cache_write_tokens: int
+    """Input tokens that were written to the prompt cache."""
+
     reasoning_tokens: int
+    """Output tokens of reasoning."""
+
     cost: Decimal | None
+    """Cost in USD. None: the gateway did not report it, and no price is known to estimate it."""
+
     estimated: bool
+    """Whether `cost` was estimated from the price list, without cache discounts."""
+
     partial: bool
+    """Whether the reply is incomplete: the call failed, or the stream was not read to its end."""
+
     seconds: float
+    """Seconds from the last request of the call to the end of the reply."""
+
     first_token: float | None
+    """Seconds from the last request of the call to the first delta. None: not a stream."""
+
     attempts: int
+    """Number of requests that the call has sent, retries included."""
+
     id: str | None
+    """Generation id."""
 
     @classmethod
     def of(
@@ -74,10 +98,19 @@ class LedgerEntry:
         partial: bool = False,
         prices: Prices | None = None,
     ) -> LedgerEntry:
-        """Return the entry for a reply; `first_token` is in seconds after the request."""
+        """Return the entry of a reply.
+
+        Args:
+            reply: the reply.
+            seconds: seconds from the request to the end of the reply.
+            first_token: seconds from the request to the first delta. None: not a stream.
+            partial: whether the reply is incomplete.
+            prices: price list to estimate the cost that the reply does not report.
+
+        """
         usage = reply.usage or Usage()
-        value = None if reply.cost is None else Decimal(str(reply.cost))
-        guessed = _estimate(reply, prices) if value is None else None
+        reported = None if reply.cost is None else Decimal(str(reply.cost))
+        estimate = _estimate(reply, prices) if reported is None else None
         return cls(
             time=datetime.now(timezone.utc),
             model=reply.model,
@@ -87,8 +120,8 @@ class LedgerEntry:
             cached_tokens=usage.cached_tokens or 0,
             cache_write_tokens=usage.cache_write_tokens or 0,
             reasoning_tokens=usage.reasoning_tokens or 0,
-            cost=value if value is not None else guessed,
-            estimated=guessed is not None,
+            cost=estimate if reported is None else reported,
+            estimated=estimate is not None,
             partial=partial,
             seconds=seconds,
             first_token=first_token,
@@ -97,31 +130,40 @@ class LedgerEntry:
         )
 
     def to_row(self) -> dict[str, Any]:
-        """Return the entry as JSON has it: the time in ISO 8601, money as a string."""
+        """Return the entry as a JSON object: time in ISO 8601, cost as a string."""
         row = asdict(self) | {"time": self.time.isoformat()}
         return row | {"cost": None if self.cost is None else str(self.cost)}
 
 
 def _estimate(reply: Reply, prices: Prices | None) -> Decimal | None:
-    """Return what the tokens cost at the listed prices, if all that is known; no cache discount."""
-    listed = prices.get(reply.model or "") if prices is not None else None
-    if listed is None or listed.input_price is None or listed.output_price is None:
+    """Return the cost in USD at list prices. None: usage or a price is unknown."""
+    model = prices.get(reply.model or "") if prices is not None else None
+    if model is None or model.input_price is None or model.output_price is None:
         return None
     if reply.usage is None:
         return None
-    spent = reply.usage.input_tokens * listed.input_price
-    return spent + reply.usage.output_tokens * listed.output_price
+    input_cost = reply.usage.input_tokens * model.input_price
+    return input_cost + reply.usage.output_tokens * model.output_price
 
 
 class Ledger:
-    """A list of what every call cost; give the same one to as many models as you like.
+    """Record of the cost of every call, with an optional budget; many models can share one.
 
-    Safe across threads and event loops. A copied model shares its ledger; a pickled one has a copy
-    of it, to be merged back.
+    Safe across threads and event loops. A copy of a model shares its ledger. A pickled model has a
+    copy of it, whose new entries `merge` adds to the original.
     """
 
     def __init__(self, budget_usd: Decimal | float | str | None = None) -> None:
-        """Begin empty; with a budget in USD, no request is sent once it is spent."""
+        """Create an empty ledger.
+
+        Args:
+            budget_usd: budget in USD. A call that begins within the budget is answered, and may
+                exceed it; the next request is not sent. None: no budget.
+
+        Raises:
+            ConfigurationError: the budget is not a finite number.
+
+        """
         self.budget_usd = None if budget_usd is None else as_usd(budget_usd, "budget_usd")
         self._entries: list[LedgerEntry] = []
         self._spent = _ZERO
@@ -129,25 +171,32 @@ class Ledger:
 
     @property
     def entries(self) -> tuple[LedgerEntry, ...]:
-        """What was booked, in order."""
+        """The entries, oldest first."""
         with self._lock:
             return tuple(self._entries)
 
     @property
     def spent(self) -> Decimal:
-        """USD so far."""
+        """Sum of the costs in USD; an unknown cost counts as 0."""
         return self._spent
 
     def totals(self, key: str | Callable[[LedgerEntry], Any]) -> dict[Any, Decimal]:
-        """Return the USD spent by a field of the entries, such as "model", or by any key."""
-        by = attrgetter(key) if isinstance(key, str) else key
+        """Return the costs in USD, summed up by group.
+
+        Args:
+            key: name of the field to group by, such as "model", or a function that returns an
+                entry's group.
+
+        """
+        group_of = attrgetter(key) if isinstance(key, str) else key
         totals: dict[Any, Decimal] = {}
         for entry in self.entries:
-            totals[by(entry)] = totals.get(by(entry), _ZERO) + (entry.cost or _ZERO)
+            group = group_of(entry)
+            totals[group] = totals.get(group, _ZERO) + (entry.cost or _ZERO)
         return totals
 
     def check(self) -> None:
-        """Raise BudgetExceededError if nothing is left."""
+        """Raise BudgetExceededError if the budget is spent."""
         if self.budget_usd is not None and self.spent >= self.budget_usd:
             raise BudgetExceededError(
                 f"The budget of {self.budget_usd:f} USD is spent ({self.spent:f} USD)."
@@ -163,9 +212,12 @@ class Ledger:
         self.record(entry)
 
     def merge(self, other: Ledger) -> None:
-        """Add what another ledger has and this one has not: it may have begun as a copy of this."""
-        theirs, ours = other.entries, set(self.entries)
-        self._extend(entry for entry in theirs if entry not in ours)
+        """Add the entries of another ledger, except those that this one has already.
+
+        The other one may have begun as a copy of this one, in another process.
+        """
+        known = set(self.entries)
+        self._extend(entry for entry in other.entries if entry not in known)
 
     def _extend(self, entries: Iterable[LedgerEntry]) -> None:
         with self._lock:
@@ -173,44 +225,50 @@ class Ledger:
                 self._entries.append(entry)
                 self._spent += entry.cost or _ZERO
 
-    # --- for other programs, and for the eye ---
+    # --- export and import ---
 
     @classmethod
     def from_rows(
         cls, rows: Iterable[Any], budget_usd: Decimal | float | str | None = None
     ) -> Self:
-        """Return a ledger of what `to_rows` gave; raise ConfigurationError for anything else.
+        """Return a ledger with the entries of `to_rows`.
 
-        A budget is no row: give it anew.
+        Args:
+            rows: mappings as `to_rows` returns them.
+            budget_usd: budget in USD; the rows do not hold the former one.
+
+        Raises:
+            ConfigurationError: a row is not an entry. The message has its number, from 1.
+
         """
         ledger = cls(budget_usd)
         try:
             for row in rows:
                 ledger.record(_entry_adapter().validate_python(row))
-        except ValueError as error:  # pydantic's, or one of a reader of rows
+        except ValueError as error:  # of pydantic, or of the iterator: invalid JSON or UTF-8
             number = len(ledger.entries) + 1
             raise ConfigurationError(
-                f"Row {number} is no entry: {format_validation_errors(error)}"
+                f"Row {number} is not a ledger entry: {format_validation_errors(error)}"
             ) from None
         return ledger
 
     @classmethod
     def from_jsonl(cls, path: str | Path, budget_usd: Decimal | float | str | None = None) -> Self:
-        """Read what `to_jsonl` wrote; raise ConfigurationError if it is something else."""
+        """Read a file of `to_jsonl`; arguments and errors are those of `from_rows`, and OSError."""
         with Path(path).open(encoding="utf-8") as lines:
             return cls.from_rows(map(json.loads, lines), budget_usd)
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return a JSON object for each entry."""
+        """Return a JSON object per entry."""
         return [entry.to_row() for entry in self.entries]
 
     def to_jsonl(self, path: str | Path) -> None:
-        """Write a line of JSON for each entry."""
+        """Write a file with one JSON object per line (JSON Lines), in UTF-8."""
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in self.to_rows())
         Path(path).write_text("".join(lines), "utf-8")
 
     def to_csv(self, path: str | Path) -> None:
-        """Write a table with a head and a line for each entry."""
+        """Write a CSV file (RFC 4180) with a header line and a line per entry, in UTF-8."""
         with Path(path).open("w", encoding="utf-8", newline="") as file:
             table = csv.DictWriter(file, [field.name for field in fields(LedgerEntry)])
             table.writeheader()
@@ -219,17 +277,17 @@ class Ledger:
     def __repr__(self) -> str:
         entries = self.entries
         unknown = sum(entry.cost is None for entry in entries)
-        of = "" if self.budget_usd is None else f" of {self.budget_usd:f}"
-        and_more = f", {unknown} of unknown cost" if unknown else ""
+        budget = "" if self.budget_usd is None else f" of {self.budget_usd:f}"
+        unknown_costs = f", {unknown} of unknown cost" if unknown else ""
         name, count = type(self).__name__, len(entries)
-        return f"<{name}: {count} replies, {self.spent:f}{of} USD{and_more}>"
+        return f"<{name}: {count} replies, {self.spent:f}{budget} USD{unknown_costs}>"
 
     def _repr_html_(self) -> str:
-        """Show what each model has cost, in a notebook."""
-        spent = sorted(self.totals("model").items(), key=str)
-        return to_html(repr(self)[1:-1], ("model", "USD"), spent)
+        """Return a table of the cost by model, for notebooks."""
+        totals = sorted(self.totals("model").items(), key=str)
+        return to_html(repr(self)[1:-1], ("model", "USD"), totals)
 
-    # --- a ledger as a value ---
+    # --- equality and copies ---
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ledger):
@@ -246,7 +304,13 @@ class Ledger:
 
 
 def as_usd(value: Decimal | float | str, name: str) -> Decimal:
-    """Return an amount of money; raise ConfigurationError if it is none."""
+    """Convert an amount of USD; raise ConfigurationError if it is not a finite number.
+
+    Args:
+        value: the amount.
+        name: name of the argument, for the error message.
+
+    """
     with suppress(InvalidOperation):
         if (usd := Decimal(str(value))).is_finite():
             return usd
@@ -260,5 +324,5 @@ def _entry_adapter() -> TypeAdapter[LedgerEntry]:
 
 def _unpickle(budget_usd: Decimal | None, entries: Iterable[LedgerEntry]) -> Ledger:
     ledger = Ledger(budget_usd)
-    ledger._extend(entries)  # noqa: SLF001 -- its other half
+    ledger._extend(entries)  # noqa: SLF001 -- the second half of __reduce__
     return ledger

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from onerouter_core import Catalog, GatewayModel, ModelInfo
+from onerouter_core import Catalog, GatewayModel, ModelInfo, resolve_call
 from onerouter_core.errors import ConfigurationError
 from onerouter_simulator import Simulator
 
@@ -105,6 +105,7 @@ def test_a_catalog_is_a_field_that_is_neither_shown_nor_sent() -> None:
     assert model != GatewayModel(model="m:free")
     assert "catalog" not in model.model_dump()
     assert "catalog" not in repr(model).lower()
+    assert "catalog" not in resolve_call(model, {"temperature": 1}).parameters
 
 
 # --- help and signature ---

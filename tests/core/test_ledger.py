@@ -1,4 +1,4 @@
-"""What was spent, booked once for each reply, and the budget that stops the next call."""
+"""The ledger: one entry per reply, totals, budgets, export and import."""
 
 from __future__ import annotations
 
@@ -49,51 +49,56 @@ USAGE = {
     "prompt_tokens_details": {"cached_tokens": 1},
     "completion_tokens_details": {"reasoning_tokens": 2},
 }
-FACTS = {"usage": USAGE, "cost": 0.1, "model": "served/model", "provider": "alibaba/cn"}
-ANSWER = Script(json=completion(**FACTS))
-STREAM = Script(events=[chunk("H"), 0.02, chunk("i"), chunk(finish="stop", **FACTS)])
+REPLY_FIELDS = {"usage": USAGE, "cost": 0.1, "model": "served/model", "provider": "alibaba/cn"}
+ANSWER = Script(json=completion(**REPLY_FIELDS))
+STREAM = Script(events=[chunk("H"), 0.02, chunk("i"), chunk(finish="stop", **REPLY_FIELDS)])
 
 
-def entry(cost: Any = None, **facts: Any) -> LedgerEntry:
-    """Return an entry for a reply with these facts."""
-    return LedgerEntry.of(Reply(cost=cost, **facts), seconds=1.0)
+def new_entry(cost: Any = None, **fields: Any) -> LedgerEntry:
+    """Return the entry of a reply with these fields."""
+    return LedgerEntry.of(Reply(cost=cost, **fields), seconds=1.0)
 
 
-def test_a_reply_is_booked(sim: Simulator, gateway: Make, caller: Caller) -> None:
-    """A whole reply is booked once, with who answered, tokens, cost and time."""
+# --- recording ---
+
+
+def test_a_complete_reply_is_recorded_once(sim: Simulator, gateway: Make, caller: Caller) -> None:
+    """The entry has model, provider, tokens, cost and time."""
     ledger = Ledger()
     sim.script(ANSWER)
     caller.complete(gateway(ledger=ledger), HELLO)
-    (booked,) = ledger.entries
-    assert (booked.model, booked.provider, booked.id) == ("served/model", "alibaba/cn", "gen-1")
-    assert (booked.input_tokens, booked.output_tokens) == (3, 2)
-    assert (booked.cached_tokens, booked.reasoning_tokens) == (1, 2)
-    assert (booked.cost, booked.attempts, booked.first_token) == (Decimal("0.1"), 1, None)
-    assert 0 < booked.seconds < 5
-    assert abs((datetime.now(timezone.utc) - booked.time).total_seconds()) < 5
+    (entry,) = ledger.entries
+    assert (entry.model, entry.provider, entry.id) == ("served/model", "alibaba/cn", "gen-1")
+    assert (entry.input_tokens, entry.output_tokens) == (3, 2)
+    assert (entry.cached_tokens, entry.reasoning_tokens) == (1, 2)
+    assert (entry.cost, entry.attempts, entry.first_token) == (Decimal("0.1"), 1, None)
+    assert 0 < entry.seconds < 5
+    assert abs((datetime.now(timezone.utc) - entry.time).total_seconds()) < 5
 
 
-def test_a_stream_is_booked_at_its_end(sim: Simulator, gateway: Make, caller: Caller) -> None:
-    """A streamed reply is booked once, with the time to its first piece."""
+def test_a_streamed_reply_is_recorded_at_its_end(
+    sim: Simulator, gateway: Make, caller: Caller
+) -> None:
+    """The entry has the time to the first delta, and the number of requests."""
     ledger = Ledger()
     sim.script(Script(status=500, body="oops"), STREAM)
     assert final_reply(caller.stream(gateway(ledger=ledger), HELLO)).attempts == 2
-    (booked,) = ledger.entries
-    assert (booked.cost, booked.attempts) == (Decimal("0.1"), 2)
-    assert booked.first_token is not None
-    assert 0 < booked.first_token < booked.seconds
+    (entry,) = ledger.entries
+    assert (entry.cost, entry.attempts) == (Decimal("0.1"), 2)
+    assert entry.first_token is not None
+    assert 0 < entry.first_token < entry.seconds
 
 
-def test_what_failed_is_booked_as_far_as_it_is_known(
+def test_a_failed_call_is_recorded_if_it_has_a_partial_reply(
     sim: Simulator, gateway: Make, caller: Caller
 ) -> None:
-    """A call without a reply costs nothing; one that broke off, what was said until then."""
+    """A call without any reply has no entry."""
     ledger = Ledger()
-    empty = completion("", "length", **FACTS)
+    empty = completion("", "length", **REPLY_FIELDS)
     sim.script(
         Script(status=500, body="oops"),
         Script(json=empty),
-        Script(events=[chunk("a", **FACTS)], done=False),
+        Script(events=[chunk("a", **REPLY_FIELDS)], done=False),
     )
     one = gateway(ledger=ledger, max_retries=0)
     with pytest.raises(UpstreamError):
@@ -106,16 +111,16 @@ def test_what_failed_is_booked_as_far_as_it_is_known(
     assert [(entry.cost, entry.partial) for entry in ledger.entries] == [(Decimal("0.1"), True)] * 2
 
 
-def test_a_stream_that_nobody_reads_to_its_end(
+def test_a_stream_that_is_closed_early_is_recorded(
     sim: Simulator, gateway: Make, caller: Caller
 ) -> None:
-    """Who leaves a stream has had what came: its model, and its cost if that was said so far."""
+    """The entry is partial: it has the cost if an event before the end had one."""
     ledger = Ledger()
     sim.script(*[Script(events=[chunk("Hel", cost=0.1), chunk("lo")], end="hang")] * 2)
     one = gateway(ledger=ledger)
     caller.first(one, HELLO, 1)
-    (booked,) = ledger.entries
-    assert (booked.cost, booked.partial, booked.model) == (Decimal("0.1"), True, HELLO.model)
+    (entry,) = ledger.entries
+    assert (entry.cost, entry.partial, entry.model) == (Decimal("0.1"), True, HELLO.model)
 
 
 PRICED = ModelInfo("served/model", input_price=Decimal("0.1"), output_price=Decimal("0.2"))
@@ -123,7 +128,7 @@ UNPRICED = ModelInfo("served/model")
 
 
 @pytest.mark.parametrize(
-    ("facts", "listed", "cost", "estimated"),
+    ("fields", "price", "cost", "estimated"),
     [
         ({"usage": USAGE, "cost": 0.1}, PRICED, Decimal("0.1"), False),
         ({"usage": USAGE, "cost": 0}, PRICED, Decimal(0), False),
@@ -133,39 +138,44 @@ UNPRICED = ModelInfo("served/model")
         ({}, PRICED, None, False),
     ],
 )
-def test_a_cost_that_was_not_said(  # noqa: PLR0913, PLR0917 -- fixtures
+def test_an_unreported_cost_is_estimated_from_the_price_list(  # noqa: PLR0913, PLR0917 -- fixtures
     sim: Simulator,
     gateway: Make,
     send: Send,
-    facts: dict[str, Any],
-    listed: ModelInfo,
+    fields: dict[str, Any],
+    price: ModelInfo,
     cost: Decimal | None,
     *,
     estimated: bool,
 ) -> None:
-    """It is estimated from the catalogue, where that knows the price, and marked so."""
+    """It needs the usage and both prices; a reported cost of 0 is a cost."""
     ledger = Ledger()
-    sim.script(Script(json=completion(model="served/model", **facts)))
-    send(gateway(ledger=ledger, prices=Catalog([listed])), HELLO)
-    (booked,) = ledger.entries
-    assert (booked.cost, booked.estimated) == (cost, estimated)
+    sim.script(Script(json=completion(model="served/model", **fields)))
+    send(gateway(ledger=ledger, prices=Catalog([price])), HELLO)
+    (entry,) = ledger.entries
+    assert (entry.cost, entry.estimated) == (cost, estimated)
 
 
-def test_a_retry_is_not_sent_over_budget(sim: Simulator, gateway: Make, send: Send) -> None:
-    """What is asked again is asked within the budget, too."""
+# --- budget ---
+
+
+def test_a_retry_beyond_the_budget_is_not_sent(sim: Simulator, gateway: Make, send: Send) -> None:
+    """Another call may have spent the budget in the meantime."""
     ledger = Ledger(0.15)
     sim.script(Script(status=500, body="oops"))
 
-    def spent_elsewhere(_: Any) -> None:
-        ledger.record(entry(0.2))
+    def spend_elsewhere(_: Any) -> None:
+        ledger.record(new_entry(0.2))
 
     with pytest.raises(BudgetExceededError):
-        send(gateway(ledger=ledger), HELLO, on_retry=spent_elsewhere)
+        send(gateway(ledger=ledger), HELLO, on_retry=spend_elsewhere)
     assert len(sim.requests) == 1
 
 
-def test_a_budget_stops_the_next_call(sim: Simulator, gateway: Make, send: Send) -> None:
-    """The call that exceeds the budget is answered; the next is not sent."""
+def test_a_call_after_the_budget_is_spent_is_not_sent(
+    sim: Simulator, gateway: Make, send: Send
+) -> None:
+    """The call that exceeds the budget is answered."""
     ledger = Ledger(0.15)
     one = gateway(ledger=ledger)
     sim.script(STREAM, STREAM, STREAM)
@@ -177,70 +187,78 @@ def test_a_budget_stops_the_next_call(sim: Simulator, gateway: Make, send: Send)
     assert len(ledger.entries) == 2
 
 
-def test_the_model_list_is_free(sim: Simulator, gateway: Make, caller: Caller) -> None:
-    """A list of models is had without a budget and is not booked."""
+def test_the_model_list_needs_no_budget_and_has_no_entry(
+    sim: Simulator, gateway: Make, caller: Caller
+) -> None:
+    """It costs nothing."""
     ledger = Ledger(0)
     assert caller.models(gateway(ledger=ledger))
     assert ledger.entries == ()
 
 
 @pytest.mark.parametrize("budget", ["ten", "", "NaN", float("inf"), object()])
-def test_a_budget_is_a_number(budget: Any) -> None:
-    """What is none is refused where it is given, not where it is spent."""
+def test_a_budget_that_is_not_a_number_is_a_configuration_error(budget: Any) -> None:
+    """The constructor raises it, not the first call."""
     with pytest.raises(ConfigurationError, match="budget_usd must be a number of USD"):
         Ledger(budget)
 
 
-def test_a_small_budget_is_readable() -> None:
-    """Without an exponent."""
+def test_a_small_budget_is_shown_without_exponent() -> None:
+    """As people write amounts of money."""
     ledger = Ledger("1e-7")
-    ledger.record(entry(cost=Decimal("2e-7")))
+    ledger.record(new_entry(cost=Decimal("2e-7")))
     with pytest.raises(BudgetExceededError, match=r"0\.0000001 USD is spent \(0\.0000002 USD\)"):
         ledger.check()
 
 
 @pytest.mark.parametrize("budget", [0, "0", Decimal(0)])
-def test_a_budget_of_nothing(budget: Any) -> None:
-    """Zero is a budget; None is none."""
+def test_a_budget_of_zero_allows_no_call(budget: Any) -> None:
+    """None means no budget."""
     with pytest.raises(BudgetExceededError):
         Ledger(budget).check()
     Ledger(None).check()
 
 
-def test_money_adds_up_exactly() -> None:
-    """Ten cents three times are thirty cents; a cost that was not said is nothing."""
+# --- amounts and totals ---
+
+
+def test_costs_add_up_without_rounding() -> None:
+    """Three times 0.1 is 0.3; an unknown cost counts as 0."""
     ledger = Ledger("0.3")
     for cost in (0.1, None, 0.1):
-        ledger.record(entry(cost))
+        ledger.record(new_entry(cost))
         ledger.check()
-    ledger.record(entry(0.1))
+    ledger.record(new_entry(0.1))
     assert ledger.spent == Decimal("0.3")
     assert ledger.entries[1].cost is None
     with pytest.raises(BudgetExceededError):
         ledger.check()
 
 
-def test_totals() -> None:
-    """What was spent is told by any key."""
+def test_totals_by_field_or_function() -> None:
+    """A missing value is a group of its own."""
     ledger = Ledger()
     for model, cost in (("a", 1), ("b", 2), ("a", None), ("a", 4)):
-        ledger.record(entry(cost, model=model))
-    assert ledger.totals(lambda one: one.model) == ledger.totals("model") == {"a": 5, "b": 2}
-    assert ledger.totals(lambda one: one.provider) == {None: 7}
+        ledger.record(new_entry(cost, model=model))
+    assert ledger.totals(lambda entry: entry.model) == ledger.totals("model") == {"a": 5, "b": 2}
+    assert ledger.totals(lambda entry: entry.provider) == {None: 7}
 
 
-def test_an_entry_without_usage() -> None:
-    """Tokens that were not counted are none."""
-    booked = entry()
-    assert (booked.input_tokens, booked.cached_tokens, booked.reasoning_tokens) == (0, 0, 0)
-    assert entry(usage=Usage(input_tokens=3)).cached_tokens == 0
+def test_an_entry_without_usage_has_zero_tokens() -> None:
+    """So has an entry whose usage lacks a detail."""
+    entry = new_entry()
+    assert (entry.input_tokens, entry.cached_tokens, entry.reasoning_tokens) == (0, 0, 0)
+    assert new_entry(usage=Usage(input_tokens=3)).cached_tokens == 0
 
 
-def test_rows_for_other_programs(tmp_path: Path) -> None:
-    """Entries leave as JSON objects, lines of JSON, or a table; no digit of the money is lost."""
+# --- export and import ---
+
+
+def test_entries_can_be_exported_as_rows_jsonl_and_csv(tmp_path: Path) -> None:
+    """Costs are strings, so that no digit is lost."""
     ledger = Ledger()
-    ledger.record(entry(0.1, model="a, b", id="1"))
-    ledger.record(entry(model="\xe9"))
+    ledger.record(new_entry(0.1, model="a, b", id="1"))
+    ledger.record(new_entry(model="\xe9"))
     first, second = ledger.to_rows()
     assert (first["model"], first["cost"], second["cost"]) == ("a, b", "0.1", None)
     assert datetime.fromisoformat(first["time"]).tzinfo is not None
@@ -263,35 +281,36 @@ ENTRIES = st.builds(
 )
 
 
-@given(booked=st.lists(ENTRIES, max_size=3))
-def test_rows_that_come_back(booked: list[LedgerEntry]) -> None:
-    """A ledger of its own rows, or of the JSON of them, is the same ledger, to the last digit."""
+@given(entries=st.lists(ENTRIES, max_size=3))
+def test_a_ledger_of_exported_rows_equals_the_original(entries: list[LedgerEntry]) -> None:
+    """Also after the rows were JSON, to the last digit of a cost."""
     ledger = Ledger()
-    for one in booked:
-        ledger.record(one)
+    for entry in entries:
+        ledger.record(entry)
     rows = ledger.to_rows()
-    for back in (Ledger.from_rows(rows), Ledger.from_rows(json.loads(json.dumps(rows)))):
-        assert back == ledger
-        assert back.to_rows() == rows
-        assert [str(entry.cost) for entry in back.entries] == [str(one.cost) for one in booked]
-        assert pickle.loads(pickle.dumps(back)) == ledger  # noqa: S301 -- our own bytes
+    for imported in (Ledger.from_rows(rows), Ledger.from_rows(json.loads(json.dumps(rows)))):
+        assert imported == ledger
+        assert imported.to_rows() == rows
+        costs = [str(entry.cost) for entry in imported.entries]
+        assert costs == [str(entry.cost) for entry in entries]
+        assert pickle.loads(pickle.dumps(imported)) == ledger  # noqa: S301 -- bytes of this process
 
 
-def test_lines_that_come_back(tmp_path: Path) -> None:
-    """A ledger of a file of its own is the same ledger, whatever models are called."""
+def test_a_ledger_of_an_exported_file_equals_the_original(tmp_path: Path) -> None:
+    """Line separators in a model's name do not end a line; merging the copy adds nothing."""
     ledger = Ledger()
     for name in ("a\nb", "\u2028", "\xe9", None):
-        ledger.record(entry(0.1, model=name))
+        ledger.record(new_entry(0.1, model=name))
     ledger.to_jsonl(tmp_path / "lines")
     assert Ledger.from_jsonl(tmp_path / "lines") == ledger
-    ledger.merge(Ledger.from_jsonl(tmp_path / "lines"))  # all of it is there already
+    ledger.merge(Ledger.from_jsonl(tmp_path / "lines"))
     assert ledger.spent == Decimal("0.4")
     with pytest.raises(BudgetExceededError):
         Ledger.from_jsonl(tmp_path / "lines", budget_usd="0.4").check()
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "field"),
     [
         ({"cost": "NaN"}, "cost"),
         ({"cost": "sk-a-secret"}, "cost"),
@@ -301,72 +320,79 @@ def test_lines_that_come_back(tmp_path: Path) -> None:
         ({"price": 1}, "price"),
     ],
 )
-def test_rows_that_are_no_entries(change: dict[str, Any], said: str) -> None:
-    """The first row that is none is named, and what is wrong with it, but not its values."""
-    right = entry(1).to_row()
-    with pytest.raises(ConfigurationError, match=f"^Row 2 is no entry: {said}: ") as caught:
-        Ledger.from_rows([right, right | change])
+def test_an_invalid_row_is_an_error_with_number_and_field(
+    change: dict[str, Any], field: str
+) -> None:
+    """The error does not show the value."""
+    row = new_entry(1).to_row()
+    with pytest.raises(
+        ConfigurationError, match=f"^Row 2 is not a ledger entry: {field}: "
+    ) as caught:
+        Ledger.from_rows([row, row | change])
     assert "sk-a-secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("row", [{}, None, "row", ["row"], 5])
-def test_things_that_are_no_rows(row: Any) -> None:
-    """They are told apart from entries."""
-    with pytest.raises(ConfigurationError, match="Row 1 is no entry: "):
+def test_a_row_of_another_type_is_a_configuration_error(row: Any) -> None:
+    """And so is an empty mapping."""
+    with pytest.raises(ConfigurationError, match="Row 1 is not a ledger entry: "):
         Ledger.from_rows([row])
 
 
-def test_lines_that_are_no_json(tmp_path: Path) -> None:
-    """A file that was cut, or is no text, is refused."""
+def test_an_invalid_line_of_a_file_is_a_configuration_error(tmp_path: Path) -> None:
+    """The file was cut off, or is not UTF-8."""
     ledger = Ledger()
-    ledger.record(entry(1))
+    ledger.record(new_entry(1))
     ledger.to_jsonl(tmp_path / "lines")
-    whole = (tmp_path / "lines").read_bytes()
-    for broken in (whole + whole[:-5], whole + b"\xff\n"):
-        (tmp_path / "lines").write_bytes(broken)
-        with pytest.raises(ConfigurationError, match="is no entry: "):
+    line = (tmp_path / "lines").read_bytes()
+    for invalid in (line + line[:-5], line + b"\xff\n"):
+        (tmp_path / "lines").write_bytes(invalid)
+        with pytest.raises(ConfigurationError, match="is not a ledger entry: "):
             Ledger.from_jsonl(tmp_path / "lines")
 
 
-def test_what_a_ledger_looks_like() -> None:
-    """It says how much was spent; a notebook shows on what, and escapes what others named."""
+# --- display, equality and copies ---
+
+
+def test_repr_and_notebook_show_the_costs() -> None:
+    """A notebook shows the cost by model, with names escaped."""
     ledger = Ledger(2)
-    ledger.record(entry(0.5, model="<a>"))
+    ledger.record(new_entry(0.5, model="<a>"))
     assert repr(ledger) == "<Ledger: 1 replies, 0.5 of 2 USD>"
-    ledger.record(entry(None))
-    ledger.record(entry("5E-7"))
+    ledger.record(new_entry(None))
+    ledger.record(new_entry("5E-7"))
     assert repr(ledger) == "<Ledger: 3 replies, 0.5000005 of 2 USD, 1 of unknown cost>"
     assert "&lt;a&gt;</td><td>0.5</td>" in ledger._repr_html_()
 
 
-def test_copies_share_and_pickles_do_not() -> None:
-    """A deep copy is the ledger itself; a pickled one is another, to be merged back."""
+def test_a_deep_copy_is_shared_and_a_pickled_copy_can_be_merged_back() -> None:
+    """Entries that both have are not counted twice."""
     ledger = Ledger(9)
-    ledger.record(entry(1))
+    ledger.record(new_entry(1))
     assert copy.deepcopy(ledger) is ledger
-    other = pickle.loads(pickle.dumps(ledger))  # noqa: S301 -- our own bytes
+    other = pickle.loads(pickle.dumps(ledger))  # noqa: S301 -- bytes of this process
     assert other == ledger
     assert other != object()
-    other.record(entry(2))
+    other.record(new_entry(2))
     assert other != ledger
     for _ in range(2):
-        ledger.merge(other)  # what was there when it was pickled is not counted again
+        ledger.merge(other)
     assert ledger.spent == other.spent == 1 + 2
 
 
-def test_a_ledger_per_call() -> None:
-    """A ledger is given to an instance or to a call, stays itself, and is not shown."""
-    mine, its = Ledger(), Ledger(1)
-    made = GatewayFields(model="m", ledger=mine)
-    assert resolve_call(made).connection.ledger is mine
-    assert resolve_call(made, {"ledger": its}).connection.ledger is its
-    assert "ledger" not in made.model_dump()
-    assert "ledger" not in resolve_call(made).parameters
+def test_a_ledger_can_be_given_to_an_instance_and_to_a_call() -> None:
+    """It is neither copied, nor dumped, nor sent."""
+    of_instance, of_call = Ledger(), Ledger(1)
+    fields = GatewayFields(model="m", ledger=of_instance)
+    assert resolve_call(fields).connection.ledger is of_instance
+    assert resolve_call(fields, {"ledger": of_call}).connection.ledger is of_call
+    assert "ledger" not in fields.model_dump()
+    assert "ledger" not in resolve_call(fields).parameters
 
 
-def test_many_threads_book() -> None:
-    """No entry is lost among threads."""
+def test_no_entry_is_lost_among_threads() -> None:
+    """The sum is complete, too."""
     ledger = Ledger()
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: ledger.record(entry(1)), range(400)))
+        list(pool.map(lambda _: ledger.record(new_entry(1)), range(400)))
     assert ledger.spent == 400

@@ -1,4 +1,4 @@
-"""`python -m onerouter_core models`: what a shell sees."""
+"""Command line: `python -m onerouter_core models`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from onerouter_simulator import Simulator
 
 
 @pytest.fixture(autouse=True)
-def _reached(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def _environment(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONEROUTER_BASE_URL", sim.base_url)
     monkeypatch.setenv("COLUMNS", "200")
 
 
-def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line for each model: its id, window, and price per million tokens."""
+def test_the_table_has_a_line_per_model(capsys: pytest.CaptureFixture[str]) -> None:
+    """With id, context window, price per million tokens and features."""
     assert main(["models"]) == 0
     head, *lines = [
         line
@@ -36,10 +36,10 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "tools" in echo
 
 
-def test_a_table_on_a_screen(
+def test_a_terminal_shows_a_framed_table(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With a frame; an id with brackets in it is shown as it is."""
+    """Brackets in an id are not markup."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     Catalog([ModelInfo("q/[red]m[/z]")]).save(tmp_path / "models")
     assert main(["models", "--file", str(tmp_path / "models")]) == 0
@@ -48,10 +48,10 @@ def test_a_table_on_a_screen(
     assert "│" in shown
 
 
-def test_a_table_without_rich(
+def test_without_rich_the_table_has_plain_columns(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same in plain columns."""
+    """Rich is an optional dependency."""
     monkeypatch.setitem(sys.modules, "rich.console", None)
     assert main(["models", "echo"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
@@ -61,7 +61,7 @@ def test_a_table_without_rich(
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("options", "conditions"),
     [
         (["--vision"], {"vision": True}),
         (["--free"], {"free": True}),
@@ -69,19 +69,25 @@ def test_a_table_without_rich(
         (["--max-price", "0.6"], {"max_price": "0.0000006"}),
     ],
 )
-def test_json_of_what_fits(
-    sim: Simulator, capsys: pytest.CaptureFixture[str], asked: list[str], found: dict[str, object]
+def test_json_lists_the_models_that_meet_the_options(
+    sim: Simulator,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    conditions: dict[str, object],
 ) -> None:
-    """Options are those of `Catalog.find`, prices per million; JSON is for other programs."""
-    assert main(["models", "--json", *asked]) == 0
+    """The options are the arguments of `Catalog.find`, with the price per million tokens."""
+    assert main(["models", "--json", *options]) == 0
     models = json.loads(capsys.readouterr().out)
     catalog = Catalog.fetch(ConnectionSettings(base_url=sim.base_url))
-    assert [model["id"] for model in models] == [model.id for model in catalog.find(**found)]  # type: ignore[arg-type]
+    expected = catalog.find(**conditions)  # type: ignore[arg-type]
+    assert [model["id"] for model in models] == [model.id for model in expected]
     assert all("raw" not in model for model in models)
 
 
-def test_a_file(sim: Simulator, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """A saved catalogue is read without a request."""
+def test_a_saved_catalogue_is_read_without_a_request(
+    sim: Simulator, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """It is a file of `Catalog.save`."""
     Catalog.fetch(ConnectionSettings(base_url=sim.base_url)).save(tmp_path / "models.json")
     sim.clear()
     assert main(["models", "--json", "--file", str(tmp_path / "models.json")]) == 0
@@ -89,17 +95,17 @@ def test_a_file(sim: Simulator, capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert sim.requests == []
 
 
-def test_a_gateway_that_fails(
+def test_a_failed_request_is_a_line_on_standard_error(
     sim: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What went wrong is said in a line, and in the exit status."""
+    """And exit status 1."""
     monkeypatch.setenv("ONEROUTER_BASE_URL", sim.base_url + "/nowhere")
     assert main(["models"]) == 1
     assert "status 404" in capsys.readouterr().err
 
 
-def test_mistakes_are_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that is not there, and a price that is no number."""
+def test_an_invalid_option_is_a_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing file, and a price that is not a number."""
     assert main(["models", "--file", "/nowhere/at/all"]) == 1
     assert "/nowhere/at/all" in capsys.readouterr().err
     assert main(["models", "--max-price", "abc"]) == 1
@@ -108,8 +114,8 @@ def test_mistakes_are_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         Catalog().find(max_price="cheap")
 
 
-def test_the_command(sim: Simulator) -> None:
-    """It runs as a module."""
+def test_the_package_runs_as_a_module(sim: Simulator) -> None:
+    """In a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "onerouter_core", "models", "--json", "echo"],
         capture_output=True,
