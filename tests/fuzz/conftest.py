@@ -1,4 +1,4 @@
-"""A profile for long runs: `pytest tests/fuzz --hypothesis-profile=long --timeout=0`."""
+"""Hypothesis profile for long runs: `pytest tests/fuzz --hypothesis-profile=long --timeout=0`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Fuzz the event reader: `python -m tests.fuzz.fuzz_events -max_total_time=60`.
+"""Fuzz the SSE parser: `python -m tests.fuzz.fuzz_events -max_total_time=60`.
 
-The fuzzer's first bytes say where the others are cut. Whatever they are, the events are those that
-stand in them.
+The first bytes of the input are the positions at which the other bytes are cut. The parser must
+find the same events in the cut bytes, in the whole bytes, and as a line-by-line reference parser.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ with atheris.instrument_imports(include=["onerouter_core"]):
     from tests.core.test_round_trip_properties import events_in, events_told
 
 
-def one(data: bytes) -> None:
-    """Read the same bytes in one piece and in several."""
-    given = atheris.FuzzedDataProvider(data)
-    places = [given.ConsumeIntInRange(0, 255) for _ in range(4)]
-    stream = given.ConsumeBytes(sys.maxsize)
-    pieces = cut(stream, sorted(min(place, len(stream)) for place in places))
-    assert events_in(pieces) == events_in([stream]) == events_told(stream)
+def fuzz_one_input(data: bytes) -> None:
+    """Parse the same bytes cut and whole."""
+    provider = atheris.FuzzedDataProvider(data)
+    positions = [provider.ConsumeIntInRange(0, 255) for _ in range(4)]
+    stream = provider.ConsumeBytes(sys.maxsize)
+    chunks = cut(stream, sorted(min(position, len(stream)) for position in positions))
+    assert events_in(chunks) == events_in([stream]) == events_told(stream)
 
 
 if __name__ == "__main__":
-    atheris.Setup(sys.argv, one)
+    atheris.Setup(sys.argv, fuzz_one_input)
     atheris.Fuzz()

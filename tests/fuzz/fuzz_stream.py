@@ -1,7 +1,8 @@
 """Fuzz the stream decoder: `python -m tests.fuzz.fuzz_stream -max_total_time=60`.
 
-Half of what it is given is bytes as they come, half is a stream that hypothesis makes of them, so
-that it gets past the JSON. Whatever they are, the pieces add up, or there is one error of ours.
+Half of the inputs are raw bytes; from the other half hypothesis makes streams of valid JSON, which
+reach the code behind the JSON parser. The deltas must add up to the final reply, or there must be
+one OneRouterError.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ with atheris.instrument_imports(include=["onerouter_core"]):
 
 @often
 @given(chunks=odd_streams)
-def told(chunks: list[bytes]) -> None:
-    """Read a stream that is nearly one."""
+def check_generated_stream(chunks: list[bytes]) -> None:
+    """Check a stream that is almost valid."""
     check_cuts(chunks)
 
 
-def one(data: bytes) -> None:
-    """Read the same bytes in one piece and in several."""
+def fuzz_one_input(data: bytes) -> None:
+    """Decode a generated stream, or raw bytes cut at one position; the first byte decides."""
     if data[:1] < b"\x80":
-        told.hypothesis.fuzz_one_input(data[1:])
+        check_generated_stream.hypothesis.fuzz_one_input(data[1:])
     else:
         stream = data[2:]
-        check_cuts(cut(stream, [min(place, len(stream)) for place in data[1:2]]))
+        check_cuts(cut(stream, [min(position, len(stream)) for position in data[1:2]]))
 
 
 if __name__ == "__main__":
-    atheris.Setup(sys.argv, one)
+    atheris.Setup(sys.argv, fuzz_one_input)
     atheris.Fuzz()

@@ -1,4 +1,4 @@
-"""Conversations in both frameworks' words, made up by hypothesis: right, odd, and cut anywhere."""
+"""Hypothesis strategies for histories in the message types of both frameworks, valid or not."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ _types = st.none() | st.sampled_from(["image/png", "audio/wav", "application/pdf
 _payloads = st.sampled_from([b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WAVEfmt ", b"%PDF-1.4", b"x", b""])
 
 
-_odd = st.sampled_from([None, 0, 1.5, True, "", "x", [], ["x"], [None], {}, {"type": "text"}])
+_wrong_types = st.sampled_from(
+    [None, 0, 1.5, True, "", "x", [], ["x"], [None], {}, {"type": "text"}]
+)
 
 
-def _some(**known: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return objects with some of these keys; once in a while a key holds anything."""
-    fields = {key: st.one_of([usual] * 6 + [_odd]) for key, usual in known.items()}
-    return st.fixed_dictionaries({}, optional=fields)
+def _objects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return objects with some of these keys; one value in seven has a wrong type."""
+    optional = {key: st.one_of([usual] * 6 + [_wrong_types]) for key, usual in fields.items()}
+    return st.fixed_dictionaries({}, optional=optional)
 
 
 # --- LangChain ---
 
-_inner = _some(
+_nested = _objects(
     url=_urls, data=texts, format=texts, media_type=_types, file_data=_urls, filename=texts,
     type=st.sampled_from(["base64", "url", "text", "x"]), detail=texts,
 )  # fmt: skip
-_blocks = texts | _some(
+_blocks = texts | _objects(
     type=st.sampled_from(
         [
             *("text", "image", "image_url", "input_audio", "audio", "video", "video_url", "file"),
@@ -41,9 +43,9 @@ _blocks = texts | _some(
         ]
     ),
     text=texts, url=_urls, base64=texts, data=texts, mime_type=_types, refusal=texts,
-    image_url=_urls | _inner, input_audio=_inner, video_url=_urls | _inner, file=_inner,
-    source=_inner, value=_inner, metadata=_inner, extras=_inner,
-    cache_control=st.just({"type": "ephemeral"}) | _some(type=texts, ttl=texts),
+    image_url=_urls | _nested, input_audio=_nested, video_url=_urls | _nested, file=_nested,
+    source=_nested, value=_nested, metadata=_nested, extras=_nested,
+    cache_control=st.just({"type": "ephemeral"}) | _objects(type=texts, ttl=texts),
 )  # fmt: skip
 _content = texts | st.lists(_blocks, max_size=3)
 _arguments = st.dictionaries(texts, values, max_size=2)
@@ -52,12 +54,12 @@ _lc_bad_calls = st.fixed_dictionaries(
     {"name": st.none() | _names, "args": st.none() | texts, "id": st.none() | _ids}
     | {"error": st.none() | texts}
 )
-_extras = _some(
+_lc_additional_kwargs = _objects(
     reasoning_content=texts,
     reasoning_details=st.lists(st.dictionaries(texts, values, max_size=2), max_size=2),
     refusal=texts,
 )
-_facts = _some(model_provider=st.just("onerouter") | texts, model_name=texts)
+_response_metadata = _objects(model_provider=st.just("onerouter") | texts, model_name=texts)
 langchain_histories = st.lists(
     st.one_of(
         st.builds(lc.HumanMessage, _content, name=st.none() | texts),
@@ -70,8 +72,8 @@ langchain_histories = st.lists(
             _content,
             tool_calls=st.lists(_lc_calls, max_size=2),
             invalid_tool_calls=st.lists(_lc_bad_calls, max_size=1),
-            additional_kwargs=_extras,
-            response_metadata=_facts,
+            additional_kwargs=_lc_additional_kwargs,
+            response_metadata=_response_metadata,
         ),
     ),
     max_size=4,
@@ -80,26 +82,26 @@ langchain_histories = st.lists(
 # --- LlamaIndex ---
 
 
-def _media(kind: type[Any], **known: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Return blocks with some of these fields; not all versions take None for not given."""
-    return st.fixed_dictionaries({}, optional=known).map(lambda fields: kind(**fields))
+def _media_blocks(kind: type[Any], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return blocks with some of these fields; some versions of LlamaIndex reject None in them."""
+    return st.fixed_dictionaries({}, optional=fields).map(lambda values: kind(**values))
 
 
 _text_blocks = st.builds(li.TextBlock, text=texts)
-_images = _media(li.ImageBlock, image=_payloads, url=_urls, image_mimetype=_types)
+_images = _media_blocks(li.ImageBlock, image=_payloads, url=_urls, image_mimetype=_types)
 _li_blocks = st.one_of(
     _text_blocks,
     _text_blocks,
     _images,
-    _media(li.DocumentBlock, data=_payloads, url=_urls, document_mimetype=_types),
-    _media(li.AudioBlock, audio=_payloads, url=_urls, format=_types),
-    _media(li.VideoBlock, video=_payloads, url=_urls),
+    _media_blocks(li.DocumentBlock, data=_payloads, url=_urls, document_mimetype=_types),
+    _media_blocks(li.AudioBlock, audio=_payloads, url=_urls, format=_types),
+    _media_blocks(li.VideoBlock, video=_payloads, url=_urls),
     st.builds(li.CachePoint, cache_control=st.builds(li.CacheControl, type=texts, ttl=texts)),
     st.builds(li.CitableBlock, title=texts, source=texts, content=st.lists(_text_blocks | _images)),
     st.builds(
         li.ThinkingBlock,
         content=st.none() | texts,
-        additional_information=_some(
+        additional_information=_objects(
             model=texts, reasoning_details=st.lists(st.dictionaries(texts, values, max_size=2))
         ),
     ),
@@ -110,16 +112,18 @@ _li_blocks = st.one_of(
         tool_kwargs=_arguments | texts,
     ),
 )
-_entries = _some(id=_ids, type=texts, function=_some(name=_names, arguments=texts | _arguments))
-_beside = _some(
-    tool_call_id=_ids, name=texts, refusal=texts, tool_calls=st.lists(_entries, max_size=2)
+_raw_calls = _objects(
+    id=_ids, type=texts, function=_objects(name=_names, arguments=texts | _arguments)
+)
+_additional_kwargs = _objects(
+    tool_call_id=_ids, name=texts, refusal=texts, tool_calls=st.lists(_raw_calls, max_size=2)
 )
 llama_index_histories = st.lists(
     st.builds(
         li.ChatMessage,
         role=st.sampled_from(li.MessageRole),
         blocks=st.lists(_li_blocks, max_size=3),
-        additional_kwargs=_beside,
+        additional_kwargs=_additional_kwargs,
     ),
     max_size=4,
 )

@@ -1,4 +1,4 @@
-"""Any conversation is a body, or one error of ours; and it is left as it was."""
+"""Any history becomes a request body or a OneRouterError, and is not changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ from tests.fuzz.histories import langchain_histories, llama_index_histories
 
 often = settings(
     deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],  # explaining takes minutes
+    phases=[
+        Phase.explicit,
+        Phase.reuse,
+        Phase.generate,
+        Phase.shrink,
+    ],  # Phase.explain takes minutes
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,
 )
@@ -27,13 +32,13 @@ chat = ChatOneRouter(model="vendor/model", api_key="-")
 llm = OneRouterLLM(model="vendor/model", api_key="-")
 
 
-def _thought(**facts: Any) -> ChatMessage:
-    block = ThinkingBlock(content="Hm.", additional_information=facts)
+def _thinking_message(**additional_information: Any) -> ChatMessage:
+    block = ThinkingBlock(content="Hm.", additional_information=additional_information)
     return ChatMessage(role="assistant", blocks=[block, TextBlock(text="Hi")])
 
 
 def check_history(model: Any, history: Sequence[Any]) -> None:
-    """Check what a model would send."""
+    """Check that the request body is valid, or that there is a OneRouterError."""
     before = repr(history)
     with suppress(OneRouterError):
         check_body(model.preview(history))
@@ -42,41 +47,46 @@ def check_history(model: Any, history: Sequence[Any]) -> None:
 
 @often
 @given(history=langchain_histories)
-def test_any_langchain_history(history: list[Any]) -> None:
-    """Whatever users, agents and memories make of LangChain's messages."""
+def test_any_langchain_history_is_encoded_or_an_error(history: list[Any]) -> None:
+    """LangChain messages as users, agents and memories may make them."""
     check_history(chat, history)
 
 
 @often
 @given(history=llama_index_histories)
-def test_any_llama_index_history(history: list[Any]) -> None:
-    """Whatever users, agents and memories make of LlamaIndex's messages."""
+def test_any_llama_index_history_is_encoded_or_an_error(history: list[Any]) -> None:
+    """LlamaIndex messages as users, agents and memories may make them."""
     check_history(llm, history)
 
 
-# --- what was found so ---
+# --- regressions: histories that raised another error before ---
 
-OURS = {"model_provider": "onerouter", "model_name": "vendor/model"}
-FOUND: dict[str, tuple[Any, Any]] = {
+OUR_METADATA = {"model_provider": "onerouter", "model_name": "vendor/model"}
+REGRESSIONS: dict[str, tuple[Any, Any]] = {
     "a block whose type is a list": (chat, AIMessage([{"type": []}])),
     "extras that are a number": (chat, HumanMessage([{"type": "image", "extras": 1.5}])),
     "metadata that is a number": (chat, HumanMessage([{"type": "image", "metadata": 1.5}])),
     "a url that is a number": (chat, HumanMessage([{"type": "file", "url": 0}])),
     "a source without a type": (chat, HumanMessage([{"source": {}}])),
-    "calls with names that are half a character": (
+    "calls with names that are a single surrogate": (
         chat,
         AIMessage("", tool_calls=[{"name": name, "args": {}, "id": "c1"} for name in ":\ud800"]),
     ),
     "a model that is a number": (
         chat,
-        AIMessage("Hi", response_metadata={**OURS, "model_name": 1.5}),
+        AIMessage("Hi", response_metadata={**OUR_METADATA, "model_name": 1.5}),
     ),
     "details that are null": (
         chat,
-        AIMessage("Hi", response_metadata=OURS, additional_kwargs={"reasoning_details": None}),
+        AIMessage(
+            "Hi", response_metadata=OUR_METADATA, additional_kwargs={"reasoning_details": None}
+        ),
     ),
-    "thoughts without details": (llm, _thought(reasoning_details=None)),
-    "thoughts of a numbered model": (llm, _thought(reasoning_details=[], model=1.5)),
+    "thinking without details": (llm, _thinking_message(reasoning_details=None)),
+    "thinking of a model that is a number": (
+        llm,
+        _thinking_message(reasoning_details=[], model=1.5),
+    ),
     "calls that are a number": (
         llm,
         ChatMessage("Hi", role="assistant", additional_kwargs={"tool_calls": 1.5}),
@@ -92,7 +102,7 @@ FOUND: dict[str, tuple[Any, Any]] = {
 }
 
 
-@pytest.mark.parametrize(("model", "message"), FOUND.values(), ids=FOUND)
-def test_an_odd_message(model: Any, message: Any) -> None:
-    """It is a body or an error of ours, but no stray TypeError."""
+@pytest.mark.parametrize(("model", "message"), REGRESSIONS.values(), ids=REGRESSIONS)
+def test_a_malformed_message_is_encoded_or_an_error(model: Any, message: Any) -> None:
+    """A wrong type in a message does not raise a bare TypeError."""
     check_history(model, [message])

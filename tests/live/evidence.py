@@ -1,36 +1,33 @@
-"""What was asked, what came, and what follows from it: the rows of a table.
-
-Knows tables. Knows no HTTP.
-"""
+"""Evidence of the live tests, as rows of a Markdown table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-WIDEST = 200  # characters of a cell
+MAX_CELL = 200  # characters
 
 
 class Evidence(NamedTuple):
-    """A row."""
+    """A row: a question, the request and the response, and the answer to the question."""
 
     question: str
     sent: str
-    came: str
+    received: str
     verdict: str
 
 
 def to_markdown(rows: Iterable[Evidence]) -> str:
-    """Return the table as a page of documentation has it."""
-    head = Evidence("question", "sent", "came", "verdict")
-    return "\n".join(map(_line, (head, Evidence("---", "---", "---", "---"), *rows)))
+    """Return the rows as a Markdown table."""
+    head = Evidence("question", "sent", "received", "verdict")
+    return "\n".join(map(_row, (head, Evidence("---", "---", "---", "---"), *rows)))
 
 
-def _line(row: Evidence) -> str:
-    return f"| {' | '.join(map(_cell, row))} |"
+def _row(evidence: Evidence) -> str:
+    return f"| {' | '.join(map(_cell, evidence))} |"
 
 
 def _cell(text: str) -> str:
-    """Return a text on one line, cut short, with nothing in it that ends a cell."""
+    """Return a text on one line, at most MAX_CELL characters long, with escaped pipes."""
     line = " ".join(text.split()).replace("|", "\\|")
-    return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"
+    return line if len(line) <= MAX_CELL else line[: MAX_CELL - 1] + "…"

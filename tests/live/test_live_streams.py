@@ -1,10 +1,11 @@
-"""The bytes of a stream."""
+"""Event streams of the gateway."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tests.live.conftest import Question
+from tests.live.gateway import check_decoded
 
 TOOL = {
     "type": "function",
@@ -20,30 +21,31 @@ TOOL = {
 }
 
 
-def test_a_stream(question: Question) -> None:
+def test_stream_of_text(question: Question) -> None:
     """What does a stream look like, and how does it end?"""
     answer = question.gateway.ask("Count from one to five.", stream=True)
     assert answer.is_stream, answer.headers
     first, *_, last = filter(None, answer.text.splitlines())
     choices = [choice for c in answer.chunks for choice in c.get("choices") or ()]
     reasons = [choice["finish_reason"] for choice in choices if choice.get("finish_reason")]
-    came = f"{len(answer.chunks)} chunks, the last line: {last}, the first: {first}"
+    received = f"{len(answer.chunks)} chunks, the last line: {last}, the first: {first}"
     ending = "[DONE]" if last == "data: [DONE]" else "no [DONE]"
-    question.settle("stream", came, f"{ending}, finish reasons: {reasons}")
+    question.settle("stream", received, f"{ending}, finish reasons: {reasons}")
 
 
-def test_tool_calls_in_pieces(question: Question) -> None:
-    """What do the pieces of a streamed tool call hold?"""
+def test_stream_of_a_tool_call(question: Question) -> None:
+    """Which keys do the deltas of a streamed tool call have?"""
     choice = {"type": "function", "function": {"name": "get_weather"}}
-    asked = {"tools": [TOOL], "tool_choice": choice, "stream": True}
-    answer = question.gateway.ask("What is the weather in Oslo?", **asked)
+    options = {"tools": [TOOL], "tool_choice": choice, "stream": True}
+    answer = question.gateway.ask("What is the weather in Oslo?", **options)
     deltas = [c["choices"][0].get("delta", {}) for c in answer.chunks if c.get("choices")]
-    pieces = [piece for delta in deltas for piece in delta.get("tool_calls") or ()]
-    verdict = f"{len(pieces)} pieces; {described(pieces)}"
-    question.settle("one tool, by name", f"{answer.status}: {pieces[:2]}", verdict)
+    call_deltas = [call for delta in deltas for call in delta.get("tool_calls") or ()]
+    verdict = f"{len(call_deltas)} deltas; {count_keys(call_deltas)}"
+    question.settle("one tool, by name", f"{answer.status}: {call_deltas[:2]}", verdict)
+    check_decoded(answer)
 
 
-def described(pieces: list[dict[str, Any]]) -> str:
-    """Say how many pieces have what."""
-    names = [name for piece in pieces for name in piece]
+def count_keys(call_deltas: list[dict[str, Any]]) -> str:
+    """Return each key with the number of deltas that have it."""
+    names = [name for delta in call_deltas for name in delta]
     return ", ".join(f"{name} on {names.count(name)}" for name in dict.fromkeys(names))
