@@ -1,7 +1,14 @@
-"""SDK clients: made on first use, shared by all instances, closed when the last lets go.
+"""Pool of SDK clients: created on first use, shared by all instances, closed with the last user.
 
-This module knows threads, event loops and forks, and that a client belongs to no gateway: key, URL,
-headers and time limits come with each request. It does not know how a client is made.
+There is one sync client for the process and one async client per event loop, for each environment
+that a client is created in (proxies, certificates). Sharing works because a client holds nothing of
+a gateway: URL, API key, headers and timeout come with each request.
+
+References decide how long a client lives. `_SharedClient` wraps a client; the pool refers to it
+weakly, and each `Clients` that uses it strongly. When the last `Clients` is closed or collected,
+the wrapper's finalizer closes the client. A client of an event loop must be closed on that loop:
+its loop guard, an async generator, does so when the loop ends. This module knows threads, event
+loops and forks; it does not know how a client is created.
 """
 
 from __future__ import annotations
@@ -20,14 +27,14 @@ from onerouter_core.sdk_clients import new_async_client, new_client
 
 
 class _SharedClient:
-    """A client that many hold; empty once its event loop has ended, and in a forked child."""
+    """Wrapper of a client; empty once its event loop has ended, and in a forked child process."""
 
     __slots__ = ("__weakref__", "client", "finalizer", "loop_guard")
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        self.loop_guard: Any = None  # closes a client of an event loop
-        self.finalizer: Any = None  # closes any client when this is let go
+        self.loop_guard: Any = None  # async client only: closes it when its event loop ends
+        self.finalizer: Any = None  # closes the client when the wrapper is collected
 
 
 _lock = threading.Lock()
@@ -38,13 +45,14 @@ _async_clients: WeakKeyDictionary[Any, WeakValueDictionary[Hashable, _SharedClie
 
 
 class Clients:
-    """What one instance holds of the shared clients: one for threads, one for each event loop.
+    """References of one instance to shared clients: a sync one, and an async one per event loop.
 
-    Never pickled or copied: a copy begins with none. A client that the user gave is used as it is.
+    A copied or unpickled instance starts without references. An HTTP client of the user is not
+    shared, and is never closed here.
     """
 
     def __init__(self) -> None:
-        """Hold none yet."""
+        """Start without references; the first call takes or creates a client."""
         self._sync: _SharedClient | None = None
         self._by_loop: WeakKeyDictionary[Any, _SharedClient] = WeakKeyDictionary()
 
@@ -55,7 +63,16 @@ class Clients:
         return Clients()
 
     def get_sync(self, sdk: Any, user_client: Any) -> Any:
-        """Return the SDK client for a sync call."""
+        """Return the SDK client for a sync call.
+
+        Args:
+            sdk: the openai module.
+            user_client: HTTP client of the user. None: the shared client.
+
+        Raises:
+            ConfigurationError: no client can be created.
+
+        """
         if user_client is not None:
             return new_client(sdk, user_client)
         shared = self._sync
@@ -64,7 +81,7 @@ class Clients:
         return shared.client
 
     async def get_async(self, sdk: Any, user_client: Any) -> Any:
-        """Return the SDK client for a call on the running event loop."""
+        """Return the SDK client for a call on the running event loop; see `get_sync`."""
         if user_client is not None:
             return new_async_client(sdk, user_client)
         loop = asyncio.get_running_loop()
@@ -76,32 +93,32 @@ class Clients:
         return shared.client
 
     def close(self) -> None:
-        """Let go of the sync client, which is closed if nobody else uses it."""
+        """Drop the reference to the sync client; it is closed if no other instance has one."""
         self._sync = None
 
     async def aclose(self) -> None:
-        """Let go of this event loop's client as well."""
+        """Drop the references to the sync client and to the running event loop's client."""
         self.close()
         with _lock:
             shared = self._by_loop.pop(asyncio.get_running_loop(), None)
         if shared is not None and shared.loop_guard is not None:
-            loop_guard, still_used = shared.loop_guard, ref(shared)
+            loop_guard, weak_shared = shared.loop_guard, ref(shared)
             del shared
-            if still_used() is None:
+            if weak_shared() is None:  # this was the last reference
                 await loop_guard.aclose()
 
 
 class ClientOwner:
-    """Whoever holds clients can be closed, and used as a context manager of either colour."""
+    """Base class with `close` and `aclose`; a sync and async context manager."""
 
     _clients: Clients
 
     def close(self) -> None:
-        """Close the sync client, unless others use it; the next call takes a new one."""
+        """Close the sync client, unless other instances use it. The next call takes a new one."""
         self._clients.close()
 
     async def aclose(self) -> None:
-        """Close this event loop's client and the sync one, unless others use them."""
+        """Close the sync client and this event loop's, unless other instances use them."""
         await self._clients.aclose()
 
     def __enter__(self) -> Self:
@@ -117,48 +134,49 @@ class ClientOwner:
         await self.aclose()
 
 
-# --- sharing ---
+# --- the pool ---
 
 
 def _environment_key() -> Hashable:
-    """Return what a client reads from the environment as it is made, and what tells two apart."""
+    """Return the settings that a client reads from the environment when it is created."""
     certificates = (os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
     return (*certificates, *sorted(getproxies().items()))
 
 
 def _get_sync_client(sdk: Any) -> _SharedClient:
-    where = _environment_key()
+    environment = _environment_key()
     with _lock:
-        shared = _sync_clients.get(where)
+        shared = _sync_clients.get(environment)
         if shared is None:
             client = new_client(sdk)
-            shared = _sync_clients[where] = _SharedClient(client)
+            shared = _sync_clients[environment] = _SharedClient(client)
             shared.finalizer = finalize(shared, client.close)
         return shared
 
 
 async def _get_async_client(loop: asyncio.AbstractEventLoop, sdk: Any) -> _SharedClient:
-    where = _environment_key()
+    environment = _environment_key()
     with _lock:
-        here = _async_clients.setdefault(loop, WeakValueDictionary())
-        shared = here.get(where)
+        of_loop = _async_clients.setdefault(loop, WeakValueDictionary())
+        shared = of_loop.get(environment)
         if shared is not None and shared.client is not None:
             return shared
         client = new_async_client(sdk)
-        shared = here[where] = _SharedClient(client)
+        shared = of_loop[environment] = _SharedClient(client)
         shared.loop_guard = loop_guard = _close_with_loop(client, ref(shared))
         shared.finalizer = finalize(shared, _schedule_close, loop, client, loop_guard)
         shared.finalizer.atexit = False
-    await anext(loop_guard)
+    await anext(loop_guard)  # from now on the loop finalizes it
     return shared
 
 
 async def _close_with_loop(
     client: Any, shared: ReferenceType[_SharedClient]
 ) -> AsyncGenerator[None, None]:
-    """Close a client when its loop ends, which finalises the async generators begun on it.
+    """Loop guard: close a client when its event loop ends.
 
-    Then it is let go: whoever held on to it would keep the ended loop alive.
+    A loop finalizes the async generators that were started on it when it ends (PEP 525). The
+    wrapper is emptied as well: the client of an ended loop would keep the loop in memory.
     """
     try:
         yield
@@ -171,11 +189,11 @@ async def _close_with_loop(
 
 
 _closing_clients: dict[Any, Any] = {}
-"""Clients that nobody holds, with their guards: a loop may end before it comes to close them."""
+"""Unused clients and their loop guards; a loop may end before `_close` has run on it."""
 
 
 def _schedule_close(loop: asyncio.AbstractEventLoop, client: Any, loop_guard: Any) -> None:
-    """Have the loop close a client that nobody holds; the collector calls from any thread."""
+    """Close an unused client on its loop; the finalizer may run in any thread."""
     if not loop.is_closed():
         _closing_clients[client] = loop_guard
         loop.call_soon_threadsafe(lambda: loop.create_task(_close(client, loop_guard)))
@@ -183,19 +201,22 @@ def _schedule_close(loop: asyncio.AbstractEventLoop, client: Any, loop_guard: An
 
 async def _close(client: Any, loop_guard: Any) -> None:
     await client.close()
-    if not loop_guard.ag_running:  # else the loop ends, or who let go closes, at this moment
+    if not loop_guard.ag_running:  # else the end of the loop, or `aclose`, is running it
         await loop_guard.aclose()
 
 
+# --- forks ---
+
 _parent_clients: list[object] = []
+"""In a forked child process: the parent's clients, kept so that they are not finalized."""
 
 
 def _forget_after_fork() -> None:
-    """Hold nothing of the parent's after a fork: neither use nor close what it is using."""
-    global _lock  # noqa: PLW0603 -- another thread may have held it when the process forked
+    """Neither use nor close the parent's clients in a child process: the parent is using them."""
+    global _lock  # noqa: PLW0603 -- a thread of the parent may have held the old one
     _lock = threading.Lock()
-    of_loops = [shared for here in _async_clients.values() for shared in here.values()]
-    for shared in (*_sync_clients.values(), *of_loops):
+    async_clients = [shared for of_loop in _async_clients.values() for shared in of_loop.values()]
+    for shared in (*_sync_clients.values(), *async_clients):
         if shared.finalizer is not None:
             shared.finalizer.detach()
         _parent_clients.extend((shared.client, shared.loop_guard))

@@ -1,9 +1,13 @@
-"""How long the network may be waited for: until a moment, which moves on as data comes.
+"""Read deadlines that each event of a stream extends, for threads and for event loops.
 
-This module knows clocks, an event loop's timers, and what is done to a new connection's socket. An
-HTTP library bounds each read alone: a server that sends a byte now and then is never late for it,
-and one that falls silent may be so for as long again. It knows no HTTP library, and not what is
-waited for. Moments are `time.monotonic()` values.
+An HTTP library limits each read on its own: a server that sends a byte now and then is never too
+late for it, and after some data the full timeout starts again. A read deadline is a time instead,
+a value of `time.monotonic()`, and the caller decides which data extends it.
+
+Threads: `install_read_deadline` wraps the sockets of an HTTP client, whose reads then end at the
+deadline that `set_read_deadline` has set for the thread. Event loops: `ReadTimeout` cancels an
+awaited read. This module knows no HTTP library, only the "trace" extension that calls back for new
+connections (httpcore documentation, "Extensions"), and it sets TCP keep-alive there.
 """
 
 from __future__ import annotations
@@ -17,9 +21,10 @@ from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
 DeadlineFn: TypeAlias = Callable[[], float | None]
-"""Returns the moment until which may be waited, as it is now; None is for ever."""
+"""Function that returns the present read deadline (`time.monotonic()`); None: no limit."""
 
-MIN_TIMEOUT = 0.001  # seconds; to most libraries none at all would mean no bound
+MIN_TIMEOUT = 0.001
+"""Seconds. Shortest timeout to pass on: 0 or less would mean no limit to some libraries."""
 
 
 # --- threads ---
@@ -27,114 +32,126 @@ MIN_TIMEOUT = 0.001  # seconds; to most libraries none at all would mean no boun
 _thread_state = threading.local()
 
 
-def set_read_deadline(moment: float | None) -> None:
-    """Bound what this thread reads from now on, on connections that `watch` was told of."""
-    _thread_state.moment = moment
+def set_read_deadline(deadline: float | None) -> None:
+    """Set the deadline of this thread's reads on connections of `install_read_deadline`.
+
+    Args:
+        deadline: a `time.monotonic()` value. None: no limit.
+
+    """
+    _thread_state.deadline = deadline
 
 
 def install_read_deadline(request: Any) -> None:
-    """Be told of the connections made for a request (the `trace` extension of HTTP libraries)."""
+    """Make reads on a request's connection end at the deadline; request hook of a sync client."""
     request.extensions["trace"] = _on_trace_event
 
 
 async def ainstall_read_deadline(request: Any) -> None:
-    """Do the same for an async client, whose event loop bounds its reads."""
+    """Set TCP keep-alive only, as `ReadTimeout` ends the reads; request hook of an async client."""
     request.extensions["trace"] = _on_async_trace_event
 
 
-def _on_trace_event(event: str, facts: dict[str, Any]) -> None:
+def _on_trace_event(event: str, info: dict[str, Any]) -> None:
     if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-        stream = facts["return_value"]
+        stream = info["return_value"]
         stream.read = _with_deadline(stream.read)
         _enable_tcp_keepalive(stream)
 
 
-async def _on_async_trace_event(event: str, facts: dict[str, Any]) -> None:
+async def _on_async_trace_event(event: str, info: dict[str, Any]) -> None:
     if event.endswith("connect_tcp.complete"):
-        _enable_tcp_keepalive(facts["return_value"])
+        _enable_tcp_keepalive(info["return_value"])
 
 
 def _with_deadline(read: Callable[..., bytes]) -> Callable[..., bytes]:
-    def bounded(max_bytes: int, timeout: float | None = None) -> bytes:
-        moment = getattr(_thread_state, "moment", None)
-        if moment is not None:
-            left = max(moment - monotonic(), MIN_TIMEOUT)
-            timeout = left if timeout is None else min(timeout, left)
+    def read_until_deadline(max_bytes: int, timeout: float | None = None) -> bytes:
+        deadline = getattr(_thread_state, "deadline", None)
+        if deadline is not None:
+            seconds_left = max(deadline - monotonic(), MIN_TIMEOUT)
+            timeout = seconds_left if timeout is None else min(timeout, seconds_left)
         return read(max_bytes, timeout)
 
-    return bounded
+    return read_until_deadline
 
 
 def _enable_tcp_keepalive(stream: Any) -> None:
-    """Send probes on an idle connection: some networks forget one that says nothing for minutes."""
-    raw = stream.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, seconds in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5)):
-        if hasattr(socket, option):  # by default the first probe comes after two hours
-            raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+    """Have the system probe an idle connection: some networks drop one after minutes of silence."""
+    raw_socket = stream.get_extra_info("socket")
+    raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5)):
+        if hasattr(socket, option):  # Linux: without it the first probe is sent after two hours
+            raw_socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 # --- event loops ---
 
 
 class ReadTimeout:
-    """Cancels a wait that lasts too long; that the moment moves on costs nothing.
+    """Timeout of the reads of one response on an event loop, with a deadline that can move.
 
-    `asyncio.timeout` would do for one wait. A stream waits a thousand times, and whoever reads it
-    must not be cancelled in between.
+    Only `wait` is cancelled, never the code between two reads, and one timer serves all reads: when
+    it fires early because the deadline has moved, it is set again. `asyncio.timeout` would need a
+    timer for each of a stream's thousands of reads.
     """
 
-    def __init__(self, until: DeadlineFn) -> None:
-        """Be silent until something is waited for."""
-        self._until = until
+    def __init__(self, deadline: DeadlineFn) -> None:
+        """Create a timeout that is idle until the first `wait`.
+
+        Args:
+            deadline: function that returns the present deadline.
+
+        """
+        self._deadline = deadline
         self._timer: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[Any] | None = None
+        self._task: asyncio.Task[Any] | None = None  # the task that is in `wait`
         self._expired = False
 
-    async def wait(self, what: Awaitable[T]) -> T:
-        """Await it; raise TimeoutError when the moment comes first."""
+    async def wait(self, awaitable: Awaitable[T]) -> T:
+        """Await a read; raise TimeoutError if the deadline passes first.
+
+        The error's cause is the one that the read had when it was cancelled.
+        """
         if self._timer is None:
             self._schedule()
         self._task = asyncio.current_task()
-        before = _pending_cancellations(self._task)
+        cancellations = _pending_cancellations(self._task)
         try:
-            return await what
+            return await awaitable
         except asyncio.CancelledError as cancelled:
-            if not self._expired or _was_cancelled_by_caller(self._task, before):
+            if not self._expired or _was_cancelled_by_caller(self._task, cancellations):
                 raise
-            raise TimeoutError from cancelled.__cause__  # what was known by then
+            raise TimeoutError from cancelled.__cause__
         finally:
             self._task = None
 
     def _schedule(self) -> None:
-        if (moment := self._until()) is not None:
-            left = max(moment - monotonic(), 0)
-            self._timer = asyncio.get_running_loop().call_later(left, self._expire)
+        if (deadline := self._deadline()) is not None:
+            seconds_left = max(deadline - monotonic(), 0)
+            self._timer = asyncio.get_running_loop().call_later(seconds_left, self._expire)
 
     def _expire(self) -> None:
         self._timer = None
         if self._task is None:
-            return  # the next wait sets it anew
-        if (self._until() or 0) > monotonic():
+            return  # between two reads: the next `wait` sets the timer again
+        if (self._deadline() or 0) > monotonic():
             self._schedule()
         else:
             self._expired = True
             self._task.cancel()
 
     def close(self) -> None:
-        """Be silent; the next wait sets it anew, also for an earlier moment."""
+        """Cancel the timer; the next `wait` sets it again, possibly for an earlier time."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
 def _pending_cancellations(task: Any) -> int:
-    """Return how often a task was asked to end: it may be cleaning up."""
-    return (
-        task.cancelling() if hasattr(task, "cancelling") else 0
-    )  # before Python 3.11 nobody knows
+    """Return the number of cancellations that the task is handling, for example in a cleanup."""
+    return task.cancelling() if hasattr(task, "cancelling") else 0  # Python 3.10 does not count
 
 
-def _was_cancelled_by_caller(task: Any, before: int) -> bool:
-    """Take back our own cancellation; tell whether somebody else asked for one, too."""
-    return hasattr(task, "uncancel") and task.uncancel() > before
+def _was_cancelled_by_caller(task: Any, cancellations: int) -> bool:
+    """Undo the cancellation by `_expire`; tell whether other code has cancelled the task, too."""
+    return hasattr(task, "uncancel") and task.uncancel() > cancellations

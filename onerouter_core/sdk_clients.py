@@ -1,8 +1,7 @@
-"""The openai SDK: loaded when it is first needed, and clients of it made.
+"""The openai SDK: import on demand, and clients that read no OPENAI_* variable.
 
-This is the only room with the SDK. Its clients are stripped here of what they would read from
-OPENAI_* variables; its typed models and its own retries are not used. No HTTP library is named:
-the SDK's second major version is on one, its third on another.
+No other module imports the SDK. Its typed models and its own retries are not used. No HTTP library
+is named: the SDK's second major version is based on httpx, its third on httpx2.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ from onerouter_core.version import __version__
 
 
 def load_sdk() -> Any:
-    """Import the SDK; the first time takes up to a second."""
-    told = os.environ.pop("OPENAI_LOG", None)  # read at import; nothing of OPENAI_* is ours
+    """Import the SDK; the first import takes up to a second."""
+    log_level = os.environ.pop("OPENAI_LOG", None)  # the SDK sets up logging at its import
     try:
-        import openai  # noqa: PLC0415 -- importing and constructing our classes must not
+        import openai  # noqa: PLC0415 -- importing this package must not import the SDK
     finally:
-        if told is not None:
-            os.environ["OPENAI_LOG"] = told
+        if log_level is not None:
+            os.environ["OPENAI_LOG"] = log_level
     return openai
 
 
 async def aload_sdk() -> Any:
-    """Import the SDK in a thread: the import would block the event loop."""
-    global _loaded  # noqa: PLW0603 -- a thread for each call would cost more than the call
+    """Import the SDK in a thread, as the first import would block the event loop."""
+    global _loaded  # noqa: PLW0603 -- a thread per call would cost more than the call
     if not _loaded:
         await asyncio.to_thread(load_sdk)
         _loaded = True
@@ -44,33 +43,36 @@ async def aload_sdk() -> Any:
 _loaded = False
 
 
-# --- the HTTP library of a client, by no name ---
+# --- the HTTP library of a client, whichever it is ---
 
 
 def _http_library_of(client: Any) -> Any:
-    """Return the HTTP library that a client is on."""
+    """Return the module of the HTTP library that an SDK client uses."""
     return sys.modules[type(client.base_url).__module__]
 
 
 def response_type(client: Any) -> Any:
-    """Return the library's response: an SDK client that is asked for one leaves it as it is."""
+    """Return the response class of the HTTP library, for the SDK's argument `cast_to`.
+
+    The SDK returns such a response as it is, without parsing the body.
+    """
     return _http_library_of(client).Response
 
 
 @lru_cache(maxsize=256)
 def _parse_url(library: Any, url: str) -> Any:
-    """Return an address that needs no base; to parse it anew was 4 % of a short call."""
+    """Return a parsed URL; without the cache, parsing was 4 % of a short call."""
     return library.URL(url)
 
 
 # --- clients ---
 
 
-# What an SDK client of ours has of its own. Key, organisation and headers come with each request or
-# not at all: the SDK would take them from OPENAI_* variables.
+# Attributes that replace those of the SDK's client class. The SDK would take key, organization and
+# headers from OPENAI_* variables; here key and headers come with each request.
 _CLIENT_OVERRIDES: dict[str, Any] = {
     "auth_headers": {},
-    "_auth_headers": lambda *_: {},  # as the third major version calls them
+    "_auth_headers": lambda *_: {},  # name in the third major version
     "default_headers": {
         "accept": "application/json",
         "content-type": "application/json",
@@ -82,73 +84,85 @@ _CLIENT_OVERRIDES: dict[str, Any] = {
 
 
 @cache
-def _client_class(kind: Any) -> Callable[..., Any]:
-    return type("Client", (kind,), dict(_CLIENT_OVERRIDES))
+def _client_class(sdk_class: Any) -> Callable[..., Any]:
+    return type("Client", (sdk_class,), dict(_CLIENT_OVERRIDES))
 
 
 def new_client(sdk: Any, http_client: Any = None) -> Any:
-    """Return an SDK client on a user's HTTP client, or else on one that all instances may share."""
-    return _new_sdk_client(
-        sdk.OpenAI,
-        _new_http_client_or_error(_http_client, sdk) if http_client is None else http_client,
-    )
+    """Create an SDK client.
+
+    Args:
+        sdk: the openai module.
+        http_client: HTTP client of the user. None: a new one, made to be shared by all instances.
+
+    Raises:
+        ConfigurationError: the user's HTTP client is of another library, or none can be created
+            because of the environment (certificates, proxies).
+
+    """
+    if http_client is None:
+        http_client = _create_http_client(_new_http_client, sdk)
+    return _new_sdk_client(sdk.OpenAI, http_client)
 
 
 def new_async_client(sdk: Any, http_client: Any = None) -> Any:
-    """Return the same for an event loop."""
+    """Create an SDK client for an event loop; see `new_client`."""
     if http_client is None:
-        http_client = _new_http_client_or_error(_async_http_client, sdk)
+        http_client = _create_http_client(_new_async_http_client, sdk)
     return _new_sdk_client(sdk.AsyncOpenAI, http_client)
 
 
-def _new_sdk_client(kind: Any, http_client: Any) -> Any:
+def _new_sdk_client(sdk_class: Any, http_client: Any) -> Any:
     try:
-        return _client_class(kind)(
+        return _client_class(sdk_class)(
             api_key="-", base_url="http://-/", max_retries=0, http_client=http_client
         )
     except (AttributeError, TypeError) as error:
-        raise ConfigurationError(f"That http client does not fit the openai SDK: {error}") from None
+        raise ConfigurationError(
+            f"The HTTP client {type(http_client).__name__} does not fit the openai SDK: {error}"
+        ) from None
 
 
-def _new_http_client_or_error(make: Callable[[Any], Any], sdk: Any) -> Any:
-    """Make an HTTP client, which reads the environment; say so if that is what is wrong."""
+def _create_http_client(create: Callable[[Any], Any], sdk: Any) -> Any:
+    """Create an HTTP client; explain an error, which comes from the environment."""
     try:
-        return make(sdk)
+        return create(sdk)
     except Exception as error:
         raise ConfigurationError(
-            "No HTTP client can be made: check SSL_CERT_FILE, SSL_CERT_DIR and the variables for "
-            f"proxies ({type(error).__name__}: {error})."
+            "The HTTP client cannot be created: check the environment variables SSL_CERT_FILE, "
+            f"SSL_CERT_DIR and those for proxies ({type(error).__name__}: {error})."
         ) from error
 
 
-def _http_client(sdk: Any) -> Any:
+def _new_http_client(sdk: Any) -> Any:
     hooks = {"request": [install_read_deadline], "response": [raise_for_status]}
     return _cookieless_client_class(sdk.DefaultHttpxClient)(**_shared_client_options(sdk, hooks))
 
 
-def _async_http_client(sdk: Any) -> Any:
-    """Return the SDK's client on aiohttp, whose cost does not grow with open calls, if it can be.
+def _new_async_http_client(sdk: Any) -> Any:
+    """Return the SDK's client on aiohttp if that is installed, else its default one.
 
-    It has no way to be told of new connections, so it sends no keep-alive probes.
+    With aiohttp, the cost of a call does not grow with the number of open calls. It has no callback
+    for new connections, so TCP keep-alive is not set on them.
     """
-    how = _shared_client_options(
+    options = _shared_client_options(
         sdk, {"request": [ainstall_read_deadline], "response": [araise_for_status]}
     )
     try:
-        client = _cookieless_client_class(sdk.DefaultAioHttpClient)(**how)
-    except RuntimeError:  # aiohttp is not installed: the SDK's default will do
-        return _cookieless_client_class(sdk.DefaultAsyncHttpxClient)(**how)
+        client = _cookieless_client_class(sdk.DefaultAioHttpClient)(**options)
+    except RuntimeError:  # the SDK raises it if aiohttp is not installed
+        return _cookieless_client_class(sdk.DefaultAsyncHttpxClient)(**options)
     for transport in (vars(client)["_transport"], *vars(client)["_mounts"].values()):
-        if transport is not None:  # else it is one of NO_PROXY
+        if transport is not None:  # None is mounted for the hosts of NO_PROXY
             transport.get_client = _without_cookies(transport.get_client)
     return client
 
 
 def _shared_client_options(sdk: Any, hooks: dict[str, Any]) -> dict[str, Any]:
-    """Return how a client is made that all instances share: a stream of one never waits for others.
+    """Return the constructor options of an HTTP client that all instances share.
 
-    The SDK's thousand connections are for one instance. How many are open is the callers' business,
-    and no number stands for that in all HTTP libraries.
+    The SDK's limit of 1,000 connections is meant for one instance: here it would make a call of one
+    instance wait for the streams of others. HTTP libraries have no common value for "no limit".
     """
     limits = type(sdk.DEFAULT_CONNECTION_LIMITS)(
         max_connections=_MAX_CONNECTIONS, max_keepalive_connections=1_000, keepalive_expiry=5.0
@@ -156,33 +170,36 @@ def _shared_client_options(sdk: Any, hooks: dict[str, Any]) -> dict[str, Any]:
     return {"event_hooks": hooks, "limits": limits}
 
 
-_MAX_CONNECTIONS = 1_000_000  # no process may have so many descriptors
+_MAX_CONNECTIONS = 1_000_000  # more than the file descriptors that a process may have
 
 
-# --- one HTTP client for many keys: it keeps no cookies, for one may be the account of a key ---
+# --- no cookies: one HTTP client serves many keys, and a cookie may identify one key's account ---
 
 
 class _NoCookies(dict[str, str]):
-    """The cookies of an HTTP client that keeps none; to look for them took 4 % of a short call."""
+    """Cookie jar that stays empty; a real one took 4 % of a short call."""
 
     def extract_cookies(self, response: Any) -> None:
-        """Leave them where they are."""
+        """Ignore the cookies of a response."""
 
 
 @cache
-def _cookieless_client_class(kind: Any) -> Callable[..., Any]:
-    def build_request(client: Any, method: str, url: Any, **how: Any) -> Any:
-        return kind.build_request(
-            client, method, _parse_url(_http_library_of(client), str(url)), **how
-        )
+def _cookieless_client_class(http_class: Any) -> Callable[..., Any]:
+    def build_request(client: Any, method: str, url: Any, **options: Any) -> Any:
+        parsed = _parse_url(_http_library_of(client), str(url))
+        return http_class.build_request(client, method, parsed, **options)
 
-    return type("HttpClient", (kind,), {"cookies": _NoCookies(), "build_request": build_request})
+    return type(
+        "HttpClient", (http_class,), {"cookies": _NoCookies(), "build_request": build_request}
+    )
 
 
-def _without_cookies(make_session: Callable[[], Any]) -> Callable[[], Any]:
-    def make() -> Any:
-        session = make_session()
-        session.cookie_jar.filter_cookies = lambda _: SimpleCookie()  # none is for any address
+def _without_cookies(new_session: Callable[[], Any]) -> Callable[[], Any]:
+    """Wrap a function that creates aiohttp sessions: their cookie jars find no cookie to send."""
+
+    def new_cookieless_session() -> Any:
+        session = new_session()
+        session.cookie_jar.filter_cookies = lambda _: SimpleCookie()
         return session
 
-    return make
+    return new_cookieless_session

@@ -33,9 +33,9 @@ from onerouter_core.errors import (
     RefusalError,
     UnsupportedContentError,
     UpstreamError,
+    is_unsupported_feature,
     redact,
     retry_after,
-    is_unsupported_feature,
 )
 from onerouter_core.wire.error_bodies import decode_error
 
