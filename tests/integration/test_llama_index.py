@@ -1,4 +1,4 @@
-"""LlamaIndex's own things with a real model: query and chat engines, objects, histories."""
+"""LlamaIndex with a real model: query and chat engines, structured output, histories."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from pydantic import BaseModel, Field
 
 from llama_index_onerouter import OneRouterLLM
 from onerouter_core import OneRouterError
-from tests.integration.conftest import reaching
-from tests.integration.engine import WINDOW
+from tests.integration.conftest import model_fields
+from tests.integration.engine import CONTEXT_WINDOW
 from tests.integration.servers import Server
-from tests.llama_index.conftest import Async, Colour, Sync
+from tests.llama_index.conftest import Async, Mode, Sync
 
 pytestmark = pytest.mark.timeout(180)  # the first test waits for the servers
 
 PROMPT = PromptTemplate("Ada Lovelace is {age} years old and glad.")
-FACTS = (
+TEXTS = (
     "The capital of Zubrowka is Lutz.",
     "Bananas are yellow when they are ripe.",
     "The train to Nebelsbad leaves at noon.",
@@ -34,7 +34,7 @@ FACTS = (
 
 
 class Person(BaseModel):
-    """A person, as short as a small model keeps it."""
+    """A person; the fields are short enough for a small model."""
 
     name: str = Field(max_length=30)
     age: int = Field(ge=0, le=120)
@@ -47,80 +47,86 @@ def get_weather(city: str) -> str:
 
 
 @pytest.fixture(params=[Sync(), Async()], ids=["sync", "async"])
-def colour(request: pytest.FixtureRequest) -> Colour:
-    """Run the test once with each colour."""
-    found: Colour = request.param
-    return found
+def mode(request: pytest.FixtureRequest) -> Mode:
+    """Run a test sync and async."""
+    param: Mode = request.param
+    return param
 
 
 @pytest.fixture
 def llm(server: Server) -> Iterator[OneRouterLLM]:
-    """Make a model that speaks to the server."""
-    with OneRouterLLM(**reaching(server), context_window=WINDOW) as model:
+    """Provide a model connected to the server."""
+    with OneRouterLLM(**model_fields(server), context_window=CONTEXT_WINDOW) as model:
         yield model
 
 
-@pytest.mark.parametrize("mode", ["compact", "refine", "tree_summarize"])
-def test_a_query_engine(llm: OneRouterLLM, colour: Colour, mode: str) -> None:
-    """The answer is the model's, from the one text that is about the question."""
-    nodes = [TextNode(text=fact) for fact in FACTS]
+@pytest.mark.parametrize("response_mode", ["compact", "refine", "tree_summarize"])
+def test_a_query_engine_answers_from_the_retrieved_text(
+    llm: OneRouterLLM, mode: Mode, response_mode: str
+) -> None:
+    """The answer is the model's, and its source is the one relevant text."""
+    nodes = [TextNode(text=text) for text in TEXTS]
     retriever = BM25Retriever.from_defaults(nodes=nodes, similarity_top_k=1)
-    engine = RetrieverQueryEngine.from_args(retriever, llm=llm, response_mode=mode)
-    answer = colour.call(engine, "query", "What is the capital of Zubrowka?")
+    engine = RetrieverQueryEngine.from_args(retriever, llm=llm, response_mode=response_mode)
+    answer = mode.call(engine, "query", "What is the capital of Zubrowka?")
     assert "Lutz" in str(answer)
-    assert [source.text for source in answer.source_nodes] == [FACTS[0]]
+    assert [source.text for source in answer.source_nodes] == [TEXTS[0]]
 
 
-def test_a_chat_engine(llm: OneRouterLLM, colour: Colour) -> None:
-    """The second turn goes with the first."""
+def test_a_chat_engine_sends_the_first_turn_with_the_second(llm: OneRouterLLM, mode: Mode) -> None:
+    """The second turn asks about the first."""
     engine = SimpleChatEngine.from_defaults(llm=llm, memory=ChatMemoryBuffer.from_defaults(llm=llm))
-    colour.call(engine, "chat", "The capital of Zubrowka is Lutz.")
-    assert "Lutz" in str(colour.call(engine, "chat", "What is the capital of Zubrowka?"))
+    mode.call(engine, "chat", "The capital of Zubrowka is Lutz.")
+    assert "Lutz" in str(mode.call(engine, "chat", "What is the capital of Zubrowka?"))
 
 
-def test_a_completion(llm: OneRouterLLM, colour: Colour) -> None:
-    """A prompt is a message of the user's, streamed or not."""
-    whole = colour.complete(llm, "Hi")
-    last = colour.stream_complete(llm, "Hi")[-1]
-    assert whole.text == last.text
-    assert whole.text.startswith("Hello")
-    assert whole.additional_kwargs["total_tokens"] == last.additional_kwargs["total_tokens"] > 0
+def test_a_completion_is_a_chat_of_one_message(llm: OneRouterLLM, mode: Mode) -> None:
+    """Text and usage are the same, complete and streamed."""
+    complete = mode.complete(llm, "Hi")
+    last = mode.stream_complete(llm, "Hi")[-1]
+    assert complete.text == last.text
+    assert complete.text.startswith("Hello")
+    tokens = complete.additional_kwargs["total_tokens"]
+    assert tokens == last.additional_kwargs["total_tokens"] > 0
 
 
-def test_an_object_by_a_grammar(llm: OneRouterLLM, colour: Colour) -> None:
-    """The schema binds the engine."""
-    found = colour.call(llm, "structured_predict", Person, PROMPT, age=36)
-    assert isinstance(found, Person)
-    asked = [ChatMessage(PROMPT.format(age=36))]
-    response = colour.chat(llm.as_structured_llm(Person), asked)
-    assert response.raw == found
+def test_structured_output_follows_the_schema(llm: OneRouterLLM, mode: Mode) -> None:
+    """The engine makes a grammar of the schema."""
+    person = mode.call(llm, "structured_predict", Person, PROMPT, age=36)
+    assert isinstance(person, Person)
+    messages = [ChatMessage(PROMPT.format(age=36))]
+    response = mode.chat(llm.as_structured_llm(Person), messages)
+    assert response.raw == person
 
 
-def test_an_object_that_streams(llm: OneRouterLLM, colour: Colour) -> None:
-    """Partial objects come first, the last one is whole."""
-    *partial, last = colour.collect(llm, "stream_structured_predict", Person, PROMPT, age=36)
+def test_streamed_structured_output_ends_with_a_complete_object(
+    llm: OneRouterLLM, mode: Mode
+) -> None:
+    """Partial objects come first."""
+    *partial, last = mode.collect(llm, "stream_structured_predict", Person, PROMPT, age=36)
     assert partial
     assert isinstance(last, Person)
 
 
-def test_an_object_cut_short(llm: OneRouterLLM, colour: Colour) -> None:
-    """Half an object is an error, not an object."""
+def test_a_cut_object_is_an_error(llm: OneRouterLLM, mode: Mode) -> None:
+    """A length limit within the object raises."""
+    options = {"max_tokens": 8}
     with pytest.raises(OneRouterError):
-        colour.call(llm, "structured_predict", Person, PROMPT, age=36, llm_kwargs={"max_tokens": 8})
+        mode.call(llm, "structured_predict", Person, PROMPT, age=36, llm_kwargs=options)
 
 
-def test_tools_that_this_model_does_not_call(llm: OneRouterLLM, colour: Colour) -> None:
-    """Its template knows no tools: the engine answers 200, in words, though a call was required."""
+def test_a_model_without_tool_support_answers_in_text(llm: OneRouterLLM, mode: Mode) -> None:
+    """Its template has no tools: the engine answers 200 and text, though a call is required."""
     tools = [FunctionTool.from_defaults(get_weather)]
-    asked = {"user_msg": "Weather in Oslo?", "tool_required": True}
-    response = colour.call(llm, "chat_with_tools", tools, **asked)
+    options = {"user_msg": "Weather in Oslo?", "tool_required": True}
+    response = mode.call(llm, "chat_with_tools", tools, **options)
     assert response.message.content
     with pytest.raises(ValueError, match="tool call"):
         llm.get_tool_calls_from_response(response)
 
 
-def test_a_history_with_tool_calls(llm: OneRouterLLM, colour: Colour) -> None:
-    """Calls and their results are taken by the engine's own reading of messages."""
+def test_a_history_with_tool_calls_is_accepted(llm: OneRouterLLM, mode: Mode) -> None:
+    """The engine parses tool calls and their results itself."""
     call = ToolCallBlock(
         tool_call_id="call-1", tool_name="get_weather", tool_kwargs={"city": "Oslo"}
     )
@@ -133,4 +139,4 @@ def test_a_history_with_tool_calls(llm: OneRouterLLM, colour: Colour) -> None:
             additional_kwargs={"tool_call_id": "call-1"},
         ),
     ]
-    assert colour.chat(llm, history).message.content
+    assert mode.chat(llm, history).message.content

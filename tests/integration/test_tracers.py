@@ -1,4 +1,4 @@
-"""What observability tools see of our calls: their own instrumentors, spans kept in memory."""
+"""Spans of observability tools: their own instrumentors, with an exporter in memory."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from onerouter_simulator import Simulator, failure
 from tests.langchain import conftest as langchain
 from tests.llama_index import conftest as llama_index
 
-# openinference serialises LlamaIndex's metadata by a name that pydantic calls old
+# openinference serializes LlamaIndex's metadata with a method that pydantic has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:The `json` method is deprecated")
 
 Attributes: TypeAlias = Mapping[str, Any]
-Calls: TypeAlias = list[tuple[str, Any]]
+ToolCalls: TypeAlias = list[tuple[str, Any]]
 WEATHER = "get_weather in 'Oslo'"
 
 
@@ -38,25 +38,28 @@ def get_weather(city: str) -> str:
 
 
 class Tracer(NamedTuple):
-    """A tracer, and the names it has for what it saw."""
+    """An instrumentor, and the span attributes in which it records a call.
+
+    `tokens` are the attributes of prompt, completion and all tokens.
+    """
 
     module: str
     name: str
     model: str
     tokens: tuple[str, str, str]
     finish_reason: str
-    calls: Callable[[Attributes], Calls]
+    read_tool_calls: Callable[[Attributes], ToolCalls]
 
 
-def openinference_calls(seen: Attributes) -> Calls:
-    """Read the tool calls that openinference spread over attributes."""
+def openinference_calls(attributes: Attributes) -> ToolCalls:
+    """Return the tool call that openinference records in one attribute for each field."""
     call = "llm.output_messages.0.message.tool_calls.0.tool_call.function"
-    return [(seen[f"{call}.name"], json.loads(seen[f"{call}.arguments"]))]
+    return [(attributes[f"{call}.name"], json.loads(attributes[f"{call}.arguments"]))]
 
 
-def semantic_calls(seen: Attributes) -> Calls:
-    """Read the tool calls that stand as JSON in one attribute."""
-    messages = json.loads(seen["gen_ai.output.messages"])
+def semantic_calls(attributes: Attributes) -> ToolCalls:
+    """Return the tool calls that opentelemetry records as JSON in one attribute."""
+    messages = json.loads(attributes["gen_ai.output.messages"])
     parts = (part for message in messages for part in message["parts"])
     return [(part["name"], part["arguments"]) for part in parts if part["type"] == "tool_call"]
 
@@ -82,12 +85,14 @@ OPENTELEMETRY_LLAMA_INDEX = Tracer(
     semantic_calls,
 )
 
-# The other reads only the text of a completion, and never ends the span of a call that fails.
-ONLY_OPENINFERENCE = pytest.mark.parametrize("engines", [OPENINFERENCE_LLAMA_INDEX], indirect=True)
+# The other one records only the text of a completion, and does not end the span of a failed call.
+ONLY_OPENINFERENCE = pytest.mark.parametrize(
+    "llama_index_tracer", [OPENINFERENCE_LLAMA_INDEX], indirect=True
+)
 
 
-class Seen:
-    """A tracer at work, and the spans of the calls it saw."""
+class TracerRun:
+    """An active tracer and its finished spans."""
 
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
@@ -98,85 +103,88 @@ class Seen:
         self._instrumentor.instrument(tracer_provider=provider)
 
     def stop(self) -> None:
-        """See no more."""
+        """Remove the instrumentation."""
         self._instrumentor.uninstrument()
 
     @property
     def spans(self) -> tuple[ReadableSpan, ...]:
-        """What was seen so far."""
+        """The spans that have ended so far."""
         return tuple(self._exporter.get_finished_spans())
 
-    def check(self, finish_reason: str) -> Attributes:
-        """Check the newest span for model, tokens and finish reason, and return what it says."""
-        seen: Attributes = self.spans[-1].attributes or {}
-        assert seen[self.tracer.model] == "simulated/echo"
-        asked, answered, both = (seen[name] for name in self.tracer.tokens)
-        assert asked > 0
-        assert answered > 0
-        assert asked + answered == both
-        assert finish_reason in seen[self.tracer.finish_reason]
-        return seen
+    def check_newest_span(self, finish_reason: str) -> Attributes:
+        """Check model, tokens and finish reason in the newest span; return its attributes."""
+        attributes: Attributes = self.spans[-1].attributes or {}
+        assert attributes[self.tracer.model] == "simulated/echo"
+        prompt_tokens, completion_tokens, all_tokens = (
+            attributes[name] for name in self.tracer.tokens
+        )
+        assert prompt_tokens > 0
+        assert completion_tokens > 0
+        assert prompt_tokens + completion_tokens == all_tokens
+        assert finish_reason in attributes[self.tracer.finish_reason]
+        return attributes
 
 
 @pytest.fixture
-def chains() -> Iterator[Seen]:
-    """Watch LangChain."""
-    seen = Seen(OPENINFERENCE_LANGCHAIN)
-    yield seen
-    seen.stop()
+def langchain_tracer() -> Iterator[TracerRun]:
+    """Trace LangChain."""
+    run = TracerRun(OPENINFERENCE_LANGCHAIN)
+    yield run
+    run.stop()
 
 
 @pytest.fixture(params=[OPENINFERENCE_LLAMA_INDEX, OPENTELEMETRY_LLAMA_INDEX])
-def engines(request: pytest.FixtureRequest) -> Iterator[Seen]:
-    """Watch LlamaIndex; not every tracer takes all of itself back."""
+def llama_index_tracer(request: pytest.FixtureRequest) -> Iterator[TracerRun]:
+    """Trace LlamaIndex; remove the handlers that a tracer leaves in the dispatcher."""
     root = get_dispatcher()
     handlers = [*root.event_handlers], [*root.span_handlers]
-    seen = Seen(request.param)
-    yield seen
-    seen.stop()
+    run = TracerRun(request.param)
+    yield run
+    run.stop()
     root.event_handlers, root.span_handlers = handlers
 
 
-@pytest.fixture(params=["whole", "streamed"])
+@pytest.fixture(params=["complete", "streamed"])
 def streamed(request: pytest.FixtureRequest) -> bool:
-    """Run a test with whole and with streamed answers."""
+    """Run a test with complete and with streamed answers."""
     return bool(request.param == "streamed")
 
 
 @pytest.fixture(params=["Sync", "Async"])
-def colour(request: pytest.FixtureRequest) -> str:
-    """Run a test in both colours."""
+def mode_name(request: pytest.FixtureRequest) -> str:
+    """Run a test sync and async."""
     return str(request.param)
 
 
 @pytest.fixture
-def ask_langchain(sim: Simulator, colour: str, streamed: bool) -> Callable[..., Any]:
-    """Ask ChatOneRouter, with tools if there are any."""
-    llm = ChatOneRouter(**reaching(sim))
-    verbs = getattr(langchain, colour)()
-    ask = verbs.stream if streamed else verbs.invoke
-    return lambda text, *tools: ask(llm.bind_tools(tools) if tools else llm, text)
+def call_langchain(sim: Simulator, mode_name: str, streamed: bool) -> Callable[..., Any]:
+    """Provide a function that calls ChatOneRouter, with tools if there are any."""
+    llm = ChatOneRouter(**model_fields(sim))
+    mode = getattr(langchain, mode_name)()
+    call = mode.stream if streamed else mode.invoke
+    return lambda text, *tools: call(llm.bind_tools(tools) if tools else llm, text)
 
 
 @pytest.fixture
-def ask_llama_index(sim: Simulator, colour: str, streamed: bool) -> Callable[..., Any]:
-    """Ask OneRouterLLM, with tools if there are any."""
-    llm = OneRouterLLM(**reaching(sim))
-    verbs = getattr(llama_index, colour)()
+def call_llama_index(sim: Simulator, mode_name: str, streamed: bool) -> Callable[..., Any]:
+    """Provide a function that calls OneRouterLLM, with tools if there are any."""
+    llm = OneRouterLLM(**model_fields(sim))
+    mode = getattr(llama_index, mode_name)()
 
-    def ask(text: str, *tools: FunctionTool) -> Any:
-        name, asked = (
-            ("chat_with_tools", (tools, text)) if tools else ("chat", (llama_index.say(text),))
-        )
+    def call(text: str, *tools: FunctionTool) -> Any:
+        if tools:
+            name, arguments = "chat_with_tools", (tools, text)
+        else:
+            name, arguments = "chat", (llama_index.user_messages(text),)
         if streamed:
-            return verbs.collect(llm, f"stream_{name}", *asked)
-        return verbs.call(llm, name, *asked)
+            return mode.collect(llm, f"stream_{name}", *arguments)
+        return mode.call(llm, name, *arguments)
 
-    return ask
+    return call
 
 
-def reaching(sim: Simulator) -> dict[str, Any]:
-    """Return the fields of either class that reach the simulator, with a secret among them."""
+def model_fields(sim: Simulator) -> dict[str, Any]:
+    """Return the fields of either class for the simulator, with a secret header."""
     return {
         "model": "simulated/echo",
         "base_url": sim.base_url,
@@ -186,79 +194,90 @@ def reaching(sim: Simulator) -> dict[str, Any]:
     }
 
 
-def check_secrets(seen: Seen, sim: Simulator) -> None:
-    """Check that no span says a key or a header."""
-    shown = "".join(span.to_json() for span in seen.spans)
+def check_secrets(tracer: TracerRun, sim: Simulator) -> None:
+    """Check that no span shows the key or the header."""
+    shown = "".join(span.to_json() for span in tracer.spans)
     assert sim.last.headers["x-secret"] == "canary"
     assert "canary" not in shown
     assert sim.api_key not in shown
 
 
-def test_langchain_answers(chains: Seen, sim: Simulator, ask_langchain: Callable[..., Any]) -> None:
-    """Model, tokens, finish reason and text."""
-    ask_langchain("Hello")
-    seen = chains.check("stop")
-    assert seen["llm.output_messages.0.message.content"] == "You said: Hello"
-    check_secrets(chains, sim)
+def test_langchain_span_of_an_answer(
+    langchain_tracer: TracerRun, sim: Simulator, call_langchain: Callable[..., Any]
+) -> None:
+    """The span has model, tokens, finish reason and text, and no secret."""
+    call_langchain("Hello")
+    attributes = langchain_tracer.check_newest_span("stop")
+    assert attributes["llm.output_messages.0.message.content"] == "You said: Hello"
+    check_secrets(langchain_tracer, sim)
 
 
-def test_langchain_tools(chains: Seen, ask_langchain: Callable[..., Any]) -> None:
-    """The call with its arguments."""
-    ask_langchain(WEATHER, get_weather)
-    assert chains.tracer.calls(chains.check("tool_calls")) == [("get_weather", {"city": "Oslo"})]
+def test_langchain_span_of_a_tool_call(
+    langchain_tracer: TracerRun, call_langchain: Callable[..., Any]
+) -> None:
+    """The span has the call with its arguments."""
+    call_langchain(WEATHER, get_weather)
+    attributes = langchain_tracer.check_newest_span("tool_calls")
+    tool_calls = langchain_tracer.tracer.read_tool_calls(attributes)
+    assert tool_calls == [("get_weather", {"city": "Oslo"})]
 
 
-def test_langchain_errors(chains: Seen, sim: Simulator, ask_langchain: Callable[..., Any]) -> None:
-    """The span is an error's, and says which."""
+def test_langchain_span_of_an_error(
+    langchain_tracer: TracerRun, sim: Simulator, call_langchain: Callable[..., Any]
+) -> None:
+    """The span has the class and the message of the error."""
     sim.script(failure(400, "out of my range"))
     with pytest.raises(OneRouterError):
-        ask_langchain("Hello")
-    check_error(chains.spans[-1])
+        call_langchain("Hello")
+    check_error_span(langchain_tracer.spans[-1])
 
 
-def test_llama_index_answers(
-    engines: Seen, sim: Simulator, ask_llama_index: Callable[..., Any]
+def test_llama_index_span_of_an_answer(
+    llama_index_tracer: TracerRun, sim: Simulator, call_llama_index: Callable[..., Any]
 ) -> None:
-    """Model, tokens, finish reason and text."""
-    ask_llama_index("Hello")
-    seen = engines.check("stop")
-    assert "You said: Hello" in str(seen)
-    check_secrets(engines, sim)
+    """The span has model, tokens, finish reason and text, and no secret."""
+    call_llama_index("Hello")
+    attributes = llama_index_tracer.check_newest_span("stop")
+    assert "You said: Hello" in str(attributes)
+    check_secrets(llama_index_tracer, sim)
 
 
-def test_llama_index_tools(engines: Seen, ask_llama_index: Callable[..., Any]) -> None:
-    """The call with its arguments."""
-    ask_llama_index(WEATHER, FunctionTool.from_defaults(get_weather))
-    seen = engines.check("tool_call")
-    assert engines.tracer.calls(seen) == [("get_weather", {"city": "Oslo"})]
+def test_llama_index_span_of_a_tool_call(
+    llama_index_tracer: TracerRun, call_llama_index: Callable[..., Any]
+) -> None:
+    """The span has the call with its arguments."""
+    call_llama_index(WEATHER, FunctionTool.from_defaults(get_weather))
+    attributes = llama_index_tracer.check_newest_span("tool_call")
+    tool_calls = llama_index_tracer.tracer.read_tool_calls(attributes)
+    assert tool_calls == [("get_weather", {"city": "Oslo"})]
 
 
 @ONLY_OPENINFERENCE
-def test_llama_index_completions(
-    engines: Seen, sim: Simulator, colour: str, streamed: bool
+def test_llama_index_span_of_a_completion(
+    llama_index_tracer: TracerRun, sim: Simulator, mode_name: str, streamed: bool
 ) -> None:
-    """A completion is a chat of one message, and is counted as one."""
-    verbs = getattr(llama_index, colour)()
-    ask = verbs.stream_complete if streamed else verbs.complete
-    ask(OneRouterLLM(**reaching(sim)), "Hello")
-    engines.check("stop")
+    """A completion is a chat of one message; its span has the same attributes."""
+    mode = getattr(llama_index, mode_name)()
+    call = mode.stream_complete if streamed else mode.complete
+    call(OneRouterLLM(**model_fields(sim)), "Hello")
+    llama_index_tracer.check_newest_span("stop")
 
 
 @ONLY_OPENINFERENCE
-def test_llama_index_errors(
-    engines: Seen, sim: Simulator, ask_llama_index: Callable[..., Any]
+def test_llama_index_span_of_an_error(
+    llama_index_tracer: TracerRun, sim: Simulator, call_llama_index: Callable[..., Any]
 ) -> None:
-    """The span is an error's, and says which."""
+    """The span has the class and the message of the error."""
     sim.script(failure(400, "out of my range"))
     with pytest.raises(OneRouterError):
-        ask_llama_index("Hello")
-    check_error(engines.spans[-1])
+        call_llama_index("Hello")
+    check_error_span(llama_index_tracer.spans[-1])
 
 
-def check_error(span: ReadableSpan) -> None:
-    """Check that the span failed, by an exception of ours."""
+def check_error_span(span: ReadableSpan) -> None:
+    """Check that a span has failed with an InvalidRequestError of ours."""
     assert not span.status.is_ok
     (event,) = [event for event in span.events if event.name == "exception"]
-    facts = event.attributes or {}
-    assert str(facts["exception.type"]).endswith("errors.InvalidRequestError")
-    assert "out of my range" in str(facts["exception.message"])
+    attributes = event.attributes or {}
+    assert str(attributes["exception.type"]).endswith("errors.InvalidRequestError")
+    assert "out of my range" in str(attributes["exception.message"])

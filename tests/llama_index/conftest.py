@@ -1,11 +1,11 @@
-"""The two colours of every endpoint, and a model that speaks to the simulator."""
+"""Fixtures of the LlamaIndex tests: models connected to the simulator, called sync and async."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
@@ -13,51 +13,52 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, Completi
 from llama_index_onerouter import OneRouterLLM
 from onerouter_simulator import Simulator
 
-Messages = Sequence[ChatMessage]
+Messages: TypeAlias = Sequence[ChatMessage]
+LLMFactory: TypeAlias = Callable[..., OneRouterLLM]
 
 
-class Colour(Protocol):
-    """The endpoints of a model, awaited or not; a stream is a list of all its items."""
+class Mode(Protocol):
+    """Calls of an LLM's methods, sync or async; a stream is returned as a list of its items."""
 
     def chat(self, llm: Any, messages: Messages, **kwargs: Any) -> ChatResponse:
-        """Return the whole answer."""
+        """Return the complete response."""
 
     def stream_chat(self, llm: Any, messages: Messages, **kwargs: Any) -> list[ChatResponse]:
-        """Return all items."""
+        """Return all items of the stream."""
 
     def complete(self, llm: Any, prompt: str, **kwargs: Any) -> CompletionResponse:
-        """Return the whole answer."""
+        """Return the complete response."""
 
     def stream_complete(self, llm: Any, prompt: str, **kwargs: Any) -> list[CompletionResponse]:
-        """Return all items."""
+        """Return all items of the stream."""
 
     def call(self, llm: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Call a method that has a twin with an `a` before its name."""
+        """Call a method by its sync name; the async form has the prefix `a`."""
 
     def collect(self, llm: Any, name: str, *args: Any, **kwargs: Any) -> list[Any]:
-        """Call a streaming method that has such a twin, and return all items."""
+        """Call a streaming method by its sync name, and return all items."""
 
     def first(self, llm: Any, name: str, *args: Any, count: int = 1) -> list[Any]:
-        """Take some items of a stream, and leave."""
+        """Return the first `count` items of a stream, and close it."""
 
 
 class Sync:
-    """The endpoints as they are."""
+    """Sync calls."""
 
     def chat(self, llm: Any, messages: Messages, **kwargs: Any) -> ChatResponse:
-        """Return the whole answer."""
+        """Return the complete response."""
         return self.call(llm, "chat", messages, **kwargs)
 
     def stream_chat(self, llm: Any, messages: Messages, **kwargs: Any) -> list[ChatResponse]:
-        """Return all items."""
+        """Return all items of the stream."""
         return self.collect(llm, "stream_chat", messages, **kwargs)
 
     def complete(self, llm: Any, prompt: str, **kwargs: Any) -> CompletionResponse:
-        """Return the whole answer."""
+        """Return the complete response."""
         return self.call(llm, "complete", prompt, **kwargs)
 
     def stream_complete(self, llm: Any, prompt: str, **kwargs: Any) -> list[CompletionResponse]:
-        """Return all items."""
+        """Return all items of the stream."""
         return self.collect(llm, "stream_complete", prompt, **kwargs)
 
     def call(self, llm: Any, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -69,69 +70,66 @@ class Sync:
         return list(getattr(llm, name)(*args, **kwargs))
 
     def first(self, llm: Any, name: str, *args: Any, count: int = 1) -> list[Any]:
-        """Take some items of a stream, and leave."""
-        items = getattr(llm, name)(*args)
-        taken = [next(items) for _ in range(count)]
-        items.close()
-        return taken
+        """Return the first `count` items of a stream, and close it."""
+        stream = getattr(llm, name)(*args)
+        items = [next(stream) for _ in range(count)]
+        stream.close()
+        return items
 
 
 class Async(Sync):
-    """The endpoints awaited, each call on an event loop of its own."""
+    """Async calls, each on its own event loop."""
 
     def call(self, llm: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Await a method."""
+        """Await the async form of a method."""
         return asyncio.run(getattr(llm, "a" + name)(*args, **kwargs))
 
     def collect(self, llm: Any, name: str, *args: Any, **kwargs: Any) -> list[Any]:
-        """Await a streaming method, and return all items."""
+        """Await the async form of a streaming method, and return all items."""
 
-        async def collected() -> list[Any]:
+        async def collect_items() -> list[Any]:
             return [item async for item in await getattr(llm, "a" + name)(*args, **kwargs)]
 
-        return asyncio.run(collected())
+        return asyncio.run(collect_items())
 
     def first(self, llm: Any, name: str, *args: Any, count: int = 1) -> list[Any]:
-        """Take some items of a stream, and leave."""
+        """Return the first `count` items of a stream, and close it."""
 
-        async def taken() -> list[Any]:
-            items = await getattr(llm, "a" + name)(*args)
-            some = [await anext(items) for _ in range(count)]
-            await items.aclose()
-            return some
+        async def first_items() -> list[Any]:
+            stream = await getattr(llm, "a" + name)(*args)
+            items = [await anext(stream) for _ in range(count)]
+            await stream.aclose()
+            return items
 
-        return asyncio.run(taken())
+        return asyncio.run(first_items())
 
 
 @pytest.fixture(params=[Sync(), Async()], ids=["sync", "async"])
-def colour(request: pytest.FixtureRequest) -> Colour:
-    """Run the test once with each colour."""
-    found: Colour = request.param
-    return found
-
-
-Make = Callable[..., OneRouterLLM]
+def mode(request: pytest.FixtureRequest) -> Mode:
+    """Run the test once with sync and once with async calls."""
+    param: Mode = request.param
+    return param
 
 
 @pytest.fixture
-def make(sim: Simulator) -> Iterator[Make]:
-    """Make models that speak to the simulator, and close them in the end."""
+def make_llm(sim: Simulator) -> Iterator[LLMFactory]:
+    """Return a factory of models connected to the simulator; close the models after the test."""
     with ExitStack() as stack:
 
-        def made(**fields: Any) -> OneRouterLLM:
-            reach = {"base_url": sim.base_url, "api_key": sim.api_key}
-            llm = OneRouterLLM(**{"model": "simulated/echo", **reach, **fields})
+        def make(**fields: Any) -> OneRouterLLM:
+            connection = {"base_url": sim.base_url, "api_key": sim.api_key}
+            llm = OneRouterLLM(**{"model": "simulated/echo", **connection, **fields})
             return stack.enter_context(llm)
 
-        yield made
+        yield make
 
 
 @pytest.fixture
-def llm(make: Make) -> OneRouterLLM:
-    """Make a model with nothing set."""
-    return make()
+def llm(make_llm: LLMFactory) -> OneRouterLLM:
+    """Return a model connected to the simulator, with default fields."""
+    return make_llm()
 
 
-def say(text: str) -> list[ChatMessage]:
+def user_messages(text: str) -> list[ChatMessage]:
     """Return a conversation of one user message."""
     return [ChatMessage(text)]

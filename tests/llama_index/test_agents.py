@@ -1,4 +1,4 @@
-"""Agents: tools that run, hand-overs, memories that are cut or written down."""
+"""Agents of LlamaIndex: tools, reasoning, handoffs between agents, and memories."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from pydantic import BaseModel
 from llama_index_onerouter import OneRouterLLM
 from onerouter_core.errors import OneRouterError
 from onerouter_simulator import Script, Simulator, chunk, completion, tool_call
-from tests.llama_index.conftest import Make, say
+from tests.llama_index.conftest import LLMFactory, user_messages
+from tests.llama_index.samples import text_stream
 
-# LlamaIndex's agents use names that pydantic and its own workflows have deprecated.
+# LlamaIndex's agents use deprecated names of pydantic and of its own workflows package.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning"),
     pytest.mark.filterwarnings("ignore:is_running called:DeprecationWarning"),
@@ -45,17 +46,12 @@ class Sum(BaseModel):
 
 
 def memory(*messages: ChatMessage) -> ChatMemoryBuffer:
-    """Return a memory that has room."""
+    """Return a memory large enough for the test."""
     return ChatMemoryBuffer.from_defaults(chat_history=list(messages), token_limit=9000)
 
 
-def said(*words: str) -> Script:
-    """Return an answer in words, streamed."""
-    return Script(events=[*map(chunk, words), chunk({}, finish_reason="stop")])
-
-
-def calls(*deltas: Any, finish_reason: str = "tool_calls") -> Script:
-    """Return an answer that calls, streamed."""
+def tool_call_stream(*deltas: Any, finish_reason: str = "tool_calls") -> Script:
+    """Return a stream with tool calls."""
     return Script(
         events=[chunk({"tool_calls": list(deltas)}), chunk({}, finish_reason=finish_reason)]
     )
@@ -65,9 +61,11 @@ def calls(*deltas: Any, finish_reason: str = "tool_calls") -> Script:
 
 
 @pytest.mark.parametrize("streaming", [True, False])
-async def test_an_agent_runs_its_tools(make: Make, sim: Simulator, streaming: bool) -> None:
-    """A FunctionAgent calls a tool with a dot in its name and answers with its result."""
-    async with make() as llm:
+async def test_a_function_agent_runs_a_tool_whose_name_has_a_dot(
+    make_llm: LLMFactory, sim: Simulator, streaming: bool
+) -> None:
+    """The tool's result is sent back, and the final answer has its usage."""
+    async with make_llm() as llm:
         agent = FunctionAgent(tools=[ADD], llm=llm, streaming=streaming)
         handler = agent.run("What is 20 + 22?", memory=memory())
         events = [event async for event in handler.stream_events()]
@@ -81,8 +79,10 @@ async def test_an_agent_runs_its_tools(make: Make, sim: Simulator, streaming: bo
     assert answer.raw["usage"]
 
 
-async def test_an_agent_never_runs_a_cut_call(make: Make, sim: Simulator) -> None:
-    """A call that a length limit cut is told to the model, which tries again."""
+async def test_an_agent_does_not_run_a_call_cut_at_the_length_limit(
+    make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """The model gets an error as the tool's result, and answers."""
     ran: list[int] = []
     tool = FunctionTool.from_defaults(lambda a, **_: ran.append(a), name="note", fn_schema=Sum)
     cut = tool_call("note", '{"a": 1, "b": "half a', index=0)
@@ -90,17 +90,19 @@ async def test_an_agent_never_runs_a_cut_call(make: Make, sim: Simulator) -> Non
         Script(events=[chunk({"tool_calls": [cut]}), chunk({}, finish_reason="length")]),
         Script(events=[chunk("Sorry."), chunk({}, finish_reason="stop")]),
     )
-    async with make() as llm:
+    async with make_llm() as llm:
         answer = await FunctionAgent(tools=[tool], llm=llm).run("x", memory=memory())
     assert ran == []
     assert str(answer) == "Sorry."
-    _, call, told = sim.last.body["messages"]
+    _, call, result = sim.last.body["messages"]
     assert call["tool_calls"][0]["function"]["name"] == "note"
-    assert told["content"].startswith("Tool note (not run: The arguments were cut off.")
+    assert result["content"].startswith("Tool note (not run: The arguments were cut off.")
 
 
-async def test_an_agent_sends_reasoning_back(make: Make, sim: Simulator) -> None:
-    """In a loop with tools the upstream gets its reasoning back unchanged; users see it stream."""
+async def test_an_agent_streams_reasoning_and_sends_it_back(
+    make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """The details are unchanged."""
     details = [{"type": "reasoning.encrypted", "data": "abc==", "id": "r1"}]
     call = tool_call("math_add", {"a": 1, "b": 2}, index=0)
     sim.script(
@@ -112,44 +114,48 @@ async def test_an_agent_sends_reasoning_back(make: Make, sim: Simulator) -> None
             ]
         )
     )
-    async with make() as llm:
+    async with make_llm() as llm:
         handler = FunctionAgent(tools=[ADD], llm=llm).run("x", memory=memory())
         events = [event async for event in handler.stream_events()]
         await handler
-    thoughts = [e.thinking_delta for e in events if isinstance(e, AgentStream) and e.thinking_delta]
-    assert thoughts == ["Hm."]
+    deltas = [e.thinking_delta for e in events if isinstance(e, AgentStream) and e.thinking_delta]
+    assert deltas == ["Hm."]
     assert sim.last.body["messages"][1]["reasoning_details"] == details
 
 
-async def test_an_agent_calls_in_parallel(make: Make, sim: Simulator) -> None:
-    """Two calls in one answer both run, and both results go back."""
+async def test_an_agent_runs_parallel_calls_and_sends_both_results(
+    make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """The two calls are in one answer."""
     calls = [tool_call("math_add", {"a": n, "b": n}, f"c{n}", index=n) for n in (0, 1)]
     sim.script(Script(events=[chunk({"tool_calls": calls}), chunk({}, finish_reason="tool_calls")]))
-    async with make() as llm:
+    async with make_llm() as llm:
         await FunctionAgent(tools=[ADD], llm=llm).run("x", memory=memory())
     assert [m["content"] for m in sim.last.body["messages"][2:]] == ["0", "2"]
 
 
-async def test_an_agent_ends_with_an_object(make: Make, sim: Simulator) -> None:
-    """`output_cls` makes an object of the conversation."""
-    async with make() as llm:
+async def test_an_agent_with_output_cls_returns_an_object(
+    make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """The last request has a JSON schema."""
+    async with make_llm() as llm:
         agent = FunctionAgent(tools=[ADD], llm=llm, output_cls=Sum)
         answer = await agent.run("What is 20 + 22?", memory=memory())
     assert answer.get_pydantic_model(Sum) is not None
     assert sim.last.body["response_format"]["json_schema"]["name"] == "Sum"
 
 
-async def test_a_react_agent_runs(make: Make, sim: Simulator) -> None:
-    """An agent that reads words gets words."""
+async def test_a_react_agent_parses_the_streamed_text(make_llm: LLMFactory, sim: Simulator) -> None:
+    """A ReActAgent uses no tool calls of the API."""
     events = [chunk("Thought: easy.\n"), chunk("Answer: 42"), chunk({}, finish_reason="stop")]
     sim.script(Script(events=events))
-    async with make() as llm:
+    async with make_llm() as llm:
         answer = await ReActAgent(tools=[ADD], llm=llm).run("x", memory=memory())
     assert str(answer) == "42"
 
 
-def test_llama_index_streaming_program(llm: OneRouterLLM, sim: Simulator) -> None:
-    """LlamaIndex's own program over tools finds the growing arguments where it looks for them."""
+def test_function_calling_program_streams_an_object(llm: OneRouterLLM, sim: Simulator) -> None:
+    """LlamaIndex's own program reads the incomplete arguments."""
     deltas = [
         tool_call("Sum", '{"tot', index=0),
         {"index": 0, "function": {"arguments": 'al": 5}'}},
@@ -161,23 +167,25 @@ def test_llama_index_streaming_program(llm: OneRouterLLM, sim: Simulator) -> Non
     assert last == Sum(total=5)
 
 
-# --- several agents ---
+# --- agent workflows ---
 
 
 @pytest.mark.parametrize("streaming", [True, False])
-async def test_agents_hand_over(make: Make, sim: Simulator, streaming: bool) -> None:
-    """One agent hands the conversation to another, which calls a tool and answers."""
-    hand_over = {"to_agent": "adder", "reason": "It adds."}
+async def test_an_agent_hands_over_to_another_agent(
+    make_llm: LLMFactory, sim: Simulator, streaming: bool
+) -> None:
+    """The other agent calls a tool and answers."""
+    handoff = {"to_agent": "adder", "reason": "It adds."}
     turns = [
-        tool_call("handoff", hand_over, "c1", index=0),
+        tool_call("handoff", handoff, "c1", index=0),
         tool_call("math_add", {"a": 20, "b": 22}, "c2", index=0),
     ]
     if streaming:
-        sim.script(*map(calls, turns), said("It is 42."))
+        sim.script(*map(tool_call_stream, turns), text_stream("It is 42."))
     else:
         bodies = [completion(None, message={"tool_calls": [call]}) for call in turns]
         sim.script(*(Script(json=body) for body in (*bodies, completion("It is 42."))))
-    async with make() as llm:
+    async with make_llm() as llm:
         names = {"greeter": [], "adder": [ADD]}
         agents = [
             FunctionAgent(name=name, description=name, tools=tools, llm=llm, streaming=streaming)
@@ -187,21 +195,23 @@ async def test_agents_hand_over(make: Make, sim: Simulator, streaming: bool) -> 
         answer = await workflow.run("What is 20 + 22?", memory=memory())
     assert str(answer) == "It is 42."
     assert answer.current_agent_name == "adder"
-    handed, added = [m for m in sim.last.body["messages"] if m["role"] == "tool"]
-    assert (handed["tool_call_id"], added["tool_call_id"]) == ("c1", "c2")
-    assert "adder" in handed["content"]
-    assert added["content"] == "42"
+    handoff_result, sum_result = [m for m in sim.last.body["messages"] if m["role"] == "tool"]
+    assert (handoff_result["tool_call_id"], sum_result["tool_call_id"]) == ("c1", "c2")
+    assert "adder" in handoff_result["content"]
+    assert sum_result["content"] == "42"
 
 
-async def test_a_workflow_offers_tools_to_who_calls(make: Make, sim: Simulator) -> None:
-    """`AgentWorkflow.from_tools_or_functions` asks the metadata which kind of agent to make."""
-    async with make() as llm:
+async def test_agent_workflow_reads_is_function_calling_model(
+    make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """True gives a FunctionAgent with tools, False a ReActAgent without."""
+    async with make_llm() as llm:
         workflow = AgentWorkflow.from_tools_or_functions([ADD], llm=llm)
         await workflow.run("What is 20 + 22?", memory=memory())
     assert "tools" in sim.requests[0].body
     sim.clear()
-    sim.script(said("Thought: easy.\n", "Answer: 42"))
-    async with make(is_function_calling_model=False) as llm:
+    sim.script(text_stream("Thought: easy.\n", "Answer: 42"))
+    async with make_llm(is_function_calling_model=False) as llm:
         workflow = AgentWorkflow.from_tools_or_functions([ADD], llm=llm)
         assert str(await workflow.run("x", memory=memory())) == "42"
     assert "tools" not in sim.last.body
@@ -210,46 +220,57 @@ async def test_a_workflow_offers_tools_to_who_calls(make: Make, sim: Simulator) 
 # --- memories ---
 
 
-async def test_a_memory_survives_json(make: Make, sim: Simulator) -> None:
-    """A conversation with calls and reasoning goes on after it was written down and read."""
+async def test_a_memory_restored_from_json_sends_the_same_messages(
+    make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """Tool calls and reasoning included."""
     details = [{"type": "reasoning.encrypted", "data": "abc==", "id": "r1"}]
     call = tool_call("math_add", {"a": 1, "b": 2}, "c1", index=0)
     first = chunk({"reasoning": "Hm.", "reasoning_details": details, "tool_calls": [call]})
-    sim.script(Script(events=[first, chunk({}, finish_reason="tool_calls")]), said("3."))
-    kept = memory()
-    async with make() as llm:
-        await FunctionAgent(tools=[ADD], llm=llm).run("1 + 2?", memory=kept)
+    sim.script(Script(events=[first, chunk({}, finish_reason="tool_calls")]), text_stream("3."))
+    first_memory = memory()
+    async with make_llm() as llm:
+        await FunctionAgent(tools=[ADD], llm=llm).run("1 + 2?", memory=first_memory)
         before = [*sim.last.body["messages"], {"role": "assistant", "content": "3."}]
-        written = [message.model_dump_json() for message in kept.get_all()]
-        restored = memory(*map(ChatMessage.model_validate_json, written))
+        dumps = [message.model_dump_json() for message in first_memory.get_all()]
+        restored = memory(*map(ChatMessage.model_validate_json, dumps))
         await FunctionAgent(tools=[ADD], llm=llm).run("And 3?", memory=restored)
     assert sim.last.body["messages"] == [*before, {"role": "user", "content": "And 3?"}]
 
 
-async def test_a_run_that_was_stopped_goes_on(make: Make, sim: Simulator) -> None:
-    """A call whose result never came does not make the history one to refuse."""
+async def test_a_call_without_a_result_is_sent_with_a_placeholder_result(
+    make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """Upstreams reject a call without a result."""
     block = ToolCallBlock(tool_call_id="c1", tool_name="math.add", tool_kwargs={"a": 1})
-    stopped = ChatMessage(role="assistant", blocks=[block])
-    async with make() as llm:
+    call_message = ChatMessage(role="assistant", blocks=[block])
+    async with make_llm() as llm:
         agent = FunctionAgent(tools=[ADD], llm=llm)
-        await agent.run("Go on.", memory=memory(*say("x"), stopped))
+        await agent.run("Go on.", memory=memory(*user_messages("x"), call_message))
     assert [m["role"] for m in sim.requests[0].body["messages"]][1:3] == ["assistant", "tool"]
     assert sim.requests[0].body["messages"][2]["content"] == "There is no result of this call."
 
 
-async def test_a_result_without_its_call_is_read(make: Make, sim: Simulator) -> None:
-    """Where a memory cut a call off, the model reads the result in a message that may stand."""
+async def test_a_result_without_its_call_is_sent_as_a_user_message(
+    make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """A memory limit can cut off the call."""
     result = ChatMessage("42", role="tool", additional_kwargs={"tool_call_id": "c1"})
-    async with make() as llm:
+    async with make_llm() as llm:
         await FunctionAgent(tools=[ADD], llm=llm).run("x", memory=memory(result))
-    told, asked = sim.requests[0].body["messages"]
-    assert [part["text"] for part in told["content"]] == ["Content of tool result c1:", "42"]
-    assert (told["role"], asked["content"]) == ("user", "x")
+    result_message, question = sim.requests[0].body["messages"]
+    assert [part["text"] for part in result_message["content"]] == [
+        "Content of tool result c1:",
+        "42",
+    ]
+    assert (result_message["role"], question["content"]) == ("user", "x")
 
 
-async def test_an_empty_answer_is_no_end(make: Make, sim: Simulator) -> None:
-    """An agent does not take a stream with nothing in it for its final answer."""
+async def test_an_empty_stream_is_an_error_for_an_agent(
+    make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """It is not the final answer."""
     sim.script(Script(events=[chunk({}, finish_reason="stop")]))
-    async with make(max_retries=0) as llm:
+    async with make_llm(max_retries=0) as llm:
         with pytest.raises(OneRouterError, match="no content"):
             await FunctionAgent(tools=[ADD], llm=llm).run("x", memory=memory())

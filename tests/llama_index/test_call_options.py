@@ -1,4 +1,4 @@
-"""What can be said per model and per call, and what is refused before anything is sent."""
+"""Options of the constructor and of a call, and arguments that raise before sending."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pydantic import BaseModel, ValidationError
 from llama_index_onerouter import OneRouterLLM
 from onerouter_core.errors import ConfigurationError, UnsupportedContentError
 from onerouter_simulator import Simulator
-from tests.llama_index.conftest import Colour, Make, say
+from tests.llama_index.conftest import LLMFactory, Mode, user_messages
 
-# --- what is said where ---
+# --- valid options ---
 
 
 @pytest.mark.parametrize(
@@ -41,65 +41,67 @@ from tests.llama_index.conftest import Colour, Make, say
         ("fallback_models", ["vendor/b"]),
         ("fallback_rules", {"TTFT": {"hint_threshold": 2.0, "action": "fallback"}}),
         ("web_search_options", {"search_context_size": "low"}),
-        ("service_tier", "flex"),  # no field has this name: it goes into the body as it is
+        ("service_tier", "flex"),  # not a field: it is sent in the body unchanged
     ],
 )
-def test_a_field_is_sent_and_a_call_beats_it(
-    colour: Colour, make: Make, sim: Simulator, name: str, value: Any
+def test_each_option_is_sent_from_the_constructor_and_per_call(
+    mode: Mode, make_llm: LLMFactory, sim: Simulator, name: str, value: Any
 ) -> None:
-    """Each of them from the constructor, and per call."""
-    known = name in OneRouterLLM.model_fields
-    colour.chat(make(**{name: value} if known else {"extra_body": {name: value}}), say("x"))
+    """The option of the call takes precedence."""
+    is_field = name in OneRouterLLM.model_fields
+    mode.chat(
+        make_llm(**{name: value} if is_field else {"extra_body": {name: value}}), user_messages("x")
+    )
     assert sim.last.body[name] == value
-    other = {"temperature": 1.0, "max_tokens": 9, "seed": 1}.get(name, value)
-    colour.complete(make(**{name: value} if known else {}), "x", **{name: other})
-    assert sim.last.body[name] == other
+    call_value = {"temperature": 1.0, "max_tokens": 9, "seed": 1}.get(name, value)
+    mode.complete(make_llm(**{name: value} if is_field else {}), "x", **{name: call_value})
+    assert sim.last.body[name] == call_value
 
 
-def test_an_effort_is_sent_whatever_the_model(make: Make, sim: Simulator) -> None:
-    """No table of names decides who may think."""
-    make(model="simulated/any", reasoning_effort="low").complete("x")
+def test_reasoning_effort_is_sent_for_any_model(make_llm: LLMFactory, sim: Simulator) -> None:
+    """There is no list of reasoning models."""
+    make_llm(model="simulated/any", reasoning_effort="low").complete("x")
     assert sim.last.body["reasoning"] == {"effort": "low"}
 
 
-def test_extra_bodies_are_merged(colour: Colour, make: Make, sim: Simulator) -> None:
-    """The call's wins over that of every call, which wins over the field's, key by key."""
+def test_extra_body_is_merged_key_by_key(mode: Mode, make_llm: LLMFactory, sim: Simulator) -> None:
+    """Call before `additional_kwargs` before field; none of the three is changed."""
     field = {"plugins": {"web": {"max": 1, "engine": "a"}}, "only": "field"}
-    always = {"plugins": {"web": {"max": 2, "by": "b"}}, "list": [1, 2]}
-    mine = {"plugins": {"web": {"max": 3}}, "list": [3]}
-    before = [repr(one) for one in (field, always, mine)]
-    llm = make(extra_body=field, additional_kwargs={"extra_body": always})
-    preview = llm.preview(say("x"), extra_body=mine)
+    default = {"plugins": {"web": {"max": 2, "by": "b"}}, "list": [1, 2]}
+    call = {"plugins": {"web": {"max": 3}}, "list": [3]}
+    before = [repr(value) for value in (field, default, call)]
+    llm = make_llm(extra_body=field, additional_kwargs={"extra_body": default})
+    preview = llm.preview(user_messages("x"), extra_body=call)
     assert preview["plugins"] == {"web": {"max": 3, "engine": "a", "by": "b"}}
     assert (preview["only"], preview["list"]) == ("field", [3])
-    assert llm.preview(say("x"))["plugins"]["web"]["max"] == 2
-    assert before == [repr(one) for one in (field, always, mine)]
+    assert llm.preview(user_messages("x"))["plugins"]["web"]["max"] == 2
+    assert before == [repr(value) for value in (field, default, call)]
 
 
-def test_headers_are_merged(colour: Colour, make: Make, sim: Simulator) -> None:
-    """Headers of the model, of every call and of this one go out together."""
-    always = {"extra_headers": {"x-b": "always", "x-c": "always"}}
-    llm = make(default_headers={"x-a": "field"}, additional_kwargs=always)
-    colour.chat(llm, say("x"), extra_headers={"x-c": "call"})
+def test_headers_are_merged_key_by_key(mode: Mode, make_llm: LLMFactory, sim: Simulator) -> None:
+    """Call before `additional_kwargs` before `default_headers`."""
+    defaults = {"extra_headers": {"x-b": "default", "x-c": "default"}}
+    llm = make_llm(default_headers={"x-a": "field"}, additional_kwargs=defaults)
+    mode.chat(llm, user_messages("x"), extra_headers={"x-c": "call"})
     sent = [sim.last.headers[name] for name in ("x-a", "x-b", "x-c")]
-    assert sent == ["field", "always", "call"]
+    assert sent == ["field", "default", "call"]
 
 
-def test_several_answers(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> None:
-    """LlamaIndex has room for one answer; the others are in `raw`, and cannot be streamed."""
-    response = colour.chat(llm, say("x"), n=2)
+def test_n_2_keeps_the_other_answers_in_raw(mode: Mode, llm: OneRouterLLM, sim: Simulator) -> None:
+    """A ChatResponse has one message; `n` cannot be streamed."""
+    response = mode.chat(llm, user_messages("x"), n=2)
     assert [choice.message.content for choice in response.raw.choices] == ["You said: x"] * 2
     assert response.message.content == "You said: x"
     with pytest.raises(ConfigurationError, match="n must be 1"):
-        colour.stream_chat(llm, say("x"), n=2)
+        mode.stream_chat(llm, user_messages("x"), n=2)
     assert len(sim.requests) == 1
 
 
-# --- what is refused ---
+# --- invalid options ---
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"),
+    ("name", "suggestion"),
     [
         ("tempreture", "temperature"),
         ("max_token", "max_tokens"),
@@ -108,14 +110,14 @@ def test_several_answers(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> N
         ("structured_output_mod", "structured_output_mode"),
     ],
 )
-def test_an_argument_that_there_is_not(name: str, meant: str) -> None:
-    """The error names the right one."""
-    with pytest.raises(ValidationError, match=f"Did you mean '{meant}'"):
+def test_a_misspelt_field_raises_with_a_suggestion(name: str, suggestion: str) -> None:
+    """The error names the field that was probably meant."""
+    with pytest.raises(ValidationError, match=f"Did you mean '{suggestion}'"):
         OneRouterLLM(**{"model": "m", name: 1})
 
 
 @pytest.mark.parametrize(
-    ("given", "named"),
+    ("kwargs", "message"),
     [
         ({"temperature": 9}, "temperature"),
         ({"provider": {"order": "a"}}, "provider.order"),
@@ -130,57 +132,57 @@ def test_an_argument_that_there_is_not(name: str, meant: str) -> None:
         ({"replay_reasoning": "never"}, "replay_reasoning belongs"),
     ],
 )
-def test_a_keyword_that_cannot_be_right(
-    colour: Colour, llm: OneRouterLLM, sim: Simulator, given: dict[str, Any], named: str
+def test_an_invalid_call_option_raises_before_sending(
+    mode: Mode, llm: OneRouterLLM, sim: Simulator, kwargs: dict[str, Any], message: str
 ) -> None:
-    """It is named, and nothing is sent."""
-    for endpoint in (colour.chat, colour.stream_chat):
-        with pytest.raises(ConfigurationError, match=named):
-            endpoint(llm, say("x"), **given)
+    """The error names the option."""
+    for endpoint in (mode.chat, mode.stream_chat):
+        with pytest.raises(ConfigurationError, match=message):
+            endpoint(llm, user_messages("x"), **kwargs)
     assert sim.requests == []
 
 
-class Hologram(BaseModel):
-    """A block that LlamaIndex may have one day."""
+class UnknownBlock(BaseModel):
+    """A block that this version does not know."""
 
 
-CACHED = CachePoint(cache_control=CacheControl(type="ephemeral"))
+CACHE_POINT = CachePoint(cache_control=CacheControl(type="ephemeral"))
 
 
 @pytest.mark.parametrize(
-    ("message", "named"),
+    ("message", "error"),
     [
-        (ChatMessage(role="user", blocks=[CACHED]), "CachePoint.*'user'"),
+        (ChatMessage(role="user", blocks=[CACHE_POINT]), "CachePoint.*'user'"),
         (ChatMessage(role="user", blocks=[AudioBlock(audio=b"????")]), "audio.*Set `format`"),
         (ChatMessage(role="user", blocks=[ImageBlock(image=b"????")]), "image.*mimetype"),
         (ChatMessage("42", role="tool"), "tool message needs the tool_call_id"),
         (
             ChatMessage.model_construct(
-                role=ChatMessage().role, blocks=[TextBlock(text="x"), Hologram()]
+                role=ChatMessage().role, blocks=[TextBlock(text="x"), UnknownBlock()]
             ),
-            "Hologram.*'user'",
+            "UnknownBlock.*'user'",
         ),
     ],
-    ids=["a point at nothing", "odd sound", "odd picture", "a result of nothing", "a new block"],
+    ids=["cache point first", "unknown audio", "unknown image", "no call id", "unknown block"],
 )
-def test_a_message_that_cannot_be_sent(
-    colour: Colour, llm: OneRouterLLM, sim: Simulator, message: ChatMessage, named: str
+def test_an_invalid_message_raises_before_sending(
+    mode: Mode, llm: OneRouterLLM, sim: Simulator, message: ChatMessage, error: str
 ) -> None:
-    """What is wrong with it is said, and nothing is sent."""
-    with pytest.raises(ConfigurationError, match=named) as caught:
-        colour.chat(llm, [message])
+    """The error says what is wrong with the message."""
+    with pytest.raises(ConfigurationError, match=error) as caught:
+        mode.chat(llm, [message])
     assert isinstance(caught.value, UnsupportedContentError) or message.role == "tool"
     assert sim.requests == []
 
 
 @pytest.mark.parametrize("output_cls", [dict, int, list[int], {"type": "object"}, None])
-def test_an_object_of_no_class(
-    colour: Colour, llm: OneRouterLLM, sim: Simulator, output_cls: Any
+def test_an_output_cls_that_is_not_a_pydantic_class_raises(
+    mode: Mode, llm: OneRouterLLM, sim: Simulator, output_cls: Any
 ) -> None:
-    """Structured prediction needs a pydantic class, and says so first of all."""
+    """Streamed or not, before anything is sent."""
     prompt = PromptTemplate("x")
     with pytest.raises(ConfigurationError, match="pydantic model class"):
-        colour.call(llm, "structured_predict", output_cls, prompt)
+        mode.call(llm, "structured_predict", output_cls, prompt)
     with pytest.raises(ConfigurationError, match="pydantic model class"):
-        colour.collect(llm, "stream_structured_predict", output_cls, prompt)
+        mode.collect(llm, "stream_structured_predict", output_cls, prompt)
     assert sim.requests == []

@@ -1,4 +1,4 @@
-"""Schemas are made once for each class, and forgotten with it."""
+"""output_schema: the caches of JSON schemas by class."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from pydantic import BaseModel
 
 from llama_index_onerouter import OneRouterLLM
 from onerouter_simulator import Simulator
-from tests.llama_index.conftest import Colour, Make, say
+from tests.llama_index.conftest import LLMFactory, Mode, user_messages
+from tests.llama_index.samples import METHODS
 
 
-class Counted(BaseModel):
-    """A class that counts how often its schema is made."""
+class CountingModel(BaseModel):
+    """A class that counts the builds of its schema."""
 
-    made: ClassVar[int] = 0
+    builds: ClassVar[int] = 0
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Count, and make it."""
-        cls.made += 1
+        """Count the call, and return the schema."""
+        cls.builds += 1
         return super().model_json_schema(*args, **kwargs)
 
 
@@ -35,16 +36,18 @@ class Node(BaseModel):
     children: list[Node] = []
 
 
-def parameters(llm: OneRouterLLM, *tools: Any) -> Any:
+def sent_parameters(llm: OneRouterLLM, *tools: Any) -> Any:
     """Return the parameters of the first tool in the body."""
-    return llm.preview(say("x"), tools=tools)["tools"][0]["function"]["parameters"]
+    return llm.preview(user_messages("x"), tools=tools)["tools"][0]["function"]["parameters"]
 
 
-def test_a_tools_schema_is_made_once(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> None:
-    """An agent offers its tools on every turn; another tool of the same arguments costs nothing."""
+def test_a_tool_schema_is_built_once_per_argument_class(
+    mode: Mode, llm: OneRouterLLM, sim: Simulator
+) -> None:
+    """Tools with the same argument class share it, on every turn."""
 
-    class Arguments(Counted):
-        """What the tools take."""
+    class Arguments(CountingModel):
+        """Arguments of the tools."""
 
         number: int
 
@@ -52,71 +55,73 @@ def test_a_tools_schema_is_made_once(colour: Colour, llm: OneRouterLLM, sim: Sim
         FunctionTool.from_defaults(lambda **_: 1, name=name, fn_schema=Arguments)
         for name in ("one", "two")
     ]
-    before = Arguments.made  # LlamaIndex makes one to describe a tool
+    before = Arguments.builds  # LlamaIndex builds one for the description of a tool
     for _ in range(3):
-        colour.call(llm, "chat_with_tools", tools, "x")
-    assert Arguments.made - before == 1
+        mode.call(llm, "chat_with_tools", tools, "x")
+    assert Arguments.builds - before == 1
     assert len(sim.last.body["tools"]) == 2
 
 
-@pytest.mark.parametrize("mode", ["json_schema", "function", "json_object"])
-def test_an_objects_schema_is_made_once(colour: Colour, make: Make, mode: str) -> None:
-    """Query engines ask for many objects of one class."""
+@pytest.mark.parametrize("method", METHODS)
+def test_an_output_schema_is_built_once_per_class(
+    mode: Mode, make_llm: LLMFactory, method: str
+) -> None:
+    """Repeated predictions, streamed or not, do not build it again."""
 
-    class Answer(Counted):
-        """What is wanted."""
+    class Answer(CountingModel):
+        """An output class."""
 
         number: int
 
-    llm = make(structured_output_mode=mode)
+    llm = make_llm(structured_output_mode=method)
     for _ in range(3):
-        colour.call(llm, "structured_predict", Answer, PromptTemplate("5"))
-        colour.collect(llm, "stream_structured_predict", Answer, PromptTemplate("5"))
-    assert Answer.made == 1
+        mode.call(llm, "structured_predict", Answer, PromptTemplate("5"))
+        mode.collect(llm, "stream_structured_predict", Answer, PromptTemplate("5"))
+    assert Answer.builds == 1
 
 
-def test_a_tool_may_get_another_schema(llm: OneRouterLLM) -> None:
-    """What is kept belongs to the schema's class, not to the tool."""
+def test_a_new_fn_schema_of_a_tool_is_used(llm: OneRouterLLM) -> None:
+    """The cache key is the argument class, not the tool."""
     tool = FunctionTool.from_defaults(lambda a: a, name="f")
-    assert parameters(llm, tool)["properties"].keys() == {"a"}
+    assert sent_parameters(llm, tool)["properties"].keys() == {"a"}
     tool.metadata.fn_schema = Node
-    assert parameters(llm, tool)["properties"].keys() == {"value", "children"}
+    assert sent_parameters(llm, tool)["properties"].keys() == {"value", "children"}
 
 
-def test_what_is_kept_is_not_handed_out(llm: OneRouterLLM) -> None:
-    """Who changes a preview changes no later call."""
+def test_changing_a_preview_does_not_change_the_cache(llm: OneRouterLLM) -> None:
+    """`preview` returns a copy of the schema."""
     tool = FunctionTool.from_defaults(lambda a: a, name="f")
-    parameters(llm, tool)["properties"].clear()
-    assert parameters(llm, tool)["properties"].keys() == {"a"}
+    sent_parameters(llm, tool)["properties"].clear()
+    assert sent_parameters(llm, tool)["properties"].keys() == {"a"}
 
 
-def test_metadata_may_spell_the_schema_itself(llm: OneRouterLLM) -> None:
-    """A tool whose metadata has a mind of its own is asked each time."""
+def test_metadata_with_its_own_get_parameters_dict_is_not_cached(llm: OneRouterLLM) -> None:
+    """An overridden `get_parameters_dict` decides the schema."""
 
     class Remote(ToolMetadata):
-        """A schema that comes from elsewhere."""
+        """Metadata with a schema from another source."""
 
         def get_parameters_dict(self) -> dict[str, Any]:
-            """Return it."""
+            """Return the schema."""
             return {"type": "object", "properties": {"remote": {"type": "string"}}}
 
     tool = FunctionTool(lambda **_: 1, metadata=Remote(description="d", name="f", fn_schema=Node))
-    assert parameters(llm, tool)["properties"].keys() == {"remote"}
+    assert sent_parameters(llm, tool)["properties"].keys() == {"remote"}
 
 
-def test_a_class_is_forgotten(llm: OneRouterLLM) -> None:
-    """Neither a tool nor an object keeps a class alive that its maker let go."""
+def test_the_caches_do_not_keep_a_class_alive(llm: OneRouterLLM) -> None:
+    """A tool's argument class and an output class can be garbage-collected."""
 
-    class Gone(BaseModel):
-        """A class of a moment."""
+    class Temporary(BaseModel):
+        """A class that is deleted in the test."""
 
         number: int
 
-    tool = FunctionTool.from_defaults(lambda **_: 1, name="f", fn_schema=Gone)
+    tool = FunctionTool.from_defaults(lambda **_: 1, name="f", fn_schema=Temporary)
     llm.chat_with_tools([tool], "x")
-    llm.structured_predict(Gone, PromptTemplate("5"))
-    list(llm.stream_structured_predict(Gone, PromptTemplate("5")))
-    gone = weakref.ref(Gone)
-    del Gone, tool
+    llm.structured_predict(Temporary, PromptTemplate("5"))
+    list(llm.stream_structured_predict(Temporary, PromptTemplate("5")))
+    reference = weakref.ref(Temporary)
+    del Temporary, tool
     gc.collect()
-    assert gone() is None
+    assert reference() is None

@@ -1,4 +1,4 @@
-"""Engines: texts retrieved, answers made of them, conversations that remember."""
+"""Query engines, response synthesizers, chat engines and ingestion pipelines of LlamaIndex."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pydantic import BaseModel
 
 from llama_index_onerouter import OneRouterLLM
 from onerouter_simulator import Simulator
-from tests.llama_index.conftest import Colour, Make
+from tests.llama_index.conftest import LLMFactory, Mode
 
 
 class Sum(BaseModel):
@@ -42,23 +42,25 @@ NODES = [
 
 
 QUESTION = "When was the lighthouse of Norden built?"
-# The retriever's numerics warn, and one chat engine uses what LlamaIndex has deprecated.
-noisy = pytest.mark.filterwarnings("ignore")
+# The retriever causes numeric warnings, and one chat engine uses a deprecated class of LlamaIndex.
+ignore_warnings = pytest.mark.filterwarnings("ignore")
 
 
 def retriever() -> BM25Retriever:
-    """Return what finds one text by its words."""
+    """Return a retriever that finds one text by its words."""
     return BM25Retriever.from_defaults(nodes=NODES, similarity_top_k=1)
 
 
-# --- queries ---
+# --- query engines ---
 
 
-@noisy
+@ignore_warnings
 @pytest.mark.parametrize("streaming", [False, True])
-async def test_a_query_engine_answers(make: Make, sim: Simulator, streaming: bool) -> None:
-    """What is retrieved goes into the prompt, and the answer rests on it."""
-    async with make() as llm:
+async def test_a_query_engine_answers_from_the_retrieved_text(
+    make_llm: LLMFactory, sim: Simulator, streaming: bool
+) -> None:
+    """Sync and async; the retrieved text is in the prompt, and a stream has many tokens."""
+    async with make_llm() as llm:
         engine = RetrieverQueryEngine.from_args(
             retriever(), llm=llm, streaming=streaming, use_async=True
         )
@@ -73,103 +75,113 @@ async def test_a_query_engine_answers(make: Make, sim: Simulator, streaming: boo
     assert sim.last.body.get("stream", False) is streaming
 
 
-@pytest.mark.parametrize("mode", ["compact", "refine", "tree_summarize", "accumulate"])
-def test_synthesizers_answer(colour: Colour, llm: OneRouterLLM, mode: str) -> None:
-    """Every way to make one answer of many texts works."""
+@pytest.mark.parametrize("response_mode", ["compact", "refine", "tree_summarize", "accumulate"])
+def test_each_response_mode_gives_an_answer(
+    mode: Mode, llm: OneRouterLLM, response_mode: str
+) -> None:
+    """Each mode combines several texts into one answer."""
     nodes = [NodeWithScore(node=node) for node in NODES]
-    synthesizer = get_response_synthesizer(llm=llm, response_mode=mode)  # type: ignore[arg-type]
-    assert "1886" in str(colour.call(synthesizer, "synthesize", "When was it built?", nodes))
+    synthesizer = get_response_synthesizer(llm=llm, response_mode=response_mode)  # type: ignore[arg-type]
+    assert "1886" in str(mode.call(synthesizer, "synthesize", "When was it built?", nodes))
 
 
-def test_a_synthesizer_makes_an_object(colour: Colour, llm: OneRouterLLM) -> None:
-    """`output_cls` reaches structured prediction."""
+def test_a_synthesizer_with_output_cls_returns_an_object(mode: Mode, llm: OneRouterLLM) -> None:
+    """`output_cls` uses structured prediction."""
     nodes = [NodeWithScore(node=node) for node in NODES]
     synthesizer = get_response_synthesizer(llm=llm, output_cls=Sum)  # type: ignore[arg-type]
-    answer = colour.call(synthesizer, "synthesize", "When was the lighthouse built?", nodes)
+    answer = mode.call(synthesizer, "synthesize", "When was the lighthouse built?", nodes)
     assert isinstance(answer.response, Sum)
 
 
 def memory() -> ChatMemoryBuffer:
-    """Return a memory that has room."""
+    """Return a memory large enough for the test."""
     return ChatMemoryBuffer.from_defaults(token_limit=9000)
 
 
-# --- conversations ---
+# --- chat engines ---
 
 
-def simple(llm: OneRouterLLM) -> Any:
-    """Return an engine that only remembers."""
+def simple_engine(llm: OneRouterLLM) -> Any:
+    """Return a chat engine that only has a memory."""
     return SimpleChatEngine.from_defaults(llm=llm, memory=memory())
 
 
-def context(llm: OneRouterLLM) -> Any:
-    """Return an engine that retrieves for each turn."""
+def context_engine(llm: OneRouterLLM) -> Any:
+    """Return a chat engine that retrieves a text on each turn."""
     return ContextChatEngine.from_defaults(retriever(), llm=llm, memory=memory())
 
 
-def condensed(llm: OneRouterLLM) -> Any:
-    """Return an engine that has each question put in whole words before it retrieves."""
+def condense_engine(llm: OneRouterLLM) -> Any:
+    """Return a chat engine that rewrites each question before it retrieves."""
     return CondensePlusContextChatEngine.from_defaults(retriever(), llm=llm, memory=memory())
 
 
-@noisy
-@pytest.mark.parametrize("make_engine", [simple, context, condensed])
-async def test_a_chat_engine_remembers(make: Make, sim: Simulator, make_engine: Any) -> None:
-    """Turns go back as they came, in both colours, streamed or not; tokens stream."""
-    async with make() as llm:
+@ignore_warnings
+@pytest.mark.parametrize("make_engine", [simple_engine, context_engine, condense_engine])
+async def test_a_chat_engine_sends_the_earlier_turns(
+    make_llm: LLMFactory, sim: Simulator, make_engine: Any
+) -> None:
+    """Sync and async, streamed or not."""
+    async with make_llm() as llm:
         engine = make_engine(llm)
         assert str(engine.chat(f"First: {QUESTION}"))
         assert len(list(engine.stream_chat("The second turn of us two").response_gen)) > 2
         assert str(await engine.achat("The third"))
         streamed = await engine.astream_chat("The fourth turn of us two")
         assert len([token async for token in streamed.async_response_gen()]) > 2
-    asked = [m["content"] for m in sim.last.body["messages"] if m["role"] == "user"]
-    assert [str(words).split()[0] for words in asked[:3]] == ["First:", "The", "The"]
-    assert "fourth" in str(asked[-1])
+    sent = [m["content"] for m in sim.last.body["messages"] if m["role"] == "user"]
+    assert [str(text).split()[0] for text in sent[:3]] == ["First:", "The", "The"]
+    assert "fourth" in str(sent[-1])
 
 
-@noisy
-def test_a_chat_engine_answers_from_what_it_found(colour: Colour, make: Make) -> None:
-    """What is retrieved for a turn reaches the model."""
-    assert "1886" in str(colour.call(context(make()), "chat", QUESTION))
+@ignore_warnings
+def test_a_context_chat_engine_answers_from_the_retrieved_text(
+    mode: Mode, make_llm: LLMFactory
+) -> None:
+    """The retrieved text is in the prompt."""
+    assert "1886" in str(mode.call(context_engine(make_llm()), "chat", QUESTION))
 
 
-# --- other ways to ask ---
+# --- prompt methods ---
 
 
-def test_predict_and_stream(colour: Colour, make: Make) -> None:
-    """The prompt helpers of every LLM."""
-    llm = make(system_prompt="Be brief.")
-    assert colour.call(llm, "predict", PromptTemplate("Say {x}"), x="hi") == "You said: Say hi"
-    tokens = colour.collect(llm, "stream", PromptTemplate("Say {x}"), x="hi")
+def test_predict_and_stream_fill_in_the_prompt(mode: Mode, make_llm: LLMFactory) -> None:
+    """`predict` and `stream` of LlamaIndex's LLM class."""
+    llm = make_llm(system_prompt="Be brief.")
+    assert mode.call(llm, "predict", PromptTemplate("Say {x}"), x="hi") == "You said: Say hi"
+    tokens = mode.collect(llm, "stream", PromptTemplate("Say {x}"), x="hi")
     assert "".join(tokens) == "You said: Say hi"
 
 
-def test_prompts_fit_whatever_max_tokens_is(make: Make) -> None:
-    """A large `max_tokens` leaves LlamaIndex room to pack texts."""
-    helper = PromptHelper.from_llm_metadata(make(max_tokens=200_000).metadata)
+def test_a_large_max_tokens_leaves_room_for_a_prompt(make_llm: LLMFactory) -> None:
+    """LlamaIndex's PromptHelper can still pack texts."""
+    helper = PromptHelper.from_llm_metadata(make_llm(max_tokens=200_000).metadata)
     assert helper.repack(PromptTemplate("{context_str}"), ["a", "b"])
 
 
-# --- many at once ---
+# --- concurrency and worker processes ---
 
 
-async def test_many_objects_at_once(make: Make) -> None:
-    """Query engines with an output class ask for many objects at the same time."""
-    async with make(max_retries=0) as llm:
+async def test_concurrent_structured_predictions_return_their_own_objects(
+    make_llm: LLMFactory,
+) -> None:
+    """Query engines with an output class predict concurrently."""
+    async with make_llm(max_retries=0) as llm:
         prompt = PromptTemplate("{n}")
         sums = await asyncio.gather(*(llm.astructured_predict(Sum, prompt, n=n) for n in range(30)))
-    assert [one.total for one in sums] == list(range(30))
+    assert [each.total for each in sums] == list(range(30))
 
 
-def test_a_pipeline_takes_the_model_to_other_processes(make: Make, sim: Simulator) -> None:
-    """Workers get the model pickled, key included, and each works there as it does here."""
+def test_an_ingestion_pipeline_pickles_the_model_to_worker_processes(
+    make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """The workers have the API key, and each node costs one request."""
     pipeline = IngestionPipeline(
-        transformations=[KeywordExtractor(llm=make(), keywords=2, show_progress=False)],
+        transformations=[KeywordExtractor(llm=make_llm(), keywords=2, show_progress=False)],
         disable_cache=True,
     )
     nodes = pipeline.run(nodes=NODES, num_workers=2)
     assert len(nodes) == len(sim.requests) == len(NODES)
     assert all(node.metadata["excerpt_keywords"] for node in nodes)
-    asked = json.dumps([received.body["messages"] for received in sim.requests])
-    assert all(node.text in asked for node in NODES)
+    sent = json.dumps([request.body["messages"] for request in sim.requests])
+    assert all(node.text in sent for node in NODES)

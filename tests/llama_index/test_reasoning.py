@@ -1,4 +1,4 @@
-"""Reasoning: seen in every endpoint, and sent back to whom it belongs."""
+"""Reasoning: in the responses of every endpoint, and sent back in later turns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from llama_index_onerouter import OneRouterLLM
 from onerouter_simulator import Script, Simulator, chunk, completion
-from tests.llama_index.conftest import Colour, Make, say
+from tests.llama_index.conftest import LLMFactory, Mode, user_messages
 
 DETAILS = [
     {"type": "reasoning.encrypted", "data": "abc==", "id": "r1"},
@@ -20,49 +20,49 @@ DETAILS = [
 ]
 
 
-def reasoned(model: str = "simulated/echo") -> Script:
-    """Return an answer with reasoning, whole or streamed."""
+def reasoning_stream(model: str = "simulated/echo") -> Script:
+    """Return a stream with reasoning, from the given model."""
     first = chunk({"reasoning": "Hm.", "reasoning_details": DETAILS}, model=model)
     end = chunk({}, finish_reason="stop", model=model)
     return Script(events=[first, chunk("Yes", model=model), end])
 
 
-def by_memory(message: ChatMessage) -> ChatMessage:
-    """Return a message out of a memory that was written down as JSON."""
+def through_memory_and_json(message: ChatMessage) -> ChatMessage:
+    """Return a message after a memory and a JSON dump."""
     memory = ChatMemoryBuffer.from_defaults(chat_history=[message], token_limit=9000)
-    written = [kept.model_dump_json() for kept in memory.get_all()]
-    return ChatMessage.model_validate_json(written[0])
+    dumps = [stored.model_dump_json() for stored in memory.get_all()]
+    return ChatMessage.model_validate_json(dumps[0])
 
 
 @pytest.mark.parametrize(
     "restore",
-    [lambda m: m, lambda m: ChatMessage(**m.model_dump()), by_memory],
-    ids=["as it is", "dumped", "memory"],
+    [lambda m: m, lambda m: ChatMessage(**m.model_dump()), through_memory_and_json],
+    ids=["unchanged", "dumped", "memory"],
 )
-def test_reasoning_goes_back_unchanged(
-    colour: Colour,
+def test_reasoning_details_are_sent_back_unchanged(
+    mode: Mode,
     llm: OneRouterLLM,
     sim: Simulator,
     restore: Callable[[ChatMessage], ChatMessage],
 ) -> None:
-    """What the upstream said of its reasoning is sent back as it came, also after a restart."""
-    sim.script(reasoned())
-    answer = colour.stream_chat(llm, say("x"))[-1].message
-    colour.chat(llm, [*say("x"), restore(answer), *say("y")])
+    """Also after the message was dumped and loaded."""
+    sim.script(reasoning_stream())
+    answer = mode.stream_chat(llm, user_messages("x"))[-1].message
+    mode.chat(llm, [*user_messages("x"), restore(answer), *user_messages("y")])
     sent_back = sim.last.body["messages"][1]
     assert sent_back == {"role": "assistant", "content": "Yes", "reasoning_details": DETAILS}
 
 
-def test_reasoning_without_details_goes_back_as_text(llm: OneRouterLLM, sim: Simulator) -> None:
-    """Upstreams that want their reasoning back get the words if there was nothing else."""
+def test_reasoning_without_details_is_sent_back_as_text(llm: OneRouterLLM, sim: Simulator) -> None:
+    """The field is `reasoning`, whatever its name in the reply."""
     events = [chunk({"reasoning_content": "Hm."}), chunk("Yes"), chunk({}, finish_reason="stop")]
     sim.script(Script(events=events))
-    answer = list(llm.stream_chat(say("x")))[-1].message
+    answer = list(llm.stream_chat(user_messages("x")))[-1].message
     assert llm.preview([answer])["messages"][0]["reasoning"] == "Hm."
 
 
 @pytest.mark.parametrize(
-    ("replay", "wrote", "asked", "goes"),
+    ("replay", "author", "called", "is_sent_back"),
     [
         ("same_model", "vendor/a", "vendor/a", True),
         ("same_model", "a-2026-01-01", "vendor/a:free", True),
@@ -71,52 +71,62 @@ def test_reasoning_without_details_goes_back_as_text(llm: OneRouterLLM, sim: Sim
         ("never", "vendor/a", "vendor/a", False),
     ],
 )
-def test_whose_reasoning_goes_back(  # noqa: PLR0913, PLR0917 -- a case, and two colours
-    colour: Colour, make: Make, sim: Simulator, replay: Any, wrote: str, asked: str, goes: bool
+def test_replay_reasoning_selects_the_models_to_send_back(  # noqa: PLR0913, PLR0917 -- case and fixtures
+    mode: Mode,
+    make_llm: LLMFactory,
+    sim: Simulator,
+    replay: Any,
+    author: str,
+    called: str,
+    is_sent_back: bool,
 ) -> None:
-    """Another model cannot read it, and may refuse it; the words are sent to all."""
-    llm = make(replay_reasoning=replay)
-    sim.script(reasoned(wrote))
-    answer = colour.stream_chat(llm, say("x"))[-1].message
-    sent_back = llm.preview([*say("x"), answer, *say("y")], model=asked)["messages"][1]
+    """The text of the answer is sent back in every case."""
+    llm = make_llm(replay_reasoning=replay)
+    sim.script(reasoning_stream(author))
+    answer = mode.stream_chat(llm, user_messages("x"))[-1].message
+    sent_back = llm.preview([*user_messages("x"), answer, *user_messages("y")], model=called)[
+        "messages"
+    ][1]
     assert sent_back["content"] == "Yes"
-    assert ("reasoning_details" in sent_back) is goes
+    assert ("reasoning_details" in sent_back) is is_sent_back
 
 
-def test_a_history_that_names_no_model(llm: OneRouterLLM) -> None:
-    """Where nobody knows who reasoned, it counts as the model that is asked."""
+def test_reasoning_without_a_model_id_is_sent_back(llm: OneRouterLLM) -> None:
+    """It counts as the reasoning of the model that is called."""
     thought = ThinkingBlock(content="Hm.", additional_information={"reasoning_details": []})
     answer = ChatMessage(role="assistant", blocks=[thought])
     assert llm.preview([answer])["messages"][0]["reasoning"] == "Hm."
 
 
-def test_a_policy_that_there_is_not() -> None:
-    """The error says which there are."""
+def test_an_invalid_replay_reasoning_raises() -> None:
+    """The error lists the valid values."""
     with pytest.raises(ValidationError, match="same_model"):
         OneRouterLLM(model="m", replay_reasoning="sometimes")
 
 
-def test_a_completion_shows_its_reasoning(
-    colour: Colour, llm: OneRouterLLM, sim: Simulator
+def test_a_completion_has_its_reasoning_in_additional_kwargs(
+    mode: Mode, llm: OneRouterLLM, sim: Simulator
 ) -> None:
-    """Completions have no blocks: the words are in additional_kwargs, streamed as they grow."""
+    """`thinking` is the text so far, `thinking_delta` the text that was added."""
     sim.script(Script(json=completion("Yes", message={"reasoning": "Hm."})))
-    assert colour.complete(llm, "x").additional_kwargs["thinking"] == "Hm."
+    assert mode.complete(llm, "x").additional_kwargs["thinking"] == "Hm."
     events = [chunk({"reasoning": "H"}), chunk({"reasoning": "m."}), chunk("Yes")]
     sim.script(Script(events=[*events, chunk({}, finish_reason="stop")]))
-    items = [item.additional_kwargs for item in colour.stream_complete(llm, "x")]
+    items = [item.additional_kwargs for item in mode.stream_complete(llm, "x")]
     assert [item["thinking"] for item in items] == ["H", "Hm.", "Hm.", "Hm."]
     assert [item.get("thinking_delta") for item in items] == ["H", "m.", None, None]
 
 
-def test_a_completion_without_reasoning(llm: OneRouterLLM) -> None:
-    """Nothing is said of what is not there."""
+def test_a_completion_without_reasoning_has_no_thinking_key(llm: OneRouterLLM) -> None:
+    """The key is missing, not empty."""
     assert "thinking" not in llm.complete("x").additional_kwargs
 
 
-def test_the_first_reasoning_is_not_lost(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> None:
-    """A first event that holds nothing but reasoning reaches the user in both colours."""
+def test_reasoning_in_the_first_event_is_a_thinking_delta(
+    mode: Mode, llm: OneRouterLLM, sim: Simulator
+) -> None:
+    """The first event has no text."""
     events = [chunk({"role": "assistant", "content": None, "reasoning": "First."})]
     sim.script(Script(events=[*events, chunk("Yes"), chunk({}, finish_reason="stop")]))
-    first, *_ = colour.stream_chat(llm, say("x"))
+    first, *_ = mode.stream_chat(llm, user_messages("x"))
     assert first.additional_kwargs["thinking_delta"] == "First."

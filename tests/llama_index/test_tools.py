@@ -1,4 +1,4 @@
-"""Tools out and calls in, also where the model breaks the rules."""
+"""Tools and tool calls: encoded tools, valid and invalid calls, and calls in a history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llama_index_onerouter import OneRouterLLM
 from onerouter_core import NamedTool, Tool
 from onerouter_core.errors import ConfigurationError, MalformedReplyError
 from onerouter_simulator import Script, Simulator, chunk, completion, tool_call
-from tests.llama_index.conftest import Colour, Make, say
+from tests.llama_index.conftest import LLMFactory, Mode, user_messages
 
 
 def add(a: int, b: int) -> int:
@@ -32,30 +32,32 @@ ADD = FunctionTool.from_defaults(add)
 SEARCH = FunctionTool.from_defaults(search, name="web.search")
 
 
-def offered(llm: OneRouterLLM, sim: Simulator, *tools: Any, **kwargs: Any) -> Any:
-    """Return the body of a call that offers tools."""
+def sent_body(llm: OneRouterLLM, sim: Simulator, *tools: Any, **kwargs: Any) -> Any:
+    """Return the body of a request that offers tools."""
     llm.chat_with_tools(list(tools), "Hello", **kwargs)
     return sim.last.body
 
 
-def called(*calls: Any, finish_reason: str = "tool_calls") -> Script:
-    """Return an answer that calls."""
+def tool_call_reply(*calls: Any, finish_reason: str = "tool_calls") -> Script:
+    """Return a reply with tool calls."""
     message = {"tool_calls": list(calls)}
     return Script(json=completion(None, message=message, finish_reason=finish_reason))
 
 
-def streamed(*deltas: Any, finish_reason: str = "tool_calls") -> Script:
-    """Return a stream of tool call deltas."""
+def tool_call_stream(*deltas: Any, finish_reason: str = "tool_calls") -> Script:
+    """Return a stream of tool-call deltas."""
     events = [chunk({"tool_calls": [delta]}) for delta in deltas]
     return Script(events=[*events, chunk({}, finish_reason=finish_reason)])
 
 
-# --- out ---
+# --- tools in the request ---
 
 
-def test_a_tool_goes_out(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> None:
-    """Name, description and schema are the tool's; nothing is said that need not be."""
-    colour.call(llm, "chat_with_tools", [ADD], "Hello")
+def test_a_tool_is_sent_with_name_description_and_schema(
+    mode: Mode, llm: OneRouterLLM, sim: Simulator
+) -> None:
+    """There is no `tool_choice` by default, and one call per answer."""
+    mode.call(llm, "chat_with_tools", [ADD], "Hello")
     body = sim.last.body
     assert body["tools"] == [
         {
@@ -71,19 +73,19 @@ def test_a_tool_goes_out(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> N
     assert "tool_choice" not in body
 
 
-def test_without_tools_nothing_is_said_of_them(llm: OneRouterLLM, sim: Simulator) -> None:
-    """No tools, no tool keys, whatever else is asked."""
-    body = offered(llm, sim, tool_required=True, tool_choice="any")
+def test_a_request_without_tools_has_no_tool_keys(llm: OneRouterLLM, sim: Simulator) -> None:
+    """Also if `tool_required` and `tool_choice` are given."""
+    body = sent_body(llm, sim, tool_required=True, tool_choice="any")
     assert body.keys() == {"model", "messages", "usage"}
 
 
-def test_parallel_calls_are_the_rule_of_the_api(llm: OneRouterLLM, sim: Simulator) -> None:
-    """Only the exception is said."""
-    assert "parallel_tool_calls" not in offered(llm, sim, ADD, allow_parallel_tool_calls=True)
+def test_allow_parallel_tool_calls_sends_no_key(llm: OneRouterLLM, sim: Simulator) -> None:
+    """Parallel calls are the API's default."""
+    assert "parallel_tool_calls" not in sent_body(llm, sim, ADD, allow_parallel_tool_calls=True)
 
 
 @pytest.mark.parametrize(
-    ("choice", "spelled"),
+    ("choice", "encoded"),
     [
         ("auto", "auto"),
         ("none", "none"),
@@ -97,51 +99,53 @@ def test_parallel_calls_are_the_rule_of_the_api(llm: OneRouterLLM, sim: Simulato
         ),
     ],
 )
-def test_tool_choices(llm: OneRouterLLM, sim: Simulator, choice: Any, spelled: Any) -> None:
-    """Every way to choose that is in use is understood; a choice beats `tool_required`."""
-    body = offered(llm, sim, ADD, SEARCH, tool_choice=choice, tool_required=True)
-    assert body["tool_choice"] == spelled
+def test_each_form_of_tool_choice_is_encoded(
+    llm: OneRouterLLM, sim: Simulator, choice: Any, encoded: Any
+) -> None:
+    """`tool_choice` takes precedence over `tool_required`."""
+    body = sent_body(llm, sim, ADD, SEARCH, tool_choice=choice, tool_required=True)
+    assert body["tool_choice"] == encoded
 
 
-def test_a_tool_may_be_required(llm: OneRouterLLM, sim: Simulator) -> None:
-    """`tool_required` is LlamaIndex's word for it."""
-    assert offered(llm, sim, ADD, tool_required=True)["tool_choice"] == "required"
+def test_tool_required_sends_tool_choice_required(llm: OneRouterLLM, sim: Simulator) -> None:
+    """`tool_required` is LlamaIndex's keyword."""
+    assert sent_body(llm, sim, ADD, tool_required=True)["tool_choice"] == "required"
 
 
-def test_a_choice_of_no_tool_never_leaves(llm: OneRouterLLM, sim: Simulator) -> None:
-    """A tool that was not offered cannot be chosen."""
+def test_a_tool_choice_that_names_no_offered_tool_raises(llm: OneRouterLLM, sim: Simulator) -> None:
+    """Nothing is sent."""
     with pytest.raises(ConfigurationError, match="names no tool"):
-        offered(llm, sim, ADD, tool_choice="subtract")
+        sent_body(llm, sim, ADD, tool_choice="subtract")
     assert sim.requests == []
 
 
-def test_strict_is_said_only_when_it_is_so(llm: OneRouterLLM, sim: Simulator) -> None:
-    """A strict tool has a strict schema; for others the word is not sent."""
-    function = offered(llm, sim, SEARCH, strict=True)["tools"][0]["function"]
+def test_strict_is_sent_only_with_a_strict_schema(llm: OneRouterLLM, sim: Simulator) -> None:
+    """Without `strict` the key is missing."""
+    function = sent_body(llm, sim, SEARCH, strict=True)["tools"][0]["function"]
     assert function["strict"] is True
     assert function["parameters"]["additionalProperties"] is False
     assert function["parameters"]["required"] == ["words", "limit"]
-    assert "strict" not in offered(llm, sim, SEARCH, strict=False)["tools"][0]["function"]
+    assert "strict" not in sent_body(llm, sim, SEARCH, strict=False)["tools"][0]["function"]
 
 
-def test_the_history_is_not_changed(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> None:
-    """The user's message is added to a copy; it may be a string or a message."""
-    history = say("first")
-    colour.call(llm, "chat_with_tools", [ADD], "second", chat_history=history)
-    assert history == say("first")
+def test_chat_history_is_not_changed(mode: Mode, llm: OneRouterLLM, sim: Simulator) -> None:
+    """The user message, a string or a ChatMessage, is added to a copy."""
+    history = user_messages("first")
+    mode.call(llm, "chat_with_tools", [ADD], "second", chat_history=history)
+    assert history == user_messages("first")
     assert [m["content"] for m in sim.last.body["messages"]] == ["first", "second"]
-    colour.call(llm, "chat_with_tools", [ADD], ChatMessage("only"))
+    mode.call(llm, "chat_with_tools", [ADD], ChatMessage("only"))
     assert [m["content"] for m in sim.last.body["messages"]] == ["only"]
 
 
-def test_chat_takes_tools_in_every_form(llm: OneRouterLLM) -> None:
-    """A BaseTool, a value of ours and a dict in the API's form are the same tool."""
-    as_value = Tool("add", ADD.metadata.description, ADD.metadata.get_parameters_dict())
-    preview = llm.preview(say("x"), tools=[ADD], tool_choice=NamedTool("add"))
-    assert llm.preview(say("x"), tools=[as_value], tool_choice="add") == preview
-    assert llm.preview(say("x"), tools=preview["tools"], tool_choice="add") == preview
+def test_chat_accepts_tools_in_every_form(llm: OneRouterLLM) -> None:
+    """A BaseTool, a Tool and a mapping in the API's form give the same body."""
+    core_tool = Tool("add", ADD.metadata.description, ADD.metadata.get_parameters_dict())
+    preview = llm.preview(user_messages("x"), tools=[ADD], tool_choice=NamedTool("add"))
+    assert llm.preview(user_messages("x"), tools=[core_tool], tool_choice="add") == preview
+    assert llm.preview(user_messages("x"), tools=preview["tools"], tool_choice="add") == preview
     with pytest.raises(ConfigurationError, match="not a tool"):
-        llm.preview(say("x"), tools=["add"])
+        llm.preview(user_messages("x"), tools=["add"])
 
 
 class Node(BaseModel):
@@ -151,29 +155,29 @@ class Node(BaseModel):
     children: list[Node] = []
 
 
-def test_a_recursive_schema_is_whole(llm: OneRouterLLM) -> None:
-    """LlamaIndex leaves the reference at the root out; it is put back."""
+def test_a_recursive_argument_schema_is_complete(llm: OneRouterLLM) -> None:
+    """LlamaIndex drops the `$ref` at the root; it is restored."""
     tool = FunctionTool.from_defaults(lambda **_: None, name="grow", fn_schema=Node)
-    parameters = llm.preview(say("x"), tools=[tool])["tools"][0]["function"]["parameters"]
+    parameters = llm.preview(user_messages("x"), tools=[tool])["tools"][0]["function"]["parameters"]
     assert parameters["type"] == "object"
     assert parameters["properties"].keys() == {"value", "children"}
     assert "Node" in parameters["$defs"]
 
 
-def test_a_tool_without_a_schema(llm: OneRouterLLM) -> None:
-    """LlamaIndex's oldest tools take one string."""
+def test_a_tool_without_fn_schema_takes_one_string(llm: OneRouterLLM) -> None:
+    """LlamaIndex's default schema has one required string, `input`."""
     tool = FunctionTool.from_defaults(add)
     tool.metadata.fn_schema = None
-    parameters = llm.preview(say("x"), tools=[tool])["tools"][0]["function"]["parameters"]
+    parameters = llm.preview(user_messages("x"), tools=[tool])["tools"][0]["function"]["parameters"]
     assert parameters["required"] == ["input"]
 
 
-# --- in ---
+# --- tool calls in the response ---
 
 
-def test_a_call_comes_back(colour: Colour, llm: OneRouterLLM) -> None:
-    """A call is a block, an entry in additional_kwargs, and a selection under the tool's name."""
-    response = colour.call(llm, "chat_with_tools", [SEARCH], "x", tool_required=True)
+def test_a_tool_call_is_a_block_an_entry_and_a_selection(mode: Mode, llm: OneRouterLLM) -> None:
+    """Id, name and arguments are the same in all three."""
+    response = mode.call(llm, "chat_with_tools", [SEARCH], "x", tool_required=True)
     (block,) = response.message.blocks
     (entry,) = response.message.additional_kwargs["tool_calls"]
     (selection,) = llm.get_tool_calls_from_response(response)
@@ -183,124 +187,132 @@ def test_a_call_comes_back(colour: Colour, llm: OneRouterLLM) -> None:
     assert json.dumps(entry)
 
 
-def test_a_streamed_call_grows(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> None:
-    """Items show the arguments so far; the last one has the whole call."""
+def test_stream_items_have_the_arguments_so_far(
+    mode: Mode, llm: OneRouterLLM, sim: Simulator
+) -> None:
+    """The last item has the complete call."""
     sim.script(
-        streamed(
+        tool_call_stream(
             tool_call("web_search", "", "c1", index=0),
             {"index": 0, "function": {"arguments": '{"words": "blue'}},
             {"index": 0, "function": {"arguments": ' whales"}'}},
         )
     )
-    items = colour.collect(llm, "stream_chat_with_tools", [SEARCH], "x")
-    shown = [llm.get_tool_calls_from_response(item)[0] for item in items]
-    assert [one.tool_kwargs for one in shown] == [
+    items = mode.collect(llm, "stream_chat_with_tools", [SEARCH], "x")
+    selections = [llm.get_tool_calls_from_response(item)[0] for item in items]
+    assert [selection.tool_kwargs for selection in selections] == [
         {},
         {"words": "blue"},
         {"words": "blue whales"},
         {"words": "blue whales"},
     ]
-    assert {(one.tool_id, one.tool_name) for one in shown} == {("c1", "web.search")}
+    assert {(each.tool_id, each.tool_name) for each in selections} == {("c1", "web.search")}
     for item in items:
         assert item.delta == ""
         assert item.message.additional_kwargs["tool_calls"][0].function.name == "web.search"
 
 
-def test_one_call_if_one_was_asked_for(colour: Colour, llm: OneRouterLLM, sim: Simulator) -> None:
-    """Models that cannot be told to make one call are held to it, streamed or not."""
+def test_only_the_first_call_is_kept_without_parallel_tool_calls(
+    mode: Mode, llm: OneRouterLLM, sim: Simulator
+) -> None:
+    """Streamed or not; `raw` keeps all calls. Some models ignore the option."""
     two = [tool_call("add", {"a": 1, "b": 2}, "c1"), tool_call("add", {"a": 3, "b": 4}, "c2")]
     deltas = [{"index": index, **call} for index, call in enumerate(two)]
-    for several in (False, True):
-        sim.script(called(*two), streamed(*deltas))
-        options = {"allow_parallel_tool_calls": several}
-        whole = colour.call(llm, "chat_with_tools", [ADD], "x", **options)
-        items = colour.collect(llm, "stream_chat_with_tools", [ADD], "x", **options)
-        for response in (whole, items[-2], items[-1]):
-            assert len(response.message.blocks) == (2 if several else 1)
-            assert len(response.message.additional_kwargs["tool_calls"]) == (2 if several else 1)
-        assert len(whole.raw.choices[0].message.tool_calls) == 2
+    for parallel in (False, True):
+        sim.script(tool_call_reply(*two), tool_call_stream(*deltas))
+        options = {"allow_parallel_tool_calls": parallel}
+        complete = mode.call(llm, "chat_with_tools", [ADD], "x", **options)
+        items = mode.collect(llm, "stream_chat_with_tools", [ADD], "x", **options)
+        for response in (complete, items[-2], items[-1]):
+            assert len(response.message.blocks) == (2 if parallel else 1)
+            assert len(response.message.additional_kwargs["tool_calls"]) == (2 if parallel else 1)
+        assert len(complete.raw.choices[0].message.tool_calls) == 2
 
 
 @pytest.mark.parametrize(
     ("arguments", "finish_reason"),
     [('{"a": 1, "b"', "length"), ("", "length"), ('{"a": 1,, }', "tool_calls"), ("[1]", "stop")],
 )
-def test_invalid_arguments_are_never_run(
-    colour: Colour, llm: OneRouterLLM, sim: Simulator, arguments: str, finish_reason: str
+def test_a_call_with_invalid_arguments_selects_no_tool(
+    mode: Mode, llm: OneRouterLLM, sim: Simulator, arguments: str, finish_reason: str
 ) -> None:
-    """A call that is cut or broken names no tool of the user's, and says why."""
+    """The selection's name has the error; the block keeps the text."""
     call = tool_call("add", arguments, "c1")
     sim.script(
-        called(call, finish_reason=finish_reason),
-        streamed({"index": 0, **call}, finish_reason=finish_reason),
+        tool_call_reply(call, finish_reason=finish_reason),
+        tool_call_stream({"index": 0, **call}, finish_reason=finish_reason),
     )
-    whole = colour.chat(llm, say("x"), tools=[ADD])
-    last = colour.stream_chat(llm, say("x"), tools=[ADD])[-1]
-    restored = ChatResponse(message=ChatMessage(**whole.message.model_dump()))
-    for response in (whole, last, restored):
+    complete = mode.chat(llm, user_messages("x"), tools=[ADD])
+    last = mode.stream_chat(llm, user_messages("x"), tools=[ADD])[-1]
+    restored = ChatResponse(message=ChatMessage(**complete.message.model_dump()))
+    for response in (complete, last, restored):
         (selection,) = llm.get_tool_calls_from_response(response)
         assert selection.tool_name.startswith("add (not run: The arguments ")
         assert selection.tool_kwargs == {}
         assert response.message.blocks[0].tool_kwargs == arguments  # type: ignore[union-attr]
 
 
-def test_invalid_arguments_go_back_as_valid_json(llm: OneRouterLLM, sim: Simulator) -> None:
-    """A strict upstream does not refuse a history because of a broken call in it."""
-    sim.script(called(tool_call("add", '{"a": 1', "c1"), finish_reason="length"))
-    answer = llm.chat(say("x"), tools=[ADD]).message
-    sent_back = llm.preview([*say("x"), answer])["messages"][1]["tool_calls"][0]["function"]
+def test_invalid_arguments_are_sent_back_as_valid_json(llm: OneRouterLLM, sim: Simulator) -> None:
+    """Strict upstreams reject a history with invalid arguments."""
+    sim.script(tool_call_reply(tool_call("add", '{"a": 1', "c1"), finish_reason="length"))
+    answer = llm.chat(user_messages("x"), tools=[ADD]).message
+    sent_back = llm.preview([*user_messages("x"), answer])["messages"][1]["tool_calls"][0][
+        "function"
+    ]
     assert json.loads(sent_back["arguments"]) == {"invalid_arguments": '{"a": 1'}
 
 
 @pytest.mark.parametrize("name", ["add", "subtract"])
-def test_predict_and_call_says_what_cannot_be_called(
-    colour: Colour, llm: OneRouterLLM, sim: Simulator, name: str
+def test_predict_and_call_raises_for_a_call_that_cannot_run(
+    mode: Mode, llm: OneRouterLLM, sim: Simulator, name: str
 ) -> None:
-    """A broken call, or a tool that nobody has, is a typed error."""
-    sim.script(called(tool_call(name, '{"a": 1,' if name == "add" else {})))
+    """Invalid arguments or an unknown tool: MalformedReplyError with the tool's name."""
+    sim.script(tool_call_reply(tool_call(name, '{"a": 1,' if name == "add" else {})))
     with pytest.raises(MalformedReplyError, match=name):
-        colour.call(llm, "predict_and_call", [ADD], "x")
+        mode.call(llm, "predict_and_call", [ADD], "x")
 
 
-def test_a_key_that_somebody_else_missed(colour: Colour, make: Make) -> None:
-    """A KeyError of the user's own code is no call of the model's."""
-    llm = make(api_key=lambda: {}["MY_KEY"])
+def test_predict_and_call_keeps_a_key_error_of_other_code(mode: Mode, make_llm: LLMFactory) -> None:
+    """Only a KeyError of LlamaIndex's tool lookup is translated."""
+    llm = make_llm(api_key=lambda: {}["MY_KEY"])
     with pytest.raises(KeyError, match="MY_KEY"):
-        colour.call(llm, "predict_and_call", [ADD], "x")
+        mode.call(llm, "predict_and_call", [ADD], "x")
 
 
 @pytest.mark.parametrize("call_id", ["id", "toolUseId"])
-def test_calls_as_anthropic_and_bedrock_keep_them(llm: OneRouterLLM, call_id: str) -> None:
-    """Their older classes keep a call's name and input beside its id."""
-    kept = {call_id: "t1", "name": "add", "input": {"a": 1, "b": 2}}
-    asked = ChatMessage("", role="assistant", additional_kwargs={"tool_calls": [kept]})
-    answered = ChatMessage("3", role="tool", additional_kwargs={"tool_call_id": "t1"})
-    call, result = llm.preview([*say("x"), asked, answered])["messages"][1:]
+def test_flat_tool_call_entries_of_anthropic_and_bedrock_are_sent(
+    llm: OneRouterLLM, call_id: str
+) -> None:
+    """Their older classes store name and input beside the id."""
+    entry = {call_id: "t1", "name": "add", "input": {"a": 1, "b": 2}}
+    call_message = ChatMessage("", role="assistant", additional_kwargs={"tool_calls": [entry]})
+    result_message = ChatMessage("3", role="tool", additional_kwargs={"tool_call_id": "t1"})
+    call, result = llm.preview([*user_messages("x"), call_message, result_message])["messages"][1:]
     assert call["tool_calls"][0]["id"] == result["tool_call_id"] == "t1"
     function = call["tool_calls"][0]["function"]
     assert (function["name"], json.loads(function["arguments"])) == ("add", {"a": 1, "b": 2})
 
 
-def test_predict_and_call_runs_the_tool(colour: Colour, llm: OneRouterLLM) -> None:
-    """A tool whose name the API would refuse is found by its own name."""
-    result = colour.call(llm, "predict_and_call", [SEARCH], "search for whales")
+def test_predict_and_call_runs_a_tool_whose_name_has_a_dot(mode: Mode, llm: OneRouterLLM) -> None:
+    """The API does not allow a dot in a name."""
+    result = mode.call(llm, "predict_and_call", [SEARCH], "search for whales")
     assert result.sources[0].tool_name == "web.search"
     assert str(result) == str(search(**result.sources[0].raw_input["kwargs"]))
 
 
-def test_no_call_is_an_error_if_one_was_needed(llm: OneRouterLLM) -> None:
-    """LlamaIndex asks for a ValueError, or for an empty list."""
-    response = llm.chat(say("x"))
+def test_no_tool_call_raises_value_error_or_gives_an_empty_list(llm: OneRouterLLM) -> None:
+    """`error_on_no_tool_call` decides."""
+    response = llm.chat(user_messages("x"))
     with pytest.raises(ValueError, match="at least one tool call"):
         llm.get_tool_calls_from_response(response)
     assert llm.get_tool_calls_from_response(response, error_on_no_tool_call=False) == []
 
 
-# --- histories ---
+# --- tool calls in a history ---
 
 
-def history(message: ChatMessage, llm: OneRouterLLM) -> Any:
-    """Return the tool calls that a message is sent back with."""
+def sent_tool_calls(message: ChatMessage, llm: OneRouterLLM) -> Any:
+    """Return the tool calls of a message as they are sent."""
     return llm.preview([message])["messages"][0]["tool_calls"]
 
 
@@ -313,13 +325,15 @@ def history(message: ChatMessage, llm: OneRouterLLM) -> Any:
     ],
     ids=["dict", "string", "no id"],
 )
-def test_calls_in_blocks_go_back(
+def test_tool_call_blocks_are_sent_back(
     llm: OneRouterLLM, block: ToolCallBlock, call_id: str, arguments: str
 ) -> None:
-    """An answer's calls are sent as they were; where a vendor gave no id the name stands in."""
+    """A block without an id is sent with its name as id."""
     message = ChatMessage(role="assistant", blocks=[block])
     function = {"name": "f", "arguments": arguments}
-    assert history(message, llm) == [{"id": call_id, "type": "function", "function": function}]
+    assert sent_tool_calls(message, llm) == [
+        {"id": call_id, "type": "function", "function": function}
+    ]
 
 
 ENTRY = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
@@ -334,29 +348,31 @@ ENTRY = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '
     ],
     ids=["dict", "object", "parsed"],
 )
-def test_calls_beside_blocks_go_back(llm: OneRouterLLM, entry: Any) -> None:
-    """Histories of other models keep calls in additional_kwargs, as dicts or as objects."""
+def test_tool_calls_in_additional_kwargs_are_sent_back(llm: OneRouterLLM, entry: Any) -> None:
+    """Other models store them as dicts or as objects."""
     message = ChatMessage(role="assistant", additional_kwargs={"tool_calls": [entry]})
-    assert history(message, llm) == [ENTRY]
+    assert sent_tool_calls(message, llm) == [ENTRY]
     (selection,) = llm.get_tool_calls_from_response(ChatResponse(message=message))
     assert (selection.tool_id, selection.tool_kwargs) == ("c", {"a": 1})
 
 
-def test_a_broken_call_beside_blocks_stays_broken(llm: OneRouterLLM) -> None:
-    """What was found invalid once is not read again."""
+def test_a_stored_error_keeps_a_call_invalid(llm: OneRouterLLM) -> None:
+    """The arguments are not parsed again."""
     entry = {**ENTRY, "function": {"name": "f", "arguments": ""}, "error": "cut"}
     message = ChatMessage(role="assistant", additional_kwargs={"tool_calls": [entry]})
     (selection,) = llm.get_tool_calls_from_response(ChatResponse(message=message))
     assert selection.tool_name == "f (not run: cut)"
 
 
-def test_a_round_trip_with_a_tool(colour: Colour, make: Make, sim: Simulator) -> None:
-    """Call and result go back as the API wants them, and the model answers."""
-    llm = make()
-    answer = colour.call(llm, "chat_with_tools", [SEARCH], "x", tool_required=True).message
+def test_a_tool_call_and_its_result_are_sent_back(
+    mode: Mode, make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """The ids match, and the name is the encoded one."""
+    llm = make_llm()
+    answer = mode.call(llm, "chat_with_tools", [SEARCH], "x", tool_required=True).message
     call_id = answer.blocks[0].tool_call_id
     result = ChatMessage("5 pages", role="tool", additional_kwargs={"tool_call_id": call_id})
-    final = colour.chat(llm, [*say("x"), answer, result], tools=[SEARCH])
+    final = mode.chat(llm, [*user_messages("x"), answer, result], tools=[SEARCH])
     assert "5 pages" in final.message.content
     _, call, sent_result = sim.last.body["messages"]
     assert call["content"] is None

@@ -1,4 +1,4 @@
-"""What bounds a call: money, time, a window, a rate; and the words for it when it is too much."""
+"""Limits and errors: budgets, deadlines, timeouts, and the error class of each failure."""
 
 from __future__ import annotations
 
@@ -24,81 +24,87 @@ from onerouter_core.errors import (
     UpstreamError,
 )
 from onerouter_simulator import Script, Simulator, chunk, completion, failure
-from tests.llama_index.conftest import Colour, Make, say
+from tests.llama_index.conftest import LLMFactory, Mode, user_messages
 
 ENDPOINTS = ["chat", "stream_chat", "complete", "stream_complete"]
 
 
-def ask(colour: Colour, llm: OneRouterLLM, endpoint: str) -> Any:
-    """Use an endpoint."""
-    return getattr(colour, endpoint)(llm, "x" if "complete" in endpoint else say("x"))
+def call_endpoint(mode: Mode, llm: OneRouterLLM, endpoint: str) -> Any:
+    """Call an endpoint with a prompt or with messages."""
+    return getattr(mode, endpoint)(llm, "x" if "complete" in endpoint else user_messages("x"))
 
 
-# --- money ---
+# --- budgets ---
 
 
-def test_a_budget_is_kept(colour: Colour, make: Make, sim: Simulator) -> None:
-    """Every endpoint books in one ledger; once it is spent, nothing is sent."""
+def test_a_spent_budget_raises_before_sending(
+    mode: Mode, make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """All endpoints record their cost in one ledger."""
     ledger = Ledger(budget_usd="1")
-    llm = make(ledger=ledger)
+    llm = make_llm(ledger=ledger)
     events = [chunk("Hi"), chunk({}, finish_reason="stop"), chunk(cost=0.25)]
     sim.script(*[Script(json=completion("Hi", cost=0.25)), Script(events=events)] * 2)
     for endpoint in ENDPOINTS:
-        ask(colour, llm, endpoint)
+        call_endpoint(mode, llm, endpoint)
     assert ledger.spent == Decimal(1)
     assert ledger.totals(lambda entry: entry.model) == {"simulated/echo": Decimal(1)}
     for endpoint in ENDPOINTS:
         with pytest.raises(BudgetExceededError, match="1 USD"):
-            ask(colour, llm, endpoint)
+            call_endpoint(mode, llm, endpoint)
     assert len(sim.requests) == 4
 
 
-def test_a_call_may_have_a_ledger_of_its_own(colour: Colour, make: Make) -> None:
-    """What one user spends on a model that many share."""
-    shared, own = Ledger(), Ledger()
-    llm = make(ledger=shared)
-    colour.chat(llm, say("x"), ledger=own)
-    assert (len(shared.entries), len(own.entries)) == (0, 1)
+def test_a_ledger_given_per_call_replaces_the_fields(mode: Mode, make_llm: LLMFactory) -> None:
+    """Users that share a model can have a ledger each."""
+    shared, separate = Ledger(), Ledger()
+    llm = make_llm(ledger=shared)
+    mode.chat(llm, user_messages("x"), ledger=separate)
+    assert (len(shared.entries), len(separate.entries)) == (0, 1)
 
 
-# --- time ---
+# --- time limits ---
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_a_deadline(colour: Colour, make: Make, sim: Simulator, endpoint: str) -> None:
-    """The whole call has so many seconds, retries and all."""
+def test_a_call_past_its_deadline_raises(
+    mode: Mode, make_llm: LLMFactory, sim: Simulator, endpoint: str
+) -> None:
+    """The deadline includes retries and the reading of a stream."""
     events = [chunk("a"), *[0.05, chunk("b")] * 200]
     sim.script(failure(500, "again"), Script(events=events))
     with pytest.raises(DeadlineExceededError, match=r"1\.0 s"):
-        ask(colour, make(deadline=1.0), endpoint)
+        call_endpoint(mode, make_llm(deadline=1.0), endpoint)
 
 
 @pytest.mark.parametrize("endpoint", ["stream_chat", "stream_complete"])
-def test_a_silent_stream(colour: Colour, make: Make, sim: Simulator, endpoint: str) -> None:
-    """Words that stop coming are an error that has those that came; keep-alives are no words."""
+def test_a_stream_without_data_for_the_timeout_raises(
+    mode: Mode, make_llm: LLMFactory, sim: Simulator, endpoint: str
+) -> None:
+    """Comments are not data. The error has the text so far."""
     sim.script(Script(events=[chunk("Hel"), *[0.05, b": still here\n\n"] * 200]))
     with pytest.raises(APITimeoutError) as caught:
-        ask(colour, make(timeout=1.0, max_retries=0), endpoint)
+        call_endpoint(mode, make_llm(timeout=1.0, max_retries=0), endpoint)
     assert caught.value.partial.text == "Hel"
 
 
-# --- the models there are ---
+# --- model list ---
 
 
-def test_the_models_there_are(colour: Colour, make: Make) -> None:
-    """The instance lists them, and can be given what it found."""
-    llm = make(model="simulated/senses")
-    models = colour.call(llm, "models")
+def test_models_returns_a_catalog(mode: Mode, make_llm: LLMFactory) -> None:
+    """It can be assigned to `catalog`."""
+    llm = make_llm(model="simulated/senses")
+    models = mode.call(llm, "models")
     assert models["simulated/senses"].context_window == 262144
     llm.catalog = models
     assert llm.metadata.context_window == 262144
 
 
-# --- too much ---
+# --- error classes ---
 
 
 @pytest.mark.parametrize(
-    ("script", "kind", "words"),
+    ("script", "error_class", "message"),
     [
         (failure(400, "maximum context length is 9 tokens"), ContextOverflowError, "Shorten"),
         (failure(401, "no"), AuthenticationError, "ONEROUTER_API_KEY"),
@@ -117,50 +123,50 @@ def test_the_models_there_are(colour: Colour, make: Make) -> None:
         (Script(json=completion("Hal", finish_reason="error")), UpstreamError, "failed"),
     ],
     ids=[
-        *("too long", "no key", "no money", "moderation", "too fast", "upstream", "error in 200"),
-        *("no choices", "all thought", "withheld", "finish reason"),
+        *("400 length", "401", "402", "403 moderation", "429", "502", "error under 200"),
+        *("no choices", "length", "content filter", "finish reason error"),
     ],
 )
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_what_went_wrong_has_a_name(  # noqa: PLR0913, PLR0917 -- a case, and two colours
-    colour: Colour,
-    make: Make,
+def test_each_failure_raises_its_own_class(  # noqa: PLR0913, PLR0917 -- case and fixtures
+    mode: Mode,
+    make_llm: LLMFactory,
     sim: Simulator,
     endpoint: str,
     script: Script,
-    kind: type[OneRouterError],
-    words: str,
+    error_class: type[OneRouterError],
+    message: str,
 ) -> None:
-    """Each failure is an error of its own that says what to do, where it can."""
+    """The message says what to do, where there is something to do."""
     sim.script(script)
-    with pytest.raises(kind, match=words) as caught:
-        ask(colour, make(max_retries=0), endpoint)
+    with pytest.raises(error_class, match=message) as caught:
+        call_endpoint(mode, make_llm(max_retries=0), endpoint)
     assert caught.value.model == "simulated/echo"
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_a_request_is_known_by_its_id(
-    colour: Colour, make: Make, sim: Simulator, endpoint: str
+def test_an_error_has_the_request_id(
+    mode: Mode, make_llm: LLMFactory, sim: Simulator, endpoint: str
 ) -> None:
-    """What support asks for is on the error, and on the answer."""
-    named = {"x-infron-request-id": "req-7"}
+    """In the message and in `request_id`."""
+    headers = {"x-infron-request-id": "req-7"}
     error = {"error": {"message": "died", "code": 502}}
-    sim.script(Script(status=502, json=error, headers=named))
+    sim.script(Script(status=502, json=error, headers=headers))
     with pytest.raises(UpstreamError, match="req-7") as caught:
-        ask(colour, make(max_retries=0), endpoint)
+        call_endpoint(mode, make_llm(max_retries=0), endpoint)
     assert caught.value.request_id == "req-7"
 
 
-def test_a_stream_is_begun_again_until_a_word_is_out(
-    colour: Colour, make: Make, sim: Simulator
+def test_a_stream_is_retried_only_before_its_first_delta(
+    mode: Mode, make_llm: LLMFactory, sim: Simulator
 ) -> None:
-    """A stream that fails before its first word is asked for anew, one that fails after is not."""
+    """After the first delta, the error is raised."""
     broken = Script(events=[chunk(error={"message": "died", "code": 502})])
     sim.script(broken, failure(503, "busy"))
-    assert colour.stream_chat(make(), say("x"))[-1].message.content == "You said: x"
+    assert mode.stream_chat(make_llm(), user_messages("x"))[-1].message.content == "You said: x"
     assert len(sim.requests) == 3
     sim.clear()
     sim.script(Script(events=[chunk("Hel"), chunk(error={"message": "died", "code": 502})]))
     with pytest.raises(UpstreamError):
-        colour.stream_chat(make(), say("x"))
+        mode.stream_chat(make_llm(), user_messages("x"))
     assert len(sim.requests) == 1
