@@ -1,4 +1,4 @@
-"""Which error a failure is, and what follows from it."""
+"""The error classes, their classification, Retry-After, messages and redaction."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from time import time
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from onerouter_core import Reply
-from onerouter_core import errors as all_errors
+from onerouter_core import Reply, errors
 from onerouter_core.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -33,15 +33,18 @@ from onerouter_core.errors import (
     RefusalError,
     UnsupportedContentError,
     UpstreamError,
+    format_validation_errors,
     is_unsupported_feature,
     redact,
     retry_after,
 )
 from onerouter_core.wire.error_bodies import decode_error
 
+# --- classification ---
+
 ID = "(request id: req-test)"
 GATEWAY = "infron_ai_error"
-THROTTLE = (
+RATE_LIMIT = (
     "Rate limit exceeded (5 requests per minute). Please try again after 6 seconds. "
     f"Please visit https://infron.ai/dashboard/index {ID}"
 )
@@ -86,7 +89,7 @@ OBSERVED = [
     (402, {"message": "Requires account balance greater than $5."}, InsufficientCreditsError),
     (403, {"message": "User banned"}, PermissionDeniedError),
     (403, {"message": "Your input was flagged by moderation"}, ContentFilterError),
-    (429, {"message": THROTTLE}, RateLimitError),
+    (429, {"message": RATE_LIMIT}, RateLimitError),
     (
         429,
         {"message": "Free model requires Team balance greater than $4.999999."},
@@ -110,7 +113,7 @@ OBSERVED = [
     (504, {"message": "Gateway timeout"}, UpstreamError),
     (524, {"message": "A timeout occurred"}, UpstreamError),
     (302, {"message": "Found"}, MalformedReplyError),
-    # under a good status, or in a stream, without a code that is a status
+    # errors inside a reply, without a status
     (None, {"message": f"No token provided {ID}"}, AuthenticationError),
     (None, {"message": "no", "code": "invalid_api_key"}, AuthenticationError),
     (None, {"message": "credits have been used up"}, InsufficientCreditsError),
@@ -124,22 +127,21 @@ OBSERVED = [
 ]
 
 
-@pytest.mark.parametrize(("status", "stated", "kind"), OBSERVED)
-def test_what_the_gateway_says(
-    status: int | None, stated: dict[str, Any], kind: type[OneRouterError]
+@pytest.mark.parametrize(("status", "body", "error_class"), OBSERVED)
+def test_an_error_body_is_classified(
+    status: int | None, body: dict[str, Any], error_class: type[OneRouterError]
 ) -> None:
-    """Each refusal of the gateway's is an error of its class, and time mends only some."""
-    error = decode_error({"error": stated}, status=status)
-    assert type(error) is kind
+    """Bodies of the gateway and its upstreams; class, Retry-After and ids are read from them."""
+    error = decode_error({"error": body}, status=status)
+    assert type(error) is error_class
     assert error.status == status
-    mended = {RateLimitError, UpstreamError, APITimeoutError}
-    assert error.transient is (kind in mended)
-    assert error.retry_after == (6 if stated["message"] == THROTTLE else None)
-    assert error.request_id == ("req-test" if ID in stated["message"] else None)
-    assert error.code == (None if stated.get("code") is None else str(stated["code"]))
+    assert error.transient is (error_class in {RateLimitError, UpstreamError, APITimeoutError})
+    assert error.retry_after == (6 if body["message"] == RATE_LIMIT else None)
+    assert error.request_id == ("req-test" if ID in body["message"] else None)
+    assert error.code == (None if body.get("code") is None else str(body["code"]))
 
 
-TOO_LONG = {
+CONTEXT_OVERFLOWS = {
     "OpenAI, by code": {"message": "no", "code": "context_length_exceeded"},
     "OpenAI": "This model's maximum context length is 8192 tokens. However, your messages resulted "
     "in 9000 tokens. Please reduce the length of the messages.",
@@ -157,23 +159,25 @@ TOO_LONG = {
 }
 
 
-@pytest.mark.parametrize("stated", TOO_LONG.values(), ids=TOO_LONG)
+@pytest.mark.parametrize("body", CONTEXT_OVERFLOWS.values(), ids=CONTEXT_OVERFLOWS)
 @pytest.mark.parametrize("status", [400, 413, 422, 500, None])
-def test_what_is_too_long(status: int | None, stated: Any) -> None:
-    """A context overflow is known by the words of each upstream, under any status."""
-    error = decode_error({"error": stated}, status=status)
+def test_a_context_overflow_is_recognised_by_each_upstreams_message(
+    status: int | None, body: Any
+) -> None:
+    """Under any of these statuses; it is not retried."""
+    error = decode_error({"error": body}, status=status)
     assert type(error) is ContextOverflowError
     assert not error.transient
 
 
-def test_an_overflow_under_a_throttle_is_a_throttle() -> None:
-    """Words alone do not make an overflow: the status has its say."""
-    error = decode_error({"error": TOO_LONG["OpenAI"]}, status=429)
+def test_the_message_of_an_overflow_under_429_is_a_rate_limit() -> None:
+    """The status counts as well as the message."""
+    error = decode_error({"error": CONTEXT_OVERFLOWS["OpenAI"]}, status=429)
     assert type(error) is RateLimitError
 
 
 @pytest.mark.parametrize(
-    ("error", "unsupported"),
+    ("error", "expected"),
     [
         (InvalidRequestError("response_format is not allowed here"), True),
         (InvalidRequestError("This model does not support tools."), True),
@@ -184,13 +188,13 @@ def test_an_overflow_under_a_throttle_is_a_throttle() -> None:
         (ConfigurationError("tool_choice needs tools"), False),
     ],
 )
-def test_what_a_model_cannot_do(error: OneRouterError, unsupported: bool) -> None:
-    """A refusal for what the model cannot do is told from one for what was wrong."""
-    assert is_unsupported_feature(error) is unsupported
+def test_is_unsupported_feature(error: OneRouterError, expected: bool) -> None:
+    """A feature that the model lacks is distinguished from a mistake in the request."""
+    assert is_unsupported_feature(error) is expected
 
 
-def test_facts_of_an_error_body() -> None:
-    """An error knows all that its body says beside the message."""
+def test_ids_model_and_provider_are_read_from_an_error_body() -> None:
+    """And the partial reply is kept."""
     body = {"error": "no", "id": "gen-1", "model": "m", "provider": "p", "request_id": "r"}
     partial = Reply(text="Hel")
     error = decode_error(body, status=500, partial=partial)
@@ -198,20 +202,20 @@ def test_facts_of_an_error_body() -> None:
     assert (error.request_id, error.partial, error.status) == ("r", partial, 500)
 
 
-# --- waiting ---
+# --- Retry-After ---
 
 
 @pytest.mark.parametrize(
-    "stated",
+    "body",
     [
         {"message": "Please try again in 20s, or add a payment method: account/billing."},
         {"message": "You exceeded your quota: see plan and billing. Please retry in 38.2s."},
         {"message": "See billing.", "code": "rate_limit_exceeded"},
     ],
 )
-def test_a_limit_that_speaks_of_money(stated: dict[str, Any]) -> None:
-    """OpenAI and Google name the billing page in what passes within a minute."""
-    error = decode_error({"error": stated}, status=429)
+def test_a_rate_limit_that_mentions_billing_is_transient(body: dict[str, Any]) -> None:
+    """OpenAI and Google name the billing page in limits that pass within a minute."""
+    error = decode_error({"error": body}, status=429)
     assert type(error) is RateLimitError
     assert error.transient
 
@@ -241,13 +245,15 @@ def test_a_limit_that_speaks_of_money(stated: dict[str, Any]) -> None:
         ({}, "try again later", None),
     ],
 )
-def test_how_long_to_wait(headers: dict[str, str], message: str, seconds: float | None) -> None:
-    """The time to wait is read from headers first, then from the prose, and is never negative."""
+def test_retry_after_is_read_from_headers_then_message(
+    headers: dict[str, str], message: str, seconds: float | None
+) -> None:
+    """It is in seconds, and never negative; an unreadable header is ignored."""
     assert retry_after(headers, message) == seconds
 
 
-def test_how_long_to_wait_until_a_date() -> None:
-    """A date is a time to wait from now."""
+def test_retry_after_may_be_a_date() -> None:
+    """It is converted to seconds from now."""
     for date in (
         formatdate(time() + 30, usegmt=True),
         format_datetime(datetime.fromtimestamp(time() + 30, timezone.utc)),
@@ -255,7 +261,7 @@ def test_how_long_to_wait_until_a_date() -> None:
         assert retry_after({"retry-after": date}, "") == pytest.approx(30, abs=2)
 
 
-# --- the errors themselves ---
+# --- the classes ---
 
 ALL = [
     *(APIConnectionError, APITimeoutError, AuthenticationError, BudgetExceededError),
@@ -266,14 +272,14 @@ ALL = [
 ]
 
 
-def test_all_errors_are_here() -> None:
-    """These are all errors there are, and each is a OneRouterError."""
-    kinds = [kind for kind in vars(all_errors).values() if isinstance(kind, type)]
-    assert {kind for kind in kinds if issubclass(kind, OneRouterError)} == {*ALL}
+def test_all_lists_every_error_class() -> None:
+    """Each is a OneRouterError."""
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    assert {cls for cls in classes if issubclass(cls, OneRouterError)} == {*ALL}
 
 
 @pytest.mark.parametrize(
-    ("kind", "parent"),
+    ("error_class", "base"),
     [
         (ConfigurationError, ValueError),
         (UnsupportedContentError, ConfigurationError),
@@ -282,19 +288,19 @@ def test_all_errors_are_here() -> None:
         (ContextOverflowError, InvalidRequestError),
     ],
 )
-def test_kinships(kind: type, parent: type) -> None:
-    """Who catches the wider error catches the narrower, too."""
-    assert issubclass(kind, parent)
+def test_a_special_error_is_caught_by_its_base(error_class: type, base: type) -> None:
+    """ConfigurationError is a ValueError, so that pydantic reports it as a validation error."""
+    assert issubclass(error_class, base)
 
 
-@pytest.mark.parametrize("kind", ALL)
-def test_time_mends(kind: type[OneRouterError]) -> None:
-    """Only what time may mend is transient; a deadline that is over is over."""
-    mended = {APIConnectionError, APITimeoutError, RateLimitError, UpstreamError}
-    assert kind("no").transient is (kind in {*mended, IncompleteStreamError})
+@pytest.mark.parametrize("error_class", ALL)
+def test_only_some_errors_are_transient(error_class: type[OneRouterError]) -> None:
+    """A passed deadline is not, although it is a timeout."""
+    transient = {APIConnectionError, APITimeoutError, RateLimitError, UpstreamError}
+    assert error_class("no").transient is (error_class in {*transient, IncompleteStreamError})
 
 
-FACTS = {
+ATTRIBUTES = {
     "status": 429,
     "code": "c",
     "request_id": "r",
@@ -308,35 +314,51 @@ FACTS = {
 }
 
 
-@pytest.mark.parametrize("kind", ALL)
-def test_errors_can_be_pickled(kind: type[OneRouterError]) -> None:
-    """An error that went through bytes has its message and all its facts."""
-    error = kind("no", **FACTS)
-    other = pickle.loads(pickle.dumps(error))  # noqa: S301 -- our own bytes
-    assert type(other) is kind
-    assert vars(other) == vars(error) == {"message": "no", **FACTS}
+@pytest.mark.parametrize("error_class", ALL)
+def test_an_error_can_be_pickled(error_class: type[OneRouterError]) -> None:
+    """The copy has message and attributes."""
+    error = error_class("no", **ATTRIBUTES)
+    other = pickle.loads(pickle.dumps(error))  # noqa: S301 -- bytes of this process
+    assert type(other) is error_class
+    assert vars(other) == vars(error) == {"message": "no", **ATTRIBUTES}
     assert str(other) == str(error)
 
 
-def test_facts_that_are_none_are_not_facts() -> None:
-    """A fact that is None takes nothing back; an error has all attributes from the start."""
+def test_add_ignores_none() -> None:
+    """All attributes exist from the start."""
     error = OneRouterError("no", status=500)
     error.add(status=None, model="m")
     assert (error.status, error.model) == (500, "m")
     assert (error.partial, error.attempts, error.retry_after, error.code) == (None, 0, None, None)
 
 
-def test_errors_in_words() -> None:
-    """An error says what happened, where, and what may help; nothing more."""
+# --- messages ---
+
+
+def test_the_message_ends_with_attributes_and_hint() -> None:
+    """Attributes that are None, and a single attempt, are left out."""
     assert str(OneRouterError("no")) == "no"
-    said = "Too fast. Wait, or use a rate limiter."
-    assert str(RateLimitError("Too fast.", attempts=1)) == said
+    error = RateLimitError("Too fast.", attempts=1)
+    assert str(error) == "Too fast. Wait, or use a rate limiter."
     error = AuthenticationError("No token.", status=401, model="m", provider="p", request_id="r")
     error.add(attempts=2)
     assert str(error) == (
         "No token. [status 401, model m, upstream p, request id r, requests sent 2] "
         "Check api_key or ONEROUTER_API_KEY."
     )
+
+
+WITHOUT_HINT = {OneRouterError, ConfigurationError, UnsupportedContentError}
+
+
+@pytest.mark.parametrize("error_class", [cls for cls in ALL if cls not in WITHOUT_HINT])
+def test_the_message_ends_with_advice(error_class: type[OneRouterError]) -> None:
+    """A ConfigurationError has the advice in the message itself."""
+    assert error_class.hint
+    assert str(error_class("No.")).endswith(error_class.hint)
+
+
+# --- redaction ---
 
 
 @pytest.mark.parametrize(
@@ -349,6 +371,29 @@ def test_errors_in_words() -> None:
         ("sk-other", "bad key sk-123456"),
     ],
 )
-def test_redaction(secret: str | None, expected: str) -> None:
-    """A key is taken out of a text; what is too short to be one is not."""
+def test_redact_replaces_a_secret(secret: str | None, expected: str) -> None:
+    """A text of fewer than six characters is a placeholder, not a secret."""
     assert redact("bad key sk-123456", secret) == expected
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_redact_replaces_the_longest_secret_first(*, reverse: bool) -> None:
+    """One secret contains another: replacing the shorter one first would leave "-tenant-7"."""
+    secrets = sorted(["sk-123456", "sk-123456-tenant-7"], reverse=reverse)
+    assert redact("bad key sk-123456-tenant-7", *secrets) == "bad key ***"
+
+
+def test_format_validation_errors_names_places_without_values() -> None:
+    """The values of a pydantic error may be secret; other errors are put on one line."""
+
+    class Answer(BaseModel):
+        count: int
+        inner: dict[str, int]
+
+    with pytest.raises(ValueError, match="validation error") as caught:
+        Answer.model_validate({"count": "secret", "inner": {"a": "secret"}})
+    line = format_validation_errors(caught.value)
+    assert "count: Input should be a valid integer" in line
+    assert "; inner.a: " in line
+    assert "secret" not in line
+    assert format_validation_errors(ValueError("two\n lines")) == "two lines"
