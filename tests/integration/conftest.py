@@ -1,4 +1,4 @@
-"""A real engine, a real gateway in front of it, and our two classes to speak to them."""
+"""Fixtures of the integration tests: an inference engine, a proxy in front of it, and callers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from tests.integration.fake_models import COLOURS, FRAMEWORKS, Voice
-from tests.integration.servers import Server, answers, free_port, running, tail
+from tests.integration.adapters import ADAPTERS, CALLERS, Caller
+from tests.integration.servers import Server, free_port, is_healthy, running, tail
 
 HERE = Path(__file__).parent
 
 
 def folder_of(package: str) -> Path:
-    """Return where a package is, without importing it; skip the test if it is nowhere."""
+    """Return the folder of a package without importing it; skip the test if it is missing."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        pytest.skip(f"no {package} here: make integration installs it")
+        pytest.skip(f"{package} is not installed: make integration installs it")
     return Path(spec.origin).parent
 
 
@@ -34,7 +34,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server("engine", f"http://127.0.0.1:{free_port()}/v1", "sk-engine", "smollm2", log)
     port = server.root.rpartition(":")[2]
     command = [sys.executable, str(HERE / "engine.py"), str(weights), port, server.api_key]
-    with running(command, log, lambda: answers(f"{server.root}/health"), {}):
+    with running(command, log, lambda: is_healthy(f"{server.root}/health"), {}):
         yield server
 
 
@@ -47,41 +47,43 @@ def proxy(engine: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     server = Server(
         "proxy", f"http://127.0.0.1:{free_port()}/v1", "sk-master", "smollm2", home / "log"
     )
-    (home / "config.yaml").write_text(json.dumps(to_config(engine, server)), "utf-8")
+    (home / "config.yaml").write_text(json.dumps(proxy_config(engine, server)), "utf-8")
     port = server.root.rpartition(":")[2]
     command = [
         str(Path(sys.executable).with_name("litellm")),
         *("--config", str(home / "config.yaml"), "--telemetry", "False"),
         *("--host", "127.0.0.1", "--port", port),
     ]
-    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # else it asks the Internet
-    with running(command, server.log, lambda: answers(f"{server.root}/health/readiness"), env):
+    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # without it the proxy downloads the prices
+    with running(command, server.log, lambda: is_healthy(f"{server.root}/health/readiness"), env):
         yield server
 
 
-def to_config(engine: Server, proxy: Server) -> dict[str, Any]:
-    """Return the proxy's configuration: the engine, and three models that fail in their ways."""
-    reach = {
+def proxy_config(engine: Server, proxy: Server) -> dict[str, Any]:
+    """Return the proxy's configuration: the model of the engine, and three models that fail."""
+    engine_model = {
         "model": f"openai/{engine.model}",
         "api_base": engine.base_url,
         "api_key": engine.api_key,
         "input_cost_per_token": 1e-6,
         "output_cost_per_token": 2e-6,
     }
-    nobody = f"http://127.0.0.1:{free_port()}/v1"
+    unused_url = f"http://127.0.0.1:{free_port()}/v1"
     models = {
-        "smollm2": reach,
-        "locked": reach | {"api_key": "sk-wrong"},
-        "down": reach | {"api_base": nobody},
-        "rationed": reach | {"rpm": 1},
+        "smollm2": engine_model,
+        "wrong-key": engine_model | {"api_key": "sk-wrong"},
+        "down": engine_model | {"api_base": unused_url},
+        "rate-limited": engine_model | {"rpm": 1},
     }
     return {
-        "model_list": [{"model_name": name, "litellm_params": how} for name, how in models.items()],
+        "model_list": [
+            {"model_name": name, "litellm_params": params} for name, params in models.items()
+        ],
         "general_settings": {"master_key": proxy.api_key},
         "router_settings": {
             "num_retries": 0,
-            "disable_cooldowns": True,  # one refusal would turn the next answers into 429
-            "routing_strategy": "usage-based-routing-v2",  # the one that keeps to rations
+            "disable_cooldowns": True,  # else one error turns the next answers into 429
+            "routing_strategy": "usage-based-routing-v2",  # the strategy that enforces `rpm`
         },
     }
 
@@ -89,25 +91,25 @@ def to_config(engine: Server, proxy: Server) -> dict[str, Any]:
 @pytest.fixture(params=["engine", "proxy"])
 def server(request: pytest.FixtureRequest) -> Server:
     """Run a test against the engine, and against the proxy in front of it."""
-    found: Server = request.getfixturevalue(request.param)
-    return found
+    fixture: Server = request.getfixturevalue(request.param)
+    return fixture
 
 
-@pytest.fixture(params=list(FRAMEWORKS))
+@pytest.fixture(params=list(ADAPTERS))
 def framework(request: pytest.FixtureRequest) -> str:
     """Run a test with each class."""
     name: str = request.param
     return name
 
 
-@pytest.fixture(params=list(COLOURS))
-def voice(request: pytest.FixtureRequest, framework: str, server: Server) -> Voice:
-    """Make a voice of each class in each colour that speaks to the server."""
-    return COLOURS[request.param](FRAMEWORKS[framework](**reaching(server)))
+@pytest.fixture(params=list(CALLERS))
+def caller(request: pytest.FixtureRequest, framework: str, server: Server) -> Caller:
+    """Run a test with each class, sync and async, against each server."""
+    return CALLERS[request.param](ADAPTERS[framework](**model_fields(server)))
 
 
-def reaching(server: Server) -> dict[str, Any]:
-    """Return the fields of either class that reach a server and make it answer the same again."""
+def model_fields(server: Server) -> dict[str, Any]:
+    """Return the fields of either class for a server, with repeatable and short answers."""
     return {
         "model": server.model,
         "base_url": server.base_url,
@@ -122,10 +124,10 @@ def reaching(server: Server) -> dict[str, Any]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the end of the servers' logs with a failure."""
+    """Add the end of the servers' logs to the report of a failure."""
     report = yield
     if report.failed:
-        for held in getattr(item, "funcargs", {}).values():
-            if isinstance(held, Server):
-                report.sections.append((f"log of the {held.name}", tail(held.log)))
+        for fixture in getattr(item, "funcargs", {}).values():
+            if isinstance(fixture, Server):
+                report.sections.append((f"log of the {fixture.name}", tail(fixture.log)))
     return report

@@ -1,6 +1,6 @@
-"""llama.cpp's own server, as a program: python engine.py WEIGHTS PORT KEY.
+"""The server of llama.cpp, as a program: python engine.py WEIGHTS PORT KEY.
 
-Two slots of 4,096 tokens each; `/slots` shows which of them are at work.
+It has two slots of 4,096 tokens each; `/slots` shows which of them are processing a request.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ import sys
 import threading
 
 SLOTS = 2
-WINDOW = 4096
+CONTEXT_WINDOW = 4096  # tokens of each slot
 
 
 def serve(weights: str, port: int, key: str) -> None:
-    """Serve until killed."""
-    import xllamacpp  # noqa: PLC0415 -- the tests read the numbers above without it
+    """Serve until the process is killed."""
+    import xllamacpp  # noqa: PLC0415 -- the tests import the constants above without it
 
     params = xllamacpp.CommonParams()
     params.model.path = weights
     params.model_alias = {"smollm2"}
     params.hostnames, params.port, params.api_keys = ["127.0.0.1"], port, [key]
-    params.n_parallel, params.n_ctx = SLOTS, SLOTS * WINDOW
-    params.n_threads_http = 32  # one for each connection that is open at once
-    params.cpuparams.n_threads = 1  # several would wait for each other on a busy machine
+    params.n_parallel, params.n_ctx = SLOTS, SLOTS * CONTEXT_WINDOW
+    params.n_threads_http = 32  # one for each open connection
+    params.cpuparams.n_threads = 1  # on a busy machine several threads wait for each other
     params.cpuparams_batch.n_threads = 1
     params.warmup = False
     _server = xllamacpp.Server(params)

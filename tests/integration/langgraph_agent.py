@@ -1,8 +1,8 @@
-"""A LangGraph agent that waits for consent, as a program; its checkpoints are in an SQLite file.
+"""A LangGraph agent that waits for approval, as a program; its checkpoints are in an SQLite file.
 
 python langgraph_agent.py ask|resume invoke|astream FILE BASE_URL KEY
 
-`ask` ends by being killed while the agent waits; `resume` consents and prints the answer.
+`ask` runs until the agent waits and kills the process; `resume` approves and prints the answer.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from langgraph.types import Command
 
 from langchain_onerouter import ChatOneRouter
 
-THREAD: Any = {"configurable": {"thread_id": "1"}}
-GIVEN: dict[str, Any] = {
+CONFIG: Any = {"configurable": {"thread_id": "1"}}
+INPUTS: dict[str, Any] = {
     "ask": {"messages": [("user", "What is the weather in 'Oslo'?")]},
     "resume": Command(resume={"decisions": [{"type": "approve"}]}),
 }
@@ -33,37 +33,39 @@ def get_weather(city: str) -> str:
     return f"sunny in {city}"
 
 
-def agent(saver: Any, verb: str, base_url: str, key: str) -> Any:
-    """Return the agent; its model streams if the verb does."""
+def make_agent(saver: Any, method: str, base_url: str, key: str) -> Any:
+    """Return the agent; its model streams if the method does."""
     model = ChatOneRouter(
         model="simulated/echo",
         base_url=base_url,
         api_key=key,
-        streaming=verb.endswith("stream") or None,
+        streaming=method.endswith("stream") or None,
     )
-    consent = HumanInTheLoopMiddleware(interrupt_on={"get_weather": True})
-    return create_agent(model, [get_weather], middleware=[consent], checkpointer=saver)
+    approval = HumanInTheLoopMiddleware(interrupt_on={"get_weather": True})
+    return create_agent(model, [get_weather], middleware=[approval], checkpointer=saver)
 
 
-def go_on(step: str, verb: str, file: str, *reach: str) -> dict[str, Any]:
-    """Take the agent to where it waits, or to its end, and return its state there."""
-    if verb.startswith("a"):
-        return asyncio.run(ago_on(step, verb, file, *reach))
+def run_step(step: str, method: str, file: str, *connection: str) -> dict[str, Any]:
+    """Run the agent until it waits or ends, and return its state."""
+    if method.startswith("a"):
+        return asyncio.run(arun_step(step, method, file, *connection))
     with SqliteSaver.from_conn_string(file) as saver:
-        state: dict[str, Any] = agent(saver, verb, *reach).invoke(GIVEN[step], THREAD)
+        agent = make_agent(saver, method, *connection)
+        state: dict[str, Any] = agent.invoke(INPUTS[step], CONFIG)
     return state
 
 
-async def ago_on(step: str, verb: str, file: str, *reach: str) -> dict[str, Any]:
-    """Do the same on an event loop."""
+async def arun_step(step: str, method: str, file: str, *connection: str) -> dict[str, Any]:
+    """Run the agent on an event loop until it waits or ends, and return its state."""
     async with AsyncSqliteSaver.from_conn_string(file) as saver:
-        state: dict[str, Any] = await agent(saver, verb, *reach).ainvoke(GIVEN[step], THREAD)
+        agent = make_agent(saver, method, *connection)
+        state: dict[str, Any] = await agent.ainvoke(INPUTS[step], CONFIG)
     return state
 
 
 if __name__ == "__main__":
-    reached = go_on(*sys.argv[1:])
+    final_state = run_step(*sys.argv[1:])
     if sys.argv[1] == "ask":
-        print("waiting:", bool(reached["__interrupt__"]), flush=True)  # noqa: T201 -- a program
+        print("waiting:", bool(final_state["__interrupt__"]), flush=True)  # noqa: T201 -- a program
         os.kill(os.getpid(), signal.SIGKILL)
-    print(reached["messages"][-1].text)  # noqa: T201 -- a program
+    print(final_state["messages"][-1].text)  # noqa: T201 -- a program

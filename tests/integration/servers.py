@@ -1,6 +1,6 @@
-"""Servers of other people, each in a process of its own on a free loopback port.
+"""Servers of other projects, each in a process of its own on a free loopback port.
 
-Knows processes, and how to tell that a server is up. Knows no model and no framework.
+This module knows processes and health checks. It knows no model and no framework.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 120.0  # seconds: a server that is slower than this does not start at all
+START_TIMEOUT = 120.0  # seconds
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where a server listens, what it lets in, what it serves and where it writes its log."""
+    """A server: its name, URL, API key, model and log file."""
 
     name: str
     base_url: str
@@ -30,15 +30,15 @@ class Server:
 
     @property
     def root(self) -> str:
-        """The address without the API's prefix."""
+        """The base URL without `/v1`."""
         return self.base_url.removesuffix("/v1")
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
+    """Return a loopback port without a listener."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
     return port
 
 
@@ -46,13 +46,13 @@ def free_port() -> int:
 def running(
     command: Sequence[str], log: Path, is_up: Callable[[], bool], env: Mapping[str, str]
 ) -> Iterator[None]:
-    """Run a server from when it is up to the end of the block."""
-    with log.open("wb") as written:
+    """Start a server, wait until it is up, and kill it at the end of the block."""
+    with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 -- our own command
-            command, stdout=written, stderr=subprocess.STDOUT, env={**os.environ, **env}
+            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **env}
         )
         try:
-            set_read_deadline(lambda: is_up() or process.poll() is not None)
+            wait_until(lambda: is_up() or process.poll() is not None)
             if process.poll() is not None:
                 raise RuntimeError(f"{command[0]} ended before it was up:\n{tail(log)}")
             yield
@@ -61,27 +61,32 @@ def running(
             process.wait()
 
 
-def answers(url: str) -> bool:
-    """Tell whether a server answers with a good status."""
+def is_healthy(url: str) -> bool:
+    """Tell whether a URL answers with status 200."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 -- loopback
-            good: bool = answer.status == 200
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 -- loopback
+            is_ok: bool = response.status == 200
     except OSError:
         return False
-    return good
+    return is_ok
 
 
-def set_read_deadline(
-    holds: Callable[[], bool], patience: float = PATIENCE, pause: float = 0.05
+def wait_until(
+    condition: Callable[[], bool], timeout: float = START_TIMEOUT, interval: float = 0.05
 ) -> None:
-    """Look again and again until something holds; TimeoutError if it does not in time."""
-    ends = time.monotonic() + patience
-    while not holds():
+    """Evaluate a condition every `interval` seconds until it is true.
+
+    Raises:
+        TimeoutError: the condition is false after `timeout` seconds.
+
+    """
+    ends = time.monotonic() + timeout
+    while not condition():
         if time.monotonic() > ends:
-            raise TimeoutError(f"not so in {patience} s")
-        time.sleep(pause)
+            raise TimeoutError(f"the condition is still false after {timeout} s")
+        time.sleep(interval)
 
 
 def tail(log: Path, lines: int = 40) -> str:
-    """Return the end of a log, as a failure shows it."""
+    """Return the last lines of a log."""
     return "\n".join(log.read_text("utf-8", "replace").splitlines()[-lines:])

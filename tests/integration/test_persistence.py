@@ -1,4 +1,4 @@
-"""An agent that waits is killed; another process goes on. What it thought and asked is whole."""
+"""A waiting agent is killed and resumed in another process; its reasoning and call are intact."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CALL = tool_call("get_weather", '{"city": "Oslo"}', "call-1", 0)
 DETAILS = [
     {
         "type": "reasoning.text",
-        "text": "Somebody must look out of a window.",
+        "text": "The weather must be looked up.",
         "signature": "c2lnbmVk",
         "format": "anthropic-claude-v1",
         "index": 0,
@@ -33,20 +33,20 @@ DETAILS = [
 ]
 
 
-def thinking(*, streamed: bool) -> Script:
-    """Return a reply that thinks, and calls a tool."""
-    said = {"reasoning_details": DETAILS, "tool_calls": [CALL]}
+def tool_call_script(*, streamed: bool) -> Script:
+    """Return a reply with reasoning and a tool call."""
+    fields = {"reasoning_details": DETAILS, "tool_calls": [CALL]}
     if streamed:
-        return Script(events=[chunk(said), chunk({}, finish_reason="tool_calls")])
-    return Script(json=completion(None, message=said, finish_reason="tool_calls"))
+        return Script(events=[chunk(fields), chunk({}, finish_reason="tool_calls")])
+    return Script(json=completion(None, message=fields, finish_reason="tool_calls"))
 
 
-def run(program: str, step: str, how: str, file: Path, sim: Simulator) -> Any:
-    """Run one step in a process of its own."""
+def run(program: str, step: str, method: str, file: Path, sim: Simulator) -> Any:
+    """Run one step of a program in a process of its own."""
     return subprocess.run(  # noqa: S603 -- our own program
         [
             *(sys.executable, str(Path(__file__).with_name(program))),
-            *(step, how, str(file), sim.base_url, sim.api_key),
+            *(step, method, str(file), sim.base_url, sim.api_key),
         ],
         capture_output=True,
         text=True,
@@ -54,33 +54,37 @@ def run(program: str, step: str, how: str, file: Path, sim: Simulator) -> Any:
     )
 
 
-def check(program: str, how: str, file: Path, sim: Simulator, said: str) -> None:
-    """Ask, be killed, resume; look at the answer and at what went over the wire for it."""
-    sim.script(thinking(streamed="stream" in how))
-    killed = run(program, "ask", how, file, sim)
+def check_resumed_agent(
+    program: str, method: str, file: Path, sim: Simulator, tool_result: str
+) -> None:
+    """Run an agent until it is killed, resume it; check its answer and its second request."""
+    sim.script(tool_call_script(streamed="stream" in method))
+    killed = run(program, "ask", method, file, sim)
     assert (killed.returncode, len(sim.requests)) == (-9, 1), killed.stderr
-    resumed = run(program, "resume", how, file, sim)
+    resumed = run(program, "resume", method, file, sim)
     assert resumed.returncode == 0, resumed.stderr
-    assert said in resumed.stdout
+    assert tool_result in resumed.stdout
     assert len(sim.requests) == 2
-    asked, spoken, result = sim.last.body["messages"]
-    assert asked["role"] == "user"
-    assert spoken["reasoning_details"] == DETAILS
-    (call,) = spoken["tool_calls"]
+    question, answer, result = sim.last.body["messages"]
+    assert question["role"] == "user"
+    assert answer["reasoning_details"] == DETAILS
+    (call,) = answer["tool_calls"]
     assert (call["id"], call["function"]) == ("call-1", CALL["function"])
     assert (result["role"], result["tool_call_id"]) == ("tool", "call-1")
-    assert said in result["content"]
+    assert tool_result in result["content"]
 
 
-@pytest.mark.parametrize("how", ["invoke", "astream"])
-def test_a_langgraph_agent(sim: Simulator, tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("method", ["invoke", "astream"])
+def test_a_killed_langgraph_agent_is_resumed(sim: Simulator, tmp_path: Path, method: str) -> None:
     """Its checkpoints are in an SQLite file."""
     if importlib.util.find_spec("langgraph.checkpoint.sqlite") is None:
-        pytest.skip("no SQLite checkpointer here: make integration installs it")
-    check("langgraph_agent.py", how, tmp_path / "checkpoints.db", sim, "sunny in Oslo")
+        pytest.skip("the SQLite checkpointer is not installed: make integration installs it")
+    file = tmp_path / "checkpoints.db"
+    check_resumed_agent("langgraph_agent.py", method, file, sim, "sunny in Oslo")
 
 
-@pytest.mark.parametrize("how", ["whole", "streamed"])
-def test_a_llama_index_agent(sim: Simulator, tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("method", ["complete", "streamed"])
+def test_a_killed_llama_index_agent_is_resumed(sim: Simulator, tmp_path: Path, method: str) -> None:
     """Its context is in a JSON file."""
-    check("workflow_agent.py", how, tmp_path / "context.json", sim, "yes, sunny in Oslo")
+    file = tmp_path / "context.json"
+    check_resumed_agent("workflow_agent.py", method, file, sim, "yes, sunny in Oslo")

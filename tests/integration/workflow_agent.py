@@ -1,8 +1,8 @@
-"""A LlamaIndex agent that waits for consent, as a program; its context is in a JSON file.
+"""A LlamaIndex agent that waits for approval, as a program; its context is in a JSON file.
 
-python workflow_agent.py ask|resume whole|streamed FILE BASE_URL KEY
+python workflow_agent.py ask|resume complete|streamed FILE BASE_URL KEY
 
-`ask` ends by being killed while the agent waits; `resume` consents and prints the answer.
+`ask` runs until the agent waits and kills the process; `resume` approves and prints the answer.
 """
 
 import asyncio
@@ -21,44 +21,43 @@ from llama_index.core.workflow import Context, HumanResponseEvent, InputRequired
 
 from llama_index_onerouter import OneRouterLLM
 
-# LlamaIndex reads the annotations of a tool as they are: no `from __future__ import annotations`.
+# LlamaIndex does not resolve the annotations of a tool: no `from __future__ import annotations`.
 
-# A context leaves its memory out and says so; it is written beside it.
+# A serialized context has no memory, and LlamaIndex warns of it; the file has both.
 warnings.filterwarnings("ignore", message="Skipping serialization of known unserializable key")
 
 
 async def get_weather(ctx: Context, city: str) -> str:
     """Tell the weather of a city."""
-    asked = InputRequiredEvent(prefix=f"May I ask about {city}?")
-    said = await ctx.wait_for_event(HumanResponseEvent, waiter_event=asked, waiter_id=city)
-    return f"{said.response}, sunny in {city}"
+    request = InputRequiredEvent(prefix=f"May I ask about {city}?")
+    approval = await ctx.wait_for_event(HumanResponseEvent, waiter_event=request, waiter_id=city)
+    return f"{approval.response}, sunny in {city}"
 
 
-def agent(kind: str, base_url: str, key: str) -> FunctionAgent:
+def make_agent(kind: str, base_url: str, key: str) -> FunctionAgent:
     """Return the agent."""
     llm = OneRouterLLM(model="simulated/echo", base_url=base_url, api_key=key)
     return FunctionAgent(tools=[get_weather], llm=llm, streaming=kind == "streamed")
 
 
-async def ask(kind: str, *reach: str) -> dict[str, Any]:
-    """Ask, and return where the agent stands when it waits."""
+async def ask(kind: str, *connection: str) -> dict[str, Any]:
+    """Run the agent until it waits, and return its context and its memory."""
     memory = ChatMemoryBuffer.from_defaults(token_limit=9000)
-    asking = agent(kind, *reach)
-    run = asking.run("What is the weather in 'Oslo'?", memory=memory)
+    run = make_agent(kind, *connection).run("What is the weather in 'Oslo'?", memory=memory)
     async for event in run.stream_events():
         if isinstance(event, InputRequiredEvent):
             break
     else:
-        await run  # it did not come to that: say why
+        await run  # the agent ended without waiting: raise its error
     messages = [message.model_dump(mode="json") for message in memory.get_all()]
     return {"context": run.ctx.to_dict(), "memory": messages}
 
 
-async def resume(kept: dict[str, Any], kind: str, *reach: str) -> str:
-    """Go on from there, with consent."""
-    going_on = agent(kind, *reach)
-    run = going_on.run(ctx=Context.from_dict(going_on, kept["context"]))
-    messages = [ChatMessage.model_validate(message) for message in kept["memory"]]
+async def resume(state: dict[str, Any], kind: str, *connection: str) -> str:
+    """Approve, run the agent to its end, and return its answer."""
+    agent = make_agent(kind, *connection)
+    run = agent.run(ctx=Context.from_dict(agent, state["context"]))
+    messages = [ChatMessage.model_validate(message) for message in state["memory"]]
     memory = ChatMemoryBuffer.from_defaults(chat_history=messages, token_limit=9000)
     await run.ctx.store.set("memory", memory)
     run.ctx.send_event(HumanResponseEvent(response="yes"))
@@ -66,8 +65,9 @@ async def resume(kept: dict[str, Any], kind: str, *reach: str) -> str:
 
 
 if __name__ == "__main__":
-    step, kind, file, *reach = sys.argv[1:]
+    step, kind, file, *connection = sys.argv[1:]
     if step == "ask":
-        Path(file).write_text(json.dumps(asyncio.run(ask(kind, *reach))), "utf-8")
+        Path(file).write_text(json.dumps(asyncio.run(ask(kind, *connection))), "utf-8")
         os.kill(os.getpid(), signal.SIGKILL)
-    print(asyncio.run(resume(json.loads(Path(file).read_text("utf-8")), kind, *reach)))  # noqa: T201 -- a program
+    state = json.loads(Path(file).read_text("utf-8"))
+    print(asyncio.run(resume(state, kind, *connection)))  # noqa: T201 -- a program

@@ -15,22 +15,22 @@ from onerouter_core.errors import (
     UpstreamError,
 )
 from onerouter_simulator import Script, Simulator, other_servers
-from tests.integration.fake_models import COLOURS, FRAMEWORKS, Voice
+from tests.integration.adapters import ADAPTERS, CALLERS, Caller
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=CALLERS)
 def call_mode(request: pytest.FixtureRequest) -> str:
     """Run the test sync and async."""
     return request.param
 
 
-@pytest.fixture(params=FRAMEWORKS)
-def caller(request: pytest.FixtureRequest, sim: Simulator, call_mode: str) -> Iterator[Voice]:
+@pytest.fixture(params=ADAPTERS)
+def caller(request: pytest.FixtureRequest, sim: Simulator, call_mode: str) -> Iterator[Caller]:
     """Run the test with both classes; return a caller of the model."""
     fields = {"model": "a/b", "base_url": sim.base_url, "api_key": sim.api_key, "max_retries": 0}
-    model_caller = COLOURS[call_mode](FRAMEWORKS[request.param](**fields))
+    model_caller = CALLERS[call_mode](ADAPTERS[request.param](**fields))
     yield model_caller
-    model_caller.framework.llm.close()
+    model_caller.adapter.llm.close()
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def caller(request: pytest.FixtureRequest, sim: Simulator, call_mode: str) -> It
     ids=["llama.cpp", "LiteLLM"],
 )
 def test_an_answer_is_decoded_complete_and_streamed(
-    caller: Voice,
+    caller: Caller,
     sim: Simulator,
     scripts: tuple[Script, Script],
     cost: float | None,
@@ -54,8 +54,8 @@ def test_an_answer_is_decoded_complete_and_streamed(
 ) -> None:
     """Text, finish reason, usage, cost and log probabilities are the same, in USD and tokens."""
     sim.script(*scripts)
-    complete = caller.ask("Hi")
-    texts, streamed = caller.hear("Hi")
+    complete = caller.call("Hi")
+    texts, streamed = caller.stream("Hi")
     assert [text for text in texts if text] == ["Hello", "!"]
     for reply in (complete, streamed):
         assert reply.cost == cost
@@ -78,12 +78,12 @@ ERRORS: dict[str, tuple[Script, type[OneRouterError], float | None]] = {
 
 @pytest.mark.parametrize("case", ERRORS)
 def test_an_error_has_the_same_class_complete_and_streamed(
-    caller: Voice, sim: Simulator, case: str
+    caller: Caller, sim: Simulator, case: str
 ) -> None:
     """The error has the status, the message, and the retry delay in seconds from the message."""
     script, error_class, retry_after = ERRORS[case]
     sim.script(script, script)
-    for call in (caller.ask, caller.hear):
+    for call in (caller.call, caller.stream):
         with pytest.raises(error_class) as caught:
             call("Hi")
         error = caught.value
