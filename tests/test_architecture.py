@@ -1,4 +1,4 @@
-"""Architecture: which module may import which, and where the API's JSON keys may stand."""
+"""Architecture: allowed imports, the place of the API's JSON keys, and a test for every module."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("onerouter_core", "langchain_onerouter", "llama_index_onerouter", "onerouter_simulator")
 
-# What each module may import besides the standard library. A name includes everything below it; the
-# first row that names a module, or a package that contains it, decides.
+# The imports that each module may have besides the standard library. A name includes everything
+# below it; the first row that names a module, or a package that contains it, decides.
 MAY_IMPORT = {
     "onerouter_core.version": set(),
     "onerouter_core.types": set(),
@@ -79,7 +79,7 @@ MAY_IMPORT = {
     "onerouter_simulator": {"starlette", "uvicorn", "onerouter_simulator"},
 }
 
-# Keys that only the API has: neither framework uses these words for anything of its own.
+# Keys that only the API has: neither framework uses these names for anything of its own.
 WIRE_KEYS = {
     *("choices", "image_url", "input_audio", "video_url", "file_data", "url_citation"),
     *("stream_options", "include_usage", "prompt_tokens_details", "completion_tokens_details"),
@@ -89,7 +89,7 @@ WIRE_PACKAGES = ("onerouter_core.wire", "onerouter_simulator")
 
 
 def modules() -> Iterator[tuple[str, str]]:
-    """Yield the name and the source of every module we ship."""
+    """Yield the name and the source of every module of the four packages."""
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
@@ -100,20 +100,20 @@ MODULES = list(modules())
 
 
 def is_in(name: str, package: str) -> bool:
-    """Tell whether a module is this module, or in this package."""
+    """Tell whether a module is this module, or is in this package."""
     return name == package or name.startswith(package + ".")
 
 
 def imported(source: str) -> set[str]:
-    """Return the modules a source imports, standard library left out."""
+    """Return the modules that a source imports, without those of the standard library."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            # `from package import module` imports the module, if there is one
-            deeper = {f"{node.module}.{alias.name}" for alias in node.names}
-            names |= {name for name in deeper if _is_module(name)} or {node.module}
+            # `from package import module` imports the module, if it is one.
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name for name in submodules if _is_module(name)} or {node.module}
     return {name for name in names if name.partition(".")[0] not in STANDARD}
 
 
@@ -127,10 +127,8 @@ STANDARD = set(__import__("sys").stdlib_module_names)
 
 def forbidden_imports(name: str, source: str) -> set[str]:
     """Return the imports that a module may not have."""
-    allowed = next(may for listed, may in MAY_IMPORT.items() if is_in(name, listed))
-    return {
-        other for other in imported(source) if not any(is_in(other, listed) for listed in allowed)
-    }
+    allowed = next(names for row, names in MAY_IMPORT.items() if is_in(name, row))
+    return {other for other in imported(source) if not any(is_in(other, name) for name in allowed)}
 
 
 def wire_keys(name: str, source: str) -> set[str]:
@@ -169,7 +167,7 @@ def test_wire_keys_stand_only_in_wire_packages(name: str, source: str) -> None:
 
 @pytest.mark.parametrize(("name", "source"), MODULES, ids=[name for name, _ in MODULES])
 def test_every_module_has_a_docstring(name: str, source: str) -> None:
-    """Every module says first what it does."""
+    """Every module has a docstring."""
     assert ast.get_docstring(ast.parse(source))
 
 
@@ -213,9 +211,152 @@ def test_no_test_imports_a_leading_underscore() -> None:
         r"^\s*from (?:onerouter|langchain_onerouter|llama_index_onerouter)\S* import .*\b_(?!_)\w",
         re.MULTILINE,
     )
-    guilty = [
+    found = [
         path.name
         for path in (ROOT / "tests").rglob("*.py")
         if private.search(path.read_text("utf-8"))
     ]
-    assert guilty == []
+    assert found == []
+
+
+# --- every test has an assertion ---
+
+# Functions of pytest that fail a test, and prefixes of helpers that contain an assertion.
+FAILING_CALLS = {"pytest.raises", "pytest.warns", "pytest.fail"}
+HELPER_PREFIXES = ("assert_", "check_", "expect_")
+
+
+def functions_without_assertion(source: str) -> list[str]:
+    """Return the names of the test functions in a source that cannot fail by an assertion."""
+    return [
+        node.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and not any(map(_is_assertion, ast.walk(node)))
+    ]
+
+
+def _is_assertion(node: ast.AST) -> bool:
+    match node:
+        case ast.Assert(test=ast.Constant()):
+            return False  # `assert True` cannot fail
+        case ast.Assert():
+            return True
+        case ast.Call(func=function):
+            called = ast.unparse(function)
+            is_helper = called.rpartition(".")[2].startswith(HELPER_PREFIXES)
+            return is_helper or called in FAILING_CALLS
+        case _:
+            return False
+
+
+TEST_FILES = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py"))
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=str)
+def test_every_test_has_an_assertion(path: Path) -> None:
+    """A test asserts, expects an error or a warning, or calls a helper that asserts."""
+    assert functions_without_assertion((ROOT / path).read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "pass",
+        "assert True",
+        "call()",
+        "checked = call()",
+        "with suppress(ValueError): call()",
+        "recheck_text(call())",
+    ],
+)
+@pytest.mark.parametrize("keyword", ["def", "async def"])
+def test_a_test_without_assertion_is_found(keyword: str, body: str) -> None:
+    """The assertion check can fail."""
+    assert functions_without_assertion(f"{keyword} test_it():\n    {body}") == ["test_it"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "assert call()",
+        "with pytest.raises(ValueError): call()",
+        "with pytest.warns(UserWarning): call()",
+        "pytest.fail('no answer')",
+        "check_text(call())",
+        "tracer.check_newest_span('stop')",
+        "server.assert_called_once()",
+    ],
+)
+def test_a_test_with_assertion_is_accepted(body: str) -> None:
+    """The assertion check can pass."""
+    assert functions_without_assertion(f"def test_it():\n    {body}") == []
+
+
+# --- every module has a test file ---
+
+TESTS_BY_PACKAGE = {
+    "onerouter_core": "core",
+    "langchain_onerouter": "langchain",
+    "llama_index_onerouter": "llama_index",
+    "onerouter_simulator": "simulator",
+}
+# `__init__` has imports only, which tests/core/test_public_api.py checks; `version` has one line.
+WITHOUT_TEST_FILE = {"__init__", "version"}
+
+
+def paths_of_tests(module: Path) -> list[Path]:
+    """Return the paths that the test file of a module may have, relative to the project.
+
+    `onerouter_core/wire/encode.py` has tests/core/wire/test_encode.py or tests/core/test_encode.py.
+    """
+    package, *folders, _ = module.parts
+    tests, name = Path("tests", TESTS_BY_PACKAGE[package]), f"test_{module.stem.strip('_')}.py"
+    return [tests.joinpath(*folders, name), tests / name]
+
+
+def modules_without_tests(modules: list[Path], files: set[Path]) -> list[str]:
+    """Return the modules that have no test file named after them among these files."""
+    return [
+        str(module)
+        for module in modules
+        if module.stem not in WITHOUT_TEST_FILE and files.isdisjoint(paths_of_tests(module))
+    ]
+
+
+def test_every_module_has_a_test_file() -> None:
+    """The tests of a module are in a file named after it."""
+    modules = [
+        path.relative_to(ROOT)
+        for package in TESTS_BY_PACKAGE
+        for path in sorted((ROOT / package).rglob("*.py"))
+    ]
+    assert modules_without_tests(modules, set(TEST_FILES)) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "file"),
+    [
+        ("onerouter_core/retry.py", "tests/langchain/test_retry.py"),
+        ("onerouter_core/wire/encode.py", "tests/core/wire/test_decode.py"),
+        ("llama_index_onerouter/llm.py", "tests/llama_index/test_llm_streams.py"),
+    ],
+)
+def test_a_module_without_test_file_is_found(module: str, file: str) -> None:
+    """The test file check can fail."""
+    assert modules_without_tests([Path(module)], {Path(file)}) == [module]
+
+
+@pytest.mark.parametrize(
+    ("module", "file"),
+    [
+        ("onerouter_core/retry.py", "tests/core/test_retry.py"),
+        ("onerouter_core/__main__.py", "tests/core/test_main.py"),
+        ("onerouter_core/wire/encode.py", "tests/core/test_encode.py"),
+        ("onerouter_core/wire/encode.py", "tests/core/wire/test_encode.py"),
+    ],
+)
+def test_a_test_file_named_after_its_module_is_accepted(module: str, file: str) -> None:
+    """The test file check can pass."""
+    assert modules_without_tests([Path(module)], {Path(file)}) == []
