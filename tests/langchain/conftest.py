@@ -1,9 +1,10 @@
-"""A model that speaks to the simulator, and the two colours in which it can be called."""
+"""Fixtures of the LangChain tests: models connected to the simulator, called sync and async."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -19,68 +20,68 @@ from langchain_core.runnables import Runnable
 from langchain_onerouter import ChatOneRouter
 from onerouter_simulator import Simulator
 
-Make: TypeAlias = Callable[..., ChatOneRouter]
-Ask: TypeAlias = Callable[..., AIMessage]
+LLMFactory: TypeAlias = Callable[..., ChatOneRouter]
+CallModel: TypeAlias = Callable[..., AIMessage]
 
 
-class Colour(Protocol):
-    """What a runnable can be asked, awaited or not."""
+class Mode(Protocol):
+    """Calls of a runnable's methods, sync or async; a stream is returned as a list of chunks."""
 
-    def invoke(self, runnable: Runnable, asked: Any, **options: Any) -> Any:
-        """Return the whole answer."""
+    def invoke(self, runnable: Runnable, input: Any, **kwargs: Any) -> Any:
+        """Return the complete output."""
 
-    def stream(self, runnable: Runnable, asked: Any, **options: Any) -> list[Any]:
-        """Return all chunks."""
+    def stream(self, runnable: Runnable, input: Any, **kwargs: Any) -> list[Any]:
+        """Return all chunks of the output."""
 
-    def batch(self, runnable: Runnable, asked: Sequence[Any], **options: Any) -> list[Any]:
-        """Return all answers."""
+    def batch(self, runnable: Runnable, inputs: Sequence[Any], **kwargs: Any) -> list[Any]:
+        """Return the outputs in the order of the inputs."""
 
-    def generate(self, model: BaseChatModel, asked: str, **options: Any) -> list[AIMessage]:
+    def generate(self, model: BaseChatModel, text: str, **kwargs: Any) -> list[AIMessage]:
         """Return the messages of all choices."""
 
 
 class Sync:
-    """The verbs as they are."""
+    """Sync calls."""
 
-    def invoke(self, runnable: Runnable, asked: Any, **options: Any) -> Any:
-        """Return the whole answer."""
-        return runnable.invoke(asked, **options)
+    def invoke(self, runnable: Runnable, input: Any, **kwargs: Any) -> Any:
+        """Return the complete output."""
+        return runnable.invoke(input, **kwargs)
 
-    def stream(self, runnable: Runnable, asked: Any, **options: Any) -> list[Any]:
-        """Return all chunks."""
-        return list(runnable.stream(asked, **options))
+    def stream(self, runnable: Runnable, input: Any, **kwargs: Any) -> list[Any]:
+        """Return all chunks of the output."""
+        return list(runnable.stream(input, **kwargs))
 
-    def batch(self, runnable: Runnable, asked: Sequence[Any], **options: Any) -> list[Any]:
-        """Return all answers."""
-        return runnable.batch(list(asked), **options)
+    def batch(self, runnable: Runnable, inputs: Sequence[Any], **kwargs: Any) -> list[Any]:
+        """Return the outputs in the order of the inputs."""
+        return runnable.batch(list(inputs), **kwargs)
 
-    def generate(self, model: BaseChatModel, asked: str, **options: Any) -> list[AIMessage]:
+    def generate(self, model: BaseChatModel, text: str, **kwargs: Any) -> list[AIMessage]:
         """Return the messages of all choices."""
-        return _messages(model.generate([[HumanMessage(asked)]], **options))
+        return _messages(model.generate([[HumanMessage(text)]], **kwargs))
 
 
 class Async:
-    """The verbs awaited, each call on an event loop of its own."""
+    """Async calls, each on its own event loop."""
 
-    def invoke(self, runnable: Runnable, asked: Any, **options: Any) -> Any:
-        """Return the whole answer."""
-        return asyncio.run(runnable.ainvoke(asked, **options))
+    def invoke(self, runnable: Runnable, input: Any, **kwargs: Any) -> Any:
+        """Return the complete output."""
+        return asyncio.run(runnable.ainvoke(input, **kwargs))
 
-    def stream(self, runnable: Runnable, asked: Any, **options: Any) -> list[Any]:
-        """Return all chunks."""
+    def stream(self, runnable: Runnable, input: Any, **kwargs: Any) -> list[Any]:
+        """Return all chunks of the output."""
 
         async def collect() -> list[Any]:
-            return [chunk async for chunk in runnable.astream(asked, **options)]
+            return [chunk async for chunk in runnable.astream(input, **kwargs)]
 
         return asyncio.run(collect())
 
-    def batch(self, runnable: Runnable, asked: Sequence[Any], **options: Any) -> list[Any]:
-        """Return all answers."""
-        return asyncio.run(runnable.abatch(list(asked), **options))
+    def batch(self, runnable: Runnable, inputs: Sequence[Any], **kwargs: Any) -> list[Any]:
+        """Return the outputs in the order of the inputs."""
+        return asyncio.run(runnable.abatch(list(inputs), **kwargs))
 
-    def generate(self, model: BaseChatModel, asked: str, **options: Any) -> list[AIMessage]:
+    def generate(self, model: BaseChatModel, text: str, **kwargs: Any) -> list[AIMessage]:
         """Return the messages of all choices."""
-        return _messages(asyncio.run(model.agenerate([[HumanMessage(asked)]], **options)))
+        return _messages(asyncio.run(model.agenerate([[HumanMessage(text)]], **kwargs)))
 
 
 def _messages(result: LLMResult) -> list[Any]:
@@ -88,8 +89,8 @@ def _messages(result: LLMResult) -> list[Any]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _few_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Trust one certificate: every client loads all there are, which takes most of its time."""
+def _single_ca_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trust one certificate: loading the complete bundle takes most of a client's start-up time."""
     first, end, _ = Path(certifi.where()).read_text("utf-8").partition("-----END CERTIFICATE-----")
     file = tmp_path_factory.mktemp("certificates") / "one.pem"
     file.write_text(first + end, "utf-8")
@@ -99,35 +100,46 @@ def _few_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 
 @pytest.fixture(params=[Sync(), Async()], ids=["sync", "async"])
-def colour(request: pytest.FixtureRequest) -> Colour:
-    """Run a test twice, once in each colour."""
+def mode(request: pytest.FixtureRequest) -> Mode:
+    """Run the test once with sync and once with async calls."""
     return request.param
 
 
 @pytest.fixture(params=["invoke", "stream"])
-def ask(request: pytest.FixtureRequest, colour: Colour) -> Ask:
-    """Run a test with each verb, in both colours; the chunks of a stream are added up."""
-    if request.param == "invoke":
-        return colour.invoke
-    return lambda *asked, **options: reduce(add, colour.stream(*asked, **options))
+def endpoint(request: pytest.FixtureRequest) -> str:
+    """Run the test once with `invoke` and once with `stream`."""
+    return request.param
 
 
 @pytest.fixture
-def make(sim: Simulator) -> Iterator[Make]:
-    """Make models that reach the simulator; keywords change the fields."""
-    made: list[ChatOneRouter] = []
-
-    def make(**fields: Any) -> ChatOneRouter:
-        known = {"model": "simulated/echo", "api_key": sim.api_key, "base_url": sim.base_url}
-        made.append(ChatOneRouter(**{**known, **fields}))
-        return made[-1]
-
-    yield make
-    for model in made:
-        model.close()
+def call_model(mode: Mode, endpoint: str) -> CallModel:
+    """Return a function that calls a model; it returns the message, or the sum of the chunks."""
+    if endpoint == "invoke":
+        return mode.invoke
+    return lambda *args, **kwargs: reduce(add, mode.stream(*args, **kwargs))
 
 
 @pytest.fixture
-def llm(make: Make) -> ChatOneRouter:
-    """Hand out a model of which nothing is set but how to reach the simulator."""
-    return make()
+def collect_outputs(mode: Mode, endpoint: str) -> Callable[..., list[Any]]:
+    """Return a function that calls a runnable and returns its outputs: one, or a stream's."""
+    if endpoint == "invoke":
+        return lambda *args, **kwargs: [mode.invoke(*args, **kwargs)]
+    return mode.stream
+
+
+@pytest.fixture
+def make_llm(sim: Simulator) -> Iterator[LLMFactory]:
+    """Return a factory of models connected to the simulator; close the models after the test."""
+    with ExitStack() as stack:
+
+        def make(**fields: Any) -> ChatOneRouter:
+            defaults = {"model": "simulated/echo", "api_key": sim.api_key, "base_url": sim.base_url}
+            return stack.enter_context(ChatOneRouter(**{**defaults, **fields}))
+
+        yield make
+
+
+@pytest.fixture
+def llm(make_llm: LLMFactory) -> ChatOneRouter:
+    """Return a model connected to the simulator, with default fields."""
+    return make_llm()

@@ -1,4 +1,4 @@
-"""Small files, made here: a picture, a recording and a document, each of them valid."""
+"""Small valid files, created in code: a PNG image, a WAV recording and a PDF document."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import struct
 import zlib
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def _png_chunk(kind: bytes, data: bytes) -> bytes:
     checksum = zlib.crc32(kind + data)
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
 
 
 def _png() -> bytes:
     header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
-    row = zlib.compress(b"\0\xff\0\0")
-    chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", row) + _chunk(b"IEND", b"")
+    pixels = zlib.compress(b"\0\xff\0\0")
+    chunks = _png_chunk(b"IHDR", header) + _png_chunk(b"IDAT", pixels) + _png_chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 def _wav() -> bytes:
     samples = bytes(16)
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16)
-    body = b"WAVE" + form + b"data" + struct.pack("<I", len(samples)) + samples
+    fmt_chunk = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16)
+    body = b"WAVE" + fmt_chunk + b"data" + struct.pack("<I", len(samples)) + samples
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
@@ -32,14 +32,14 @@ def _pdf() -> bytes:
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>",
     ]
-    file, places = b"%PDF-1.4\n", []
+    file, offsets = b"%PDF-1.4\n", []
     for number, body in enumerate(objects, start=1):
-        places.append(len(file))
+        offsets.append(len(file))
         file += b"%d 0 obj%sendobj\n" % (number, body)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    head = b"xref\n0 4\n0000000000 65535 f \n"
-    tail = b"trailer<</Size 4/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(file)
-    return file + head + table + tail
+    entries = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    header = b"xref\n0 4\n0000000000 65535 f \n"
+    trailer = b"trailer<</Size 4/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(file)
+    return file + header + entries + trailer
 
 
 PNG = _png()

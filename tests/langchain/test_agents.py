@@ -1,4 +1,4 @@
-"""Agents of the langchain package: tools, structured answers, tokens as they come, broken calls."""
+"""Agents of the langchain package: tool calls, structured answers, streamed tokens, middleware."""
 
 from __future__ import annotations
 
@@ -23,74 +23,76 @@ from langgraph.types import Command
 from pydantic import BaseModel
 
 from onerouter_simulator import Script, Simulator, chunk, completion, failure, tool_call
-from tests.langchain.conftest import Async, Colour, Make
+from tests.langchain.conftest import Async, LLMFactory, Mode
 from tests.langchain.media import PNG_64
 
-WEATHER = "What is the weather in 'Oslo', 21 degrees?"
+WEATHER_QUESTION = "What is the weather in 'Oslo', 21 degrees?"
 
 
 class Weather(BaseModel):
-    """The weather somewhere."""
+    """The weather of a city."""
 
     city: str
     degrees: int
 
 
 @pytest.fixture
-def asked() -> list[str]:
-    """Return what the tool was asked for, which begins with nothing."""
+def requested_cities() -> list[str]:
+    """Return the cities that the tool was called with: none at first."""
     return []
 
 
 @pytest.fixture
-def weather(asked: list[str]) -> BaseTool:
-    """Make a tool that writes down what it is asked for."""
+def get_weather_tool(requested_cities: list[str]) -> BaseTool:
+    """Return a tool that records its argument."""
 
     @tool
     def get_weather(city: str) -> str:
-        """Tell the weather of a city."""
-        asked.append(city)
+        """Get the weather of a city."""
+        requested_cities.append(city)
         return f"sunny in {city}"
 
     return get_weather
 
 
-def talk(text: str = WEATHER) -> dict[str, Any]:
-    """Return what an agent is asked."""
+def agent_input(text: str = WEATHER_QUESTION) -> dict[str, Any]:
+    """Return an agent's input with one user message."""
     return {"messages": [("user", text)]}
 
 
 @pytest.mark.parametrize("streaming", [None, True])
 @pytest.mark.parametrize("version", ["v0", "v1"])
-def test_an_agent_uses_a_tool(  # noqa: PLR0913, PLR0917 -- a case, and its fixtures
-    make: Make,
-    colour: Colour,
-    weather: BaseTool,
-    asked: list[str],
+def test_an_agent_uses_a_tool(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+    make_llm: LLMFactory,
+    mode: Mode,
+    get_weather_tool: BaseTool,
+    requested_cities: list[str],
     version: str,
     streaming: bool | None,
 ) -> None:
-    """Question, call, result, answer."""
-    agent = create_agent(make(output_version=version, streaming=streaming), [weather])
-    messages = colour.invoke(agent, talk())["messages"]
+    """The messages are question, tool call, tool result and answer."""
+    agent = create_agent(make_llm(output_version=version, streaming=streaming), [get_weather_tool])
+    messages = mode.invoke(agent, agent_input())["messages"]
     assert [message.type for message in messages] == ["human", "ai", "tool", "ai"]
-    assert asked == ["Oslo"]
+    assert requested_cities == ["Oslo"]
     assert messages[-1].text == "According to get_weather: sunny in Oslo"
 
 
-def test_an_agent_that_thinks(
-    make: Make, sim: Simulator, colour: Colour, weather: BaseTool
+def test_an_agent_sends_reasoning_back_with_a_tool_result(
+    make_llm: LLMFactory, sim: Simulator, mode: Mode, get_weather_tool: BaseTool
 ) -> None:
-    """What it thought before the call goes back with it, signed."""
-    colour.invoke(create_agent(make(reasoning={"effort": "low"}), [weather]), talk())
-    _, spoken, result = sim.last.body["messages"]
-    assert spoken["reasoning_details"][0]["signature"]
-    assert spoken["tool_calls"][0]["id"] == result["tool_call_id"]
+    """The reasoning before the tool call is sent back with its signature."""
+    mode.invoke(
+        create_agent(make_llm(reasoning={"effort": "low"}), [get_weather_tool]), agent_input()
+    )
+    _, answer, result = sim.last.body["messages"]
+    assert answer["reasoning_details"][0]["signature"]
+    assert answer["tool_calls"][0]["id"] == result["tool_call_id"]
 
 
 @pytest.mark.parametrize("with_tools", [False, True])
 @pytest.mark.parametrize(
-    "wanted",
+    "response_format",
     [
         Weather,
         ToolStrategy(Weather),
@@ -101,44 +103,50 @@ def test_an_agent_that_thinks(
     ],
     ids=["class", "tool", "provider", "tool, dict", "provider, dict", "dict"],
 )
-def test_an_agent_answers_by_a_schema(  # noqa: PLR0913, PLR0917 -- a case, and its fixtures
-    make: Make,
+def test_an_agent_returns_a_structured_response(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+    make_llm: LLMFactory,
     sim: Simulator,
-    colour: Colour,
-    weather: BaseTool,
-    wanted: Any,
+    mode: Mode,
+    get_weather_tool: BaseTool,
+    response_format: Any,
     with_tools: bool,
 ) -> None:
-    """By every strategy, with tools and without; no empty list of tools is sent."""
-    agent = create_agent(make(), [weather] if with_tools else [], response_format=wanted)
-    answer = colour.invoke(agent, talk())["structured_response"]
-    found = answer if isinstance(answer, dict) else answer.model_dump()
-    assert found == {"city": "Oslo", "degrees": 21}
+    """Every strategy and schema form works, with and without tools; no empty tool list is sent."""
+    agent = create_agent(
+        make_llm(), [get_weather_tool] if with_tools else [], response_format=response_format
+    )
+    structured = mode.invoke(agent, agent_input())["structured_response"]
+    values = structured if isinstance(structured, dict) else structured.model_dump()
+    assert values == {"city": "Oslo", "degrees": 21}
     for request in sim.requests:
         assert request.body.get("tools") != []
-        if isinstance(wanted, ProviderStrategy):
+        if isinstance(response_format, ProviderStrategy):
             assert request.body["response_format"]["json_schema"]["name"] == "Weather"
         else:
             assert request.body["tool_choice"] == "required"
 
 
-def test_tokens_of_an_agent(make: Make, colour: Colour, weather: BaseTool) -> None:
-    """`stream_mode="messages"` hands out each token of each answer, and the tool's result."""
-    if sys.version_info < (3, 11) and isinstance(colour, Async):
+def test_an_agent_streams_tokens(
+    make_llm: LLMFactory, mode: Mode, get_weather_tool: BaseTool
+) -> None:
+    """`stream_mode="messages"` yields each token of each answer, and the tool result."""
+    if sys.version_info < (3, 11) and isinstance(mode, Async):
         pytest.skip("before Python 3.11 asyncio does not carry LangGraph's callbacks to the model")
-    agent = create_agent(make(), [weather])
-    parts = [part for part, _ in colour.stream(agent, talk(), stream_mode="messages")]
-    text = "".join(part.text for part in parts if isinstance(part, AIMessage))
+    agent = create_agent(make_llm(), [get_weather_tool])
+    chunks = [item for item, _ in mode.stream(agent, agent_input(), stream_mode="messages")]
+    text = "".join(item.text for item in chunks if isinstance(item, AIMessage))
     assert text == "According to get_weather: sunny in Oslo"
-    assert len([part for part in parts if part.text and isinstance(part, AIMessage)]) > 2
-    assert [part.content for part in parts if isinstance(part, ToolMessage)] == ["sunny in Oslo"]
+    assert len([item for item in chunks if item.text and isinstance(item, AIMessage)]) > 2
+    assert [item.content for item in chunks if isinstance(item, ToolMessage)] == ["sunny in Oslo"]
     arguments = "".join(
-        piece["args"] or "" for part in parts for piece in getattr(part, "tool_call_chunks", ())
+        call_chunk["args"] or ""
+        for item in chunks
+        for call_chunk in getattr(item, "tool_call_chunks", ())
     )
     assert arguments == '{"city": "Oslo"}'
 
 
-BROKEN = [
+INVALID_ARGUMENTS = [
     '{"city": "Os',
     '{"city": "Oslo"',
     '{"city": "Oslo", "days": [1, {"a": ',
@@ -152,37 +160,41 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("streaming", [None, True])
-@pytest.mark.parametrize("arguments", BROKEN)
-def test_a_broken_call_is_never_run(  # noqa: PLR0913, PLR0917 -- a case, and its fixtures
-    make: Make,
+@pytest.mark.parametrize("arguments", INVALID_ARGUMENTS)
+def test_a_call_with_invalid_arguments_is_not_executed(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+    make_llm: LLMFactory,
     sim: Simulator,
-    colour: Colour,
-    weather: BaseTool,
-    asked: list[str],
+    mode: Mode,
+    get_weather_tool: BaseTool,
+    requested_cities: list[str],
     arguments: str,
     streaming: bool | None,
 ) -> None:
-    """Half an argument is not acted on, streamed or not."""
+    """Incomplete or malformed arguments make an invalid tool call, streamed or not."""
     call = tool_call("get_weather", arguments, "c", 0)
     events = [chunk({"tool_calls": [call]}), chunk({}, finish_reason="tool_calls")]
-    whole = completion(None, message={"tool_calls": [call]}, finish_reason="tool_calls")
-    sim.script(Script(events=events) if streaming else Script(json=whole))
-    messages = colour.invoke(create_agent(make(streaming=streaming), [weather]), talk())["messages"]
-    assert asked == []
+    complete = completion(None, message={"tool_calls": [call]}, finish_reason="tool_calls")
+    sim.script(Script(events=events) if streaming else Script(json=complete))
+    messages = mode.invoke(
+        create_agent(make_llm(streaming=streaming), [get_weather_tool]), agent_input()
+    )["messages"]
+    assert requested_cities == []
     assert messages[1].tool_calls == []
-    assert [bad["name"] for bad in messages[1].invalid_tool_calls] == ["get_weather"]
+    assert [invalid["name"] for invalid in messages[1].invalid_tool_calls] == ["get_weather"]
 
 
-def test_a_tool_that_shows_a_picture(make: Make, sim: Simulator, colour: Colour) -> None:
-    """What a tool's role cannot carry reaches the model all the same."""
+def test_an_image_in_a_tool_result_reaches_the_model(
+    make_llm: LLMFactory, sim: Simulator, mode: Mode
+) -> None:
+    """The image follows the tool result in a user message."""
 
     @tool
-    def take_picture(what: str) -> list[dict[str, Any]]:
+    def take_picture(subject: str) -> list[dict[str, Any]]:
         """Take a picture."""
         return [{"type": "image", "base64": PNG_64, "mime_type": "image/png"}]
 
-    agent = create_agent(make(), [take_picture])
-    messages = colour.invoke(agent, talk("Take a picture of 'Oslo'."))["messages"]
+    agent = create_agent(make_llm(), [take_picture])
+    messages = mode.invoke(agent, agent_input("Take a picture of 'Oslo'."))["messages"]
     assert "I see 1 image (image/png" in messages[-1].text
     assert [message["role"] for message in sim.last.body["messages"]] == [
         "user",
@@ -192,69 +204,79 @@ def test_a_tool_that_shows_a_picture(make: Make, sim: Simulator, colour: Colour)
     ]
 
 
-def test_an_agents_retry_asks_the_error(make: Make, sim: Simulator, colour: Colour) -> None:
-    """LangChain's middleware asks again where it helps, and only there."""
+def test_retry_middleware_repeats_a_transient_failure(
+    make_llm: LLMFactory, sim: Simulator, mode: Mode
+) -> None:
+    """ModelRetryMiddleware reads `is_retryable` of the error."""
     retry = ModelRetryMiddleware(max_retries=1, initial_delay=0, jitter=False, on_failure="error")
-    agent = create_agent(make(max_retries=0), [], middleware=[retry])
+    agent = create_agent(make_llm(max_retries=0), [], middleware=[retry])
     sim.script(failure(500, "down"))
-    assert colour.invoke(agent, talk("Hi"))["messages"][-1].content == "You said: Hi"
+    assert mode.invoke(agent, agent_input("Hi"))["messages"][-1].content == "You said: Hi"
     assert len(sim.requests) == 2
 
 
-def test_an_agent_falls_back(make: Make, sim: Simulator, colour: Colour) -> None:
-    """Another model answers where the first is not there."""
-    fallback = ModelFallbackMiddleware(make(model="simulated/senses"))
-    agent = create_agent(make(model="unknown/model"), [], middleware=[fallback])
-    assert colour.invoke(agent, talk("Hi"))["messages"][-1].content == "You said: Hi"
+def test_fallback_middleware_calls_the_next_model(
+    make_llm: LLMFactory, sim: Simulator, mode: Mode
+) -> None:
+    """Another model answers when the first one is not found."""
+    fallback = ModelFallbackMiddleware(make_llm(model="simulated/senses"))
+    agent = create_agent(make_llm(model="unknown/model"), [], middleware=[fallback])
+    assert mode.invoke(agent, agent_input("Hi"))["messages"][-1].content == "You said: Hi"
     assert sim.last.body["model"] == "simulated/senses"
 
 
-def test_an_agent_summarises_by_the_tokens_we_report(make: Make, colour: Colour) -> None:
-    """The middleware believes counts of a message whose provider is the model's."""
-    llm = make()
+def test_summarization_middleware_uses_reported_tokens(make_llm: LLMFactory, mode: Mode) -> None:
+    """The middleware trusts the usage of messages that have the model's provider name."""
+    llm = make_llm()
     summary = SummarizationMiddleware(llm, trigger=("tokens", 5000), keep=("messages", 1))
     agent = create_agent(llm, [], middleware=[summary])
-    long = AIMessage(
+    earlier = AIMessage(
         "a",
         usage_metadata={"input_tokens": 9000, "output_tokens": 1, "total_tokens": 9001},
         response_metadata={"model_provider": "onerouter"},
     )
-    messages = colour.invoke(agent, {"messages": [("user", "u"), long, ("user", "Hi")]})["messages"]
+    messages = mode.invoke(agent, {"messages": [("user", "u"), earlier, ("user", "Hi")]})[
+        "messages"
+    ]
     assert "summary" in messages[0].text.lower()
 
 
-def test_many_agents_at_once(make: Make, weather: BaseTool) -> None:
-    """One model serves many conversations of one loop."""
-    agent = create_agent(make(), [weather])
+def test_concurrent_agents_share_one_model(
+    make_llm: LLMFactory, get_weather_tool: BaseTool
+) -> None:
+    """One model serves many conversations on one event loop."""
+    agent = create_agent(make_llm(), [get_weather_tool])
 
     async def all_at_once() -> list[Any]:
         cities = (f"What is the weather in 'City {number}'?" for number in range(10))
-        return await asyncio.gather(*(agent.ainvoke(talk(text)) for text in cities))
+        return await asyncio.gather(*(agent.ainvoke(agent_input(text)) for text in cities))
 
     for number, result in enumerate(asyncio.run(all_at_once())):
         assert result["messages"][-1].content.endswith(f"sunny in City {number}")
 
 
-def test_an_agent_stops_at_its_limit(
-    make: Make, sim: Simulator, colour: Colour, weather: BaseTool
+def test_call_limit_middleware_ends_the_run(
+    make_llm: LLMFactory, sim: Simulator, mode: Mode, get_weather_tool: BaseTool
 ) -> None:
-    """LangChain's call limit ends a run that would have asked twice."""
+    """ModelCallLimitMiddleware ends a run before its second request."""
     limit = ModelCallLimitMiddleware(run_limit=1, exit_behavior="end")
-    colour.invoke(create_agent(make(), [weather], middleware=[limit]), talk())
+    mode.invoke(create_agent(make_llm(), [get_weather_tool], middleware=[limit]), agent_input())
     assert len(sim.requests) == 1
 
 
-def test_a_human_in_the_loop(make: Make, sim: Simulator, weather: BaseTool) -> None:
-    """A call waits for consent; what was thought and asked is whole when the run goes on."""
+def test_human_approval_resumes_the_run(
+    make_llm: LLMFactory, sim: Simulator, get_weather_tool: BaseTool
+) -> None:
+    """The run waits for approval; reasoning and calls are complete when it continues."""
     consent = HumanInTheLoopMiddleware(interrupt_on={"get_weather": True})
     agent = create_agent(
-        make(reasoning={"effort": "low"}),
-        [weather],
+        make_llm(reasoning={"effort": "low"}),
+        [get_weather_tool],
         middleware=[consent],
         checkpointer=InMemorySaver(),
     )
     thread: Any = {"configurable": {"thread_id": "1"}}
-    waiting = agent.invoke(talk(), thread)
+    waiting = agent.invoke(agent_input(), thread)
     assert waiting["__interrupt__"]
     assert len(sim.requests) == 1
     done = agent.invoke(Command(resume={"decisions": [{"type": "approve"}]}), thread)

@@ -1,4 +1,4 @@
-"""LangChain's standard blocks of our messages: whole, in chunks, and as streamed events."""
+"""Standard content blocks of messages, of chunks and of streamed events."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from langchain_core.messages import AIMessage
 
 from langchain_onerouter import ChatOneRouter
 from onerouter_simulator import Script, Simulator, chunk, completion, tool_call
-from tests.langchain.conftest import Ask, Make
+from tests.langchain.conftest import CallModel, LLMFactory
 from tests.langchain.media import PNG_64
 
-PAGE = {"url": "https://a", "title": "A", "content": "Said.", "start_index": 0, "end_index": 5}
+PAGE = {"url": "https://a", "title": "A", "content": "Cited.", "start_index": 0, "end_index": 5}
 CITED = {"type": "url_citation", "url_citation": PAGE}
 CITATION = {
     "type": "citation",
     "url": "https://a",
     "title": "A",
-    "cited_text": "Said.",
+    "cited_text": "Cited.",
     "start_index": 0,
     "end_index": 5,
 }
@@ -54,69 +54,73 @@ BLOCKS = [
 ]
 
 
-def plain(blocks: Any) -> list[dict[str, Any]]:
-    """Return blocks without the keys by which LangChain adds them up."""
+def without_index(blocks: Any) -> list[dict[str, Any]]:
+    """Return blocks without the index by which LangChain merges them."""
     return [{key: value for key, value in block.items() if key != "index"} for block in blocks]
 
 
 @pytest.mark.parametrize("version", ["v0", "v1"])
-def test_the_blocks_of_an_answer(make: Make, sim: Simulator, ask: Ask, version: str) -> None:
-    """Thought, words with what they cite, pictures, calls; under v1 they are the content."""
+def test_content_blocks_of_a_message(
+    make_llm: LLMFactory, sim: Simulator, call_model: CallModel, version: str
+) -> None:
+    """Reasoning, text with citations, image, calls; under v1 they are the content."""
     sim.script(Script(json=completion(message=MESSAGE, finish_reason="tool_calls")))
-    message = ask(make(output_version=version), "Hi")
-    assert plain(message.content_blocks) == BLOCKS
+    message = call_model(make_llm(output_version=version), "Hi")
+    assert without_index(message.content_blocks) == BLOCKS
     if version == "v1":
-        assert plain(message.content) == BLOCKS
+        assert without_index(message.content) == BLOCKS
 
 
 @pytest.mark.parametrize("version", ["v0", "v1"])
-def test_the_blocks_of_a_stream(make: Make, sim: Simulator, version: str) -> None:
-    """They add up to the same, whatever comes in one chunk."""
+def test_content_blocks_of_a_stream(make_llm: LLMFactory, sim: Simulator, version: str) -> None:
+    """The sum of the chunks has the blocks of the complete message."""
     sim.script(Script(events=EVENTS))
-    message = reduce(add, make(output_version=version).stream("Hi"))
-    blocks = sorted(plain(message.content_blocks), key=place)
-    assert blocks == sorted(BLOCKS, key=place)
+    message = reduce(add, make_llm(output_version=version).stream("Hi"))
+    blocks = sorted(without_index(message.content_blocks), key=sort_key)
+    assert blocks == sorted(BLOCKS, key=sort_key)
 
 
-def place(block: dict[str, Any]) -> str:
-    """Return what to sort blocks by: in a stream each begins where its first piece came."""
+def sort_key(block: dict[str, Any]) -> str:
+    """Return a sort key: in a stream, blocks are in the order of their first deltas."""
     return str((block["type"], block.get("id")))
 
 
-def test_a_refusal_is_a_block(llm: ChatOneRouter, sim: Simulator, ask: Ask) -> None:
-    """LangChain's own where it has one."""
+def test_a_refusal_block(llm: ChatOneRouter, sim: Simulator, call_model: CallModel) -> None:
+    """LangChain's refusal block, or a non-standard block before langchain-core 1.7.5."""
     sim.script(Script(json=completion(None, message={"refusal": "Not I."})))
-    (block,) = plain(ask(llm, "Hi").content_blocks)
+    (block,) = without_index(call_model(llm, "Hi").content_blocks)
     assert block.get("value", block) == {"type": "refusal", "refusal": "Not I."}
 
 
-def test_text_and_a_call_in_one_delta(make: Make, sim: Simulator) -> None:
-    """Words and arguments are never one block."""
-    both = {"content": "Well.", "tool_calls": [tool_call("f", '{"a": 1}', "c", 0)]}
-    sim.script(Script(events=[chunk(both), chunk({}, finish_reason="tool_calls")]))
-    message = reduce(add, make(output_version="v1").stream("Hi"))
-    assert plain(message.content) == [{"type": "text", "text": "Well."}, BLOCKS[3]]
+def test_text_and_a_call_in_one_delta_are_two_blocks(make_llm: LLMFactory, sim: Simulator) -> None:
+    """Text and arguments are never merged into one block."""
+    delta = {"content": "Well.", "tool_calls": [tool_call("f", '{"a": 1}', "c", 0)]}
+    sim.script(Script(events=[chunk(delta), chunk({}, finish_reason="tool_calls")]))
+    message = reduce(add, make_llm(output_version="v1").stream("Hi"))
+    assert without_index(message.content) == [{"type": "text", "text": "Well."}, BLOCKS[3]]
 
 
-def test_a_broken_call_is_no_call_block(llm: ChatOneRouter, sim: Simulator, ask: Ask) -> None:
-    """It stands among the invalid calls alone."""
+def test_an_invalid_call_has_no_tool_call_block(
+    llm: ChatOneRouter, sim: Simulator, call_model: CallModel
+) -> None:
+    """It is in `invalid_tool_calls` only."""
     call = tool_call("f", '{"a": ', "c", 0)
     sim.script(
         Script(json=completion("So.", message={"tool_calls": [call]}, finish_reason="tool_calls"))
     )
-    message = ask(llm, "Hi")
-    assert plain(message.content_blocks) == [{"type": "text", "text": "So."}]
-    assert [bad["id"] for bad in message.invalid_tool_calls] == ["c"]
+    message = call_model(llm, "Hi")
+    assert without_index(message.content_blocks) == [{"type": "text", "text": "So."}]
+    assert [invalid["id"] for invalid in message.invalid_tool_calls] == ["c"]
 
 
 # --- events ---
 
-in_beta = pytest.mark.filterwarnings("ignore:.*is in beta")
+ignores_beta_warning = pytest.mark.filterwarnings("ignore:.*is in beta")
 
 
-def events(llm: ChatOneRouter, *, waited: bool) -> tuple[list[Any], AIMessage]:
-    """Return the events of a call, and the message they come to."""
-    if not waited:
+def stream_events(llm: ChatOneRouter, *, is_async: bool) -> tuple[list[Any], AIMessage]:
+    """Return the events of a call, and its message."""
+    if not is_async:
         stream = llm.stream_events("Hi", version="v3")
         return list(stream), stream.output
 
@@ -127,31 +131,31 @@ def events(llm: ChatOneRouter, *, waited: bool) -> tuple[list[Any], AIMessage]:
     return asyncio.run(collect())
 
 
-@in_beta
-@pytest.mark.parametrize("waited", [False, True], ids=["sync", "async"])
-def test_events_of_a_stream(llm: ChatOneRouter, sim: Simulator, waited: bool) -> None:
-    """Each block begins and ends once; calls are whole when they end; the reason is LangChain's."""
+@ignores_beta_warning
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_events_of_a_stream(llm: ChatOneRouter, sim: Simulator, is_async: bool) -> None:
+    """Each block starts and finishes once; calls are complete when they finish."""
     sim.script(Script(events=EVENTS))
-    happened, message = events(llm, waited=waited)
-    kinds = [event["event"] for event in happened]
+    events, message = stream_events(llm, is_async=is_async)
+    kinds = [event["event"] for event in events]
     assert (kinds[0], kinds[-1]) == ("message-start", "message-finish")
     assert kinds.count("content-block-start") == kinds.count("content-block-finish") == 5
-    ended = [e["content"] for e in happened if e["event"] == "content-block-finish"]
-    assert [block["type"] for block in ended].count("tool_call") == 2
+    finished = [e["content"] for e in events if e["event"] == "content-block-finish"]
+    assert [block["type"] for block in finished].count("tool_call") == 2
     assert [call["args"] for call in message.tool_calls] == [{"a": 1}, {}]
     assert message.response_metadata["model_name"] == "simulated/echo"
     assert message.text == "Hello"
 
 
-@in_beta
-@pytest.mark.parametrize("waited", [False, True], ids=["sync", "async"])
-def test_a_broken_call_ends_invalid(llm: ChatOneRouter, sim: Simulator, waited: bool) -> None:
-    """Not as a call that could be run."""
+@ignores_beta_warning
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_events_of_an_invalid_call(llm: ChatOneRouter, sim: Simulator, is_async: bool) -> None:
+    """No block of type tool_call finishes."""
     call = tool_call("f", '{"a": [1, {"b": "c', "c", 0)
     sim.script(
         Script(events=[chunk({"tool_calls": [call]}), chunk({}, finish_reason="tool_calls")])
     )
-    happened, message = events(llm, waited=waited)
+    events, message = stream_events(llm, is_async=is_async)
     assert message.tool_calls == []
-    ended = [e["content"]["type"] for e in happened if e["event"] == "content-block-finish"]
-    assert "tool_call" not in ended
+    finished = [e["content"]["type"] for e in events if e["event"] == "content-block-finish"]
+    assert "tool_call" not in finished

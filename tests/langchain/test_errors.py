@@ -1,4 +1,4 @@
-"""Errors: each is ours, the core's and langchain-core's, says what is known, and hides the key."""
+"""Error classes: conversion, attributes, status codes, retries and redaction."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from langchain_onerouter.errors import OneRouterError, to_langchain
 from onerouter_core import errors as core
 from onerouter_core.errors import classify
 from onerouter_simulator import Script, Simulator, chunk, completion, failure, tool_call
-from tests.langchain.conftest import Ask, Colour, Make
+from tests.langchain.conftest import CallModel, LLMFactory, Mode
 
-KEY = "sk-wrong-0123456789"
-CLASSES = [
-    kind
-    for kind in vars(core).values()
-    if isinstance(kind, type) and issubclass(kind, core.OneRouterError)
+WRONG_KEY = "sk-wrong-0123456789"
+CORE_CLASSES = [
+    error_class
+    for error_class in vars(core).values()
+    if isinstance(error_class, type) and issubclass(error_class, core.OneRouterError)
 ]
 
-# What langchain-core calls each of them.
-KINDS: dict[str, str] = {
+# Class of langchain-core that each error is also an instance of.
+LANGCHAIN_CLASSES: dict[str, str] = {
     "OneRouterError": "ModelError",
     "ConfigurationError": "ModelInvalidRequestError",
     "UnsupportedContentError": "ModelInvalidRequestError",
@@ -52,39 +52,44 @@ KINDS: dict[str, str] = {
 }
 
 
-@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
-def test_every_error_has_a_twin(kind: type[core.OneRouterError]) -> None:
-    """Same name, same facts, caught as the core's, as ours and as langchain-core's."""
-    facts = {"status": 418, "model": "m", "provider": "p", "retry_after": 2.0, "attempts": 3}
-    error = kind("No.", **facts, partial="half", transient=True)
-    twin = to_langchain(error)
-    assert type(twin) is getattr(errors, kind.__name__)
-    assert isinstance(twin, kind)
-    assert isinstance(twin, OneRouterError)
-    assert isinstance(twin, lc.ModelError)
-    assert isinstance(twin, getattr(lc, KINDS[kind.__name__]))
-    assert {name: getattr(twin, name) for name in facts} == facts
-    assert (twin.partial, twin.transient, twin.is_retryable) == ("half", True, True)
-    assert str(twin) == str(error)
-    assert to_langchain(twin) is twin
+@pytest.mark.parametrize("error_class", CORE_CLASSES, ids=lambda error_class: error_class.__name__)
+def test_every_core_error_is_converted(error_class: type[core.OneRouterError]) -> None:
+    """The result has the same name and attributes, and is also langchain-core's error."""
+    attributes = {"status": 418, "model": "m", "provider": "p", "retry_after": 2.0, "attempts": 3}
+    error = error_class("No.", **attributes, partial="half", transient=True)
+    converted = to_langchain(error)
+    assert type(converted) is getattr(errors, error_class.__name__)
+    assert isinstance(converted, error_class)
+    assert isinstance(converted, OneRouterError)
+    assert isinstance(converted, lc.ModelError)
+    assert isinstance(converted, getattr(lc, LANGCHAIN_CLASSES[error_class.__name__]))
+    assert {name: getattr(converted, name) for name in attributes} == attributes
+    assert (converted.partial, converted.transient, converted.is_retryable) == ("half", True, True)
+    assert str(converted) == str(error)
+    assert to_langchain(converted) is converted
 
 
-@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
-def test_errors_can_be_pickled_and_copied(kind: type[core.OneRouterError]) -> None:
-    """Worker processes send them home, with all they know."""
-    twin = to_langchain(kind("No.", status=429, retry_after=2.0, request_id="r", transient=False))
-    for other in (pickle.loads(pickle.dumps(twin)), copy.deepcopy(twin)):  # noqa: S301 -- our own
-        assert type(other) is type(twin)
-        assert str(other) == str(twin)
-        assert (other.status, other.retry_after, other.is_retryable) == (429, 2.0, False)
+@pytest.mark.parametrize("error_class", CORE_CLASSES, ids=lambda error_class: error_class.__name__)
+def test_errors_can_be_pickled_and_copied(error_class: type[core.OneRouterError]) -> None:
+    """Worker processes return errors with all their attributes."""
+    converted = to_langchain(
+        error_class("No.", status=429, retry_after=2.0, request_id="r", transient=False)
+    )
+    for copied in (pickle.loads(pickle.dumps(converted)), copy.deepcopy(converted)):  # noqa: S301 -- our own
+        assert type(copied) is type(converted)
+        assert str(copied) == str(converted)
+        assert (copied.status, copied.retry_after, copied.is_retryable) == (429, 2.0, False)
 
 
-def test_the_tree_is_the_cores() -> None:
-    """Who catches a class of ours catches what is below it in the core, too."""
-    for kind in CLASSES:
-        for base in CLASSES:
-            ours, over = getattr(errors, kind.__name__), getattr(errors, base.__name__)
-            assert issubclass(ours, over) == issubclass(kind, base)
+def test_the_class_tree_equals_the_cores() -> None:
+    """A class catches the same errors as in the core."""
+    for error_class in CORE_CLASSES:
+        for base in CORE_CLASSES:
+            subclass, superclass = (
+                getattr(errors, error_class.__name__),
+                getattr(errors, base.__name__),
+            )
+            assert issubclass(subclass, superclass) == issubclass(error_class, base)
     assert issubclass(errors.ConfigurationError, ValueError)
 
 
@@ -112,93 +117,103 @@ STATUSES: list[tuple[int, str, str, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "says", "name", "transient"), STATUSES)
-def test_what_a_status_is(  # noqa: PLR0913, PLR0917 -- a case, and its fixtures
-    make: Make, sim: Simulator, ask: Ask, status: int, says: str, name: str, transient: bool
+@pytest.mark.parametrize(("status", "text", "name", "transient"), STATUSES)
+def test_the_error_class_of_a_status(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+    make_llm: LLMFactory,
+    sim: Simulator,
+    call_model: CallModel,
+    status: int,
+    text: str,
+    name: str,
+    transient: bool,
 ) -> None:
-    """The same error, whole and streamed, in both colours; asked again only where it helps."""
-    scripts = [failure(status, f"{says} (request id: r-1)", code="c-1")] * 2
+    """The class is the same whole and streamed, sync and async; transient errors are retried."""
+    scripts = [failure(status, f"{text} (request id: r-1)", code="c-1")] * 2
     sim.script(*scripts)
     with pytest.raises(OneRouterError) as caught:
-        ask(make(max_retries=1), "Hi")
+        call_model(make_llm(max_retries=1), "Hi")
     error = caught.value
     assert type(error) is getattr(errors, name)
-    assert isinstance(error, classify(status, says))
+    assert isinstance(error, classify(status, text))
     assert (error.status, error.code, error.model) == (status, "c-1", "simulated/echo")
     assert error.request_id
     assert (error.transient, error.is_retryable) == (transient, transient)
     assert error.attempts == len(sim.requests) == 1 + transient
-    assert says in str(error)
+    assert text in str(error)
 
 
-def test_the_right_and_the_wrong_key(make: Make, ask: Ask) -> None:
-    """The simulator knows one key; the wrong one is shown nowhere."""
-    assert ask(make(), "Hi").content
+def test_a_wrong_api_key(make_llm: LLMFactory, call_model: CallModel) -> None:
+    """AuthenticationError names the environment variable and does not contain the key."""
+    assert call_model(make_llm(), "Hi").content
     with pytest.raises(lc.ModelAuthenticationError, match="ONEROUTER_API_KEY") as caught:
-        ask(make(api_key=KEY), "Hi")
+        call_model(make_llm(api_key=WRONG_KEY), "Hi")
     assert isinstance(caught.value, errors.AuthenticationError)
-    assert KEY not in "".join(traceback.format_exception(caught.value))
+    assert WRONG_KEY not in "".join(traceback.format_exception(caught.value))
 
 
-def test_no_key(make: Make, sim: Simulator, ask: Ask) -> None:
-    """It is missed when it is needed, and nothing is sent."""
+def test_a_missing_api_key_sends_no_request(
+    make_llm: LLMFactory, sim: Simulator, call_model: CallModel
+) -> None:
+    """ConfigurationError names the environment variable."""
     with pytest.raises(errors.ConfigurationError, match="ONEROUTER_API_KEY"):
-        ask(make(api_key=None), "Hi")
+        call_model(make_llm(api_key=None), "Hi")
     assert sim.requests == []
 
 
-def test_an_echoed_key_is_cut_out(
-    make: Make, sim: Simulator, ask: Ask, caplog: pytest.LogCaptureFixture
+def test_an_echoed_api_key_is_redacted(
+    make_llm: LLMFactory, sim: Simulator, call_model: CallModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Some servers repeat what they were sent; no message, trace or log of ours does."""
+    """A key that the server repeats is in no message, traceback or log."""
     caplog.set_level(logging.DEBUG)
-    sim.script(*[failure(500, f"cannot use Bearer {KEY}")] * 2)
+    sim.script(*[failure(500, f"cannot use Bearer {WRONG_KEY}")] * 2)
     with pytest.raises(errors.UpstreamError) as caught:
-        ask(make(api_key=KEY, max_retries=1), "Hi")
+        call_model(make_llm(api_key=WRONG_KEY, max_retries=1), "Hi")
     error = caught.value
-    shown = [str(error), repr(error), str(error.args), caplog.text]
-    shown += ["".join(traceback.format_exception(error)), str(vars(error))]
-    assert not [text for text in shown if KEY in text]
+    outputs = [str(error), repr(error), str(error.args), caplog.text]
+    outputs += ["".join(traceback.format_exception(error)), str(vars(error))]
+    assert not [text for text in outputs if WRONG_KEY in text]
     assert "cannot use Bearer ***" in error.message
 
 
 @pytest.mark.parametrize(
-    ("headers", "says", "seconds"),
+    ("headers", "text", "seconds"),
     [
         ({"retry-after": "120"}, "slow", 120.0),
         ({"retry-after-ms": "90000"}, "slow", 90.0),
         ({}, "Please try again after 70 seconds", 70.0),
     ],
 )
-def test_how_long_to_wait(  # noqa: PLR0913, PLR0917 -- a case, and its fixtures
+def test_a_long_retry_after_is_not_retried(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
     llm: ChatOneRouter,
     sim: Simulator,
-    ask: Ask,
+    call_model: CallModel,
     headers: dict[str, str],
-    says: str,
+    text: str,
     seconds: float,
 ) -> None:
-    """What the server asks for is on the error; a wait that long is left to the caller."""
-    sim.script(Script(429, headers=headers, json={"error": {"message": says}}))
+    """The error carries the seconds, from the headers or the text."""
+    sim.script(Script(429, headers=headers, json={"error": {"message": text}}))
     with pytest.raises(errors.RateLimitError) as caught:
-        ask(llm, "Hi")
+        call_model(llm, "Hi")
     assert caught.value.retry_after == seconds
     assert len(sim.requests) == 1
 
 
-def test_max_retries_is_a_count(make: Make, sim: Simulator, ask: Ask) -> None:
-    """Zero is one request."""
+def test_max_retries_limits_requests(
+    make_llm: LLMFactory, sim: Simulator, call_model: CallModel
+) -> None:
+    """0 sends one request, n at most n + 1."""
     for count in (0, 3):
         sim.clear()
         sim.script(*[failure(500, "down")] * 9)
         with pytest.raises(errors.UpstreamError):
-            ask(make(), "Hi", max_retries=count)
+            call_model(make_llm(), "Hi", max_retries=count)
         assert len(sim.requests) == count + 1
 
 
-# --- failures that look like answers ---
+# --- failed replies and streams ---
 
-BEGUN = [chunk("Hel"), chunk("lo")]
+FIRST_CHUNKS = [chunk("Hel"), chunk("lo")]
 
 
 @pytest.mark.parametrize(
@@ -218,55 +233,58 @@ BEGUN = [chunk("Hel"), chunk("lo")]
     ],
     ids=str,
 )
-def test_a_whole_reply_that_is_none(
-    make: Make, sim: Simulator, colour: Colour, script: Script, name: str
+def test_a_complete_reply_without_an_answer_raises(
+    make_llm: LLMFactory, sim: Simulator, mode: Mode, script: Script, name: str
 ) -> None:
-    """It is an error, never an empty message."""
+    """A typed error, never an empty message."""
     sim.script(script)
     with pytest.raises(getattr(errors, name)) as caught:
-        colour.invoke(make(max_retries=0), "Hi")
+        mode.invoke(make_llm(max_retries=0), "Hi")
     assert type(caught.value) is getattr(errors, name)
 
 
 @pytest.mark.parametrize(
     ("script", "name"),
     [
-        (Script(events=BEGUN, done=False), "IncompleteStreamError"),
-        (Script(events=BEGUN, end="cut"), "IncompleteStreamError"),
-        (Script(events=BEGUN, end="reset"), "IncompleteStreamError"),
-        (Script(events=[*BEGUN, {"error": {"message": "down", "code": 502}}]), "UpstreamError"),
-        (Script(events=[*BEGUN, chunk({}, finish_reason="error")]), "UpstreamError"),
-        (Script(events=[*BEGUN, chunk("!", error={"message": "down"})]), "UpstreamError"),
-        (Script(events=[*BEGUN, "not JSON"]), "MalformedReplyError"),
+        (Script(events=FIRST_CHUNKS, done=False), "IncompleteStreamError"),
+        (Script(events=FIRST_CHUNKS, end="cut"), "IncompleteStreamError"),
+        (Script(events=FIRST_CHUNKS, end="reset"), "IncompleteStreamError"),
+        (
+            Script(events=[*FIRST_CHUNKS, {"error": {"message": "down", "code": 502}}]),
+            "UpstreamError",
+        ),
+        (Script(events=[*FIRST_CHUNKS, chunk({}, finish_reason="error")]), "UpstreamError"),
+        (Script(events=[*FIRST_CHUNKS, chunk("!", error={"message": "down"})]), "UpstreamError"),
+        (Script(events=[*FIRST_CHUNKS, "not JSON"]), "MalformedReplyError"),
     ],
     ids=str,
 )
-def test_a_stream_that_fails_after_it_began(
-    make: Make, sim: Simulator, colour: Colour, script: Script, name: str
+def test_a_stream_that_fails_after_the_first_chunk(
+    make_llm: LLMFactory, sim: Simulator, mode: Mode, script: Script, name: str
 ) -> None:
-    """What came is handed out and on the error; nothing is asked again."""
+    """The error carries the text so far; the request is not repeated."""
     sim.script(script)
-    taken: list[str] = []
+    contents: list[str] = []
     with pytest.raises(getattr(errors, name)) as caught:
-        colour.stream(make(max_retries=5) | writing_down(taken), "Hi")
+        mode.stream(make_llm(max_retries=5) | record_content(contents), "Hi")
     assert type(caught.value) is getattr(errors, name)
     assert caught.value.partial.text.startswith("Hello")
-    assert "".join(taken) == "Hello"
+    assert "".join(contents) == "Hello"
     assert len(sim.requests) == 1
 
 
-def writing_down(taken: list[str]) -> RunnableGenerator:
-    """Return a step that writes down each chunk's text as it passes."""
+def record_content(contents: list[str]) -> RunnableGenerator:
+    """Return a runnable that records the content of each chunk."""
 
-    def step(parts: Any) -> Any:
-        for part in parts:
-            taken.append(part.content)
-            yield part
+    def step(chunks: Any) -> Any:
+        for item in chunks:
+            contents.append(item.content)
+            yield item
 
-    async def astep(parts: Any) -> Any:
-        async for part in parts:
-            taken.append(part.content)
-            yield part
+    async def astep(chunks: Any) -> Any:
+        async for item in chunks:
+            contents.append(item.content)
+            yield item
 
     return RunnableGenerator(step, astep)
 
@@ -281,64 +299,68 @@ def writing_down(taken: list[str]) -> RunnableGenerator:
     ],
     ids=str,
 )
-def test_a_stream_that_fails_before_it_began(
-    make: Make, sim: Simulator, colour: Colour, script: Script
+def test_a_stream_that_fails_before_the_first_chunk_is_retried(
+    make_llm: LLMFactory, sim: Simulator, mode: Mode, script: Script
 ) -> None:
-    """It is asked again: nothing was handed out yet."""
+    """Nothing was yielded yet."""
     sim.script(script)
-    chunks = colour.stream(make(max_retries=1), "Hi")
-    assert "".join(part.content for part in chunks) == "You said: Hi"
+    chunks = mode.stream(make_llm(max_retries=1), "Hi")
+    assert "".join(item.content for item in chunks) == "You said: Hi"
     assert len(sim.requests) == 2
 
 
-def test_a_stream_of_nothing(make: Make, sim: Simulator, colour: Colour) -> None:
-    """It is no answer."""
+def test_an_empty_stream_raises(make_llm: LLMFactory, sim: Simulator, mode: Mode) -> None:
+    """A stream of [DONE] alone has no answer."""
     sim.script(Script(events=[]))
     with pytest.raises(errors.MalformedReplyError):
-        colour.stream(make(), "Hi")
+        mode.stream(make_llm(), "Hi")
 
 
-def test_a_partial_reply_holds_cut_calls(make: Make, sim: Simulator, colour: Colour) -> None:
-    """A call that broke off is known, and not valid."""
-    begun = tool_call("f", '{"a": ', "c", 0)
-    sim.script(Script(events=[chunk({"tool_calls": [begun]})], done=False))
+def test_partial_contains_incomplete_tool_calls(
+    make_llm: LLMFactory, sim: Simulator, mode: Mode
+) -> None:
+    """Their arguments are not parsed."""
+    incomplete_call = tool_call("f", '{"a": ', "c", 0)
+    sim.script(Script(events=[chunk({"tool_calls": [incomplete_call]})], done=False))
     with pytest.raises(errors.IncompleteStreamError) as caught:
-        colour.stream(make(), "Hi")
+        mode.stream(make_llm(), "Hi")
     (call,) = caught.value.partial.tool_calls
     assert (call.name, call.parsed) == ("f", None)
 
 
-def test_a_timeout(make: Make, sim: Simulator, ask: Ask) -> None:
-    """Seconds, as everywhere in Python, also while a stream keeps silent."""
+def test_timeout_raises(make_llm: LLMFactory, sim: Simulator, call_model: CallModel) -> None:
+    """It is in seconds, and limits the silence within a stream as well."""
     sim.script(Script(events=[chunk("a"), 30.0]), Script(delay=30.0))
     with pytest.raises(lc.ModelTimeoutError) as caught:
-        ask(make(timeout=0.3, max_retries=0), "Hi")
+        call_model(make_llm(timeout=0.3, max_retries=0), "Hi")
     assert isinstance(caught.value, errors.APITimeoutError)
 
 
-def test_a_deadline(make: Make, sim: Simulator, ask: Ask) -> None:
-    """The whole call has an end, retries included."""
+def test_deadline_bounds_retries(
+    make_llm: LLMFactory, sim: Simulator, call_model: CallModel
+) -> None:
+    """It limits the whole call."""
     sim.script(*[Script(delay=0.2, status=500, json={"error": {"message": "down"}})] * 20)
     with pytest.raises((errors.DeadlineExceededError, errors.UpstreamError)):
-        ask(make(deadline=0.5, max_retries=20), "Hi")
+        call_model(make_llm(deadline=0.5, max_retries=20), "Hi")
     assert len(sim.requests) <= 3
 
 
-def test_langchain_reports_an_error_with_its_cause(make: Make, ask: Ask) -> None:
-    """What the HTTP library said is the cause, so that a traceback tells all."""
+def test_an_error_keeps_its_cause(make_llm: LLMFactory, call_model: CallModel) -> None:
+    """`__cause__` is the exception of the HTTP library."""
     with pytest.raises(errors.APIConnectionError) as caught:
-        ask(make(base_url="http://127.0.0.1:9/v1", max_retries=0), "Hi")
+        call_model(make_llm(base_url="http://127.0.0.1:9/v1", max_retries=0), "Hi")
     assert isinstance(caught.value.__cause__, Exception)
     assert not isinstance(caught.value.__cause__, core.OneRouterError)
 
 
-def test_preparing_raises_langchains_errors_too(llm: ChatOneRouter) -> None:
-    """Also where no request is made."""
-    for refuse in (
+def test_errors_before_a_request_are_converted(llm: ChatOneRouter) -> None:
+    """From bind_tools, with_structured_output and preview."""
+    for prepare in (
         lambda: llm.bind_tools([5]),
         lambda: llm.with_structured_output(5),
         lambda: llm.preview([HumanMessage([{"type": "hologram"}])]),
     ):
         with pytest.raises(lc.ModelInvalidRequestError) as caught:
-            refuse()
+            prepare()
         assert isinstance(caught.value, errors.ConfigurationError)

@@ -1,4 +1,4 @@
-"""Profiles: what LangChain is told a model can do."""
+"""Model profiles from the catalogue."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from langchain_onerouter import ChatOneRouter
 from langchain_onerouter.profiles import to_profile
 from onerouter_core import Catalog, ConnectionSettings, ModelInfo
 from onerouter_simulator import Simulator
-from tests.langchain.conftest import Colour, Make
+from tests.langchain.conftest import LLMFactory, Mode
 
 
 @pytest.fixture
 def catalog(sim: Simulator) -> Catalog:
-    """Fetch the simulator's models."""
+    """Return the simulator's model list."""
     return Catalog.fetch(ConnectionSettings(base_url=sim.base_url))
 
 
-def test_a_profile_from_the_catalog(make: Make, catalog: Catalog) -> None:
-    """Limits, modalities and abilities, by LangChain's names."""
-    assert make(model="simulated/senses", catalog=catalog).profile == {
+def test_a_profile_from_the_catalog(make_llm: LLMFactory, catalog: Catalog) -> None:
+    """Limits, modalities and abilities have LangChain's names."""
+    assert make_llm(model="simulated/senses", catalog=catalog).profile == {
         "name": "Simulated: Senses",
         "max_input_tokens": 262144,
         "max_output_tokens": 262144,
@@ -42,7 +42,7 @@ def test_a_profile_from_the_catalog(make: Make, catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "profile"),
+    ("info_fields", "expected"),
     [
         ({}, {}),
         ({"context_window": 5}, {"max_input_tokens": 5}),
@@ -53,13 +53,13 @@ def test_a_profile_from_the_catalog(make: Make, catalog: Catalog) -> None:
         ({"deprecated": True}, {"status": "deprecated"}),
     ],
 )
-def test_what_is_not_known_is_left_out(facts: dict[str, Any], profile: dict[str, Any]) -> None:
-    """A key that is there is believed; that JSON mode works does not say that schemas do."""
-    assert to_profile(ModelInfo("m", **facts)) == profile
+def test_unknown_values_are_left_out(info_fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    """LangChain trusts every key; JSON mode does not imply JSON schemas."""
+    assert to_profile(ModelInfo("m", **info_fields)) == expected
 
 
-def test_all_keys_are_langchains() -> None:
-    """LangChain warns of keys that it does not know."""
+def test_all_keys_are_keys_of_model_profile() -> None:
+    """LangChain warns about keys that it does not know."""
     everything = ModelInfo(
         *("m", "M", 1, 1, 1, ("text", "pdf"), ("text",), True, False), deprecated=True
     )
@@ -69,32 +69,32 @@ def test_all_keys_are_langchains() -> None:
     assert not profile["image_inputs"]
 
 
-def test_your_own_profile_wins(make: Make, catalog: Catalog) -> None:
-    """The catalogue is asked only where you say nothing."""
-    own = {"max_input_tokens": 7}
-    assert make(model="simulated/senses", catalog=catalog, profile=own).profile == own
+def test_an_explicit_profile_overrides_the_catalog(make_llm: LLMFactory, catalog: Catalog) -> None:
+    """The catalogue is used only without a profile."""
+    explicit = {"max_input_tokens": 7}
+    assert make_llm(model="simulated/senses", catalog=catalog, profile=explicit).profile == explicit
 
 
-def test_no_profile(make: Make, catalog: Catalog) -> None:
-    """Without a catalogue, or with one that does not know the model."""
-    assert make().profile is None
-    assert make(model="vendor/other", catalog=catalog).profile is None
+def test_no_profile_without_a_catalog_entry(make_llm: LLMFactory, catalog: Catalog) -> None:
+    """There is no catalogue, or it does not contain the model."""
+    assert make_llm().profile is None
+    assert make_llm(model="vendor/other", catalog=catalog).profile is None
 
 
 def test_a_catalog_is_neither_sent_nor_shown(
-    make: Make, sim: Simulator, colour: Colour, catalog: Catalog
+    make_llm: LLMFactory, sim: Simulator, mode: Mode, catalog: Catalog
 ) -> None:
-    """A call is the same with it; it is in no dump, and copies are equal."""
-    llm = make(catalog=catalog)
-    colour.invoke(llm, "Hi")
-    sent = sim.last.body
-    colour.invoke(make(), "Hi")
-    assert sim.last.body == sent
+    """The request is the same with it; no dump contains it; copies are equal."""
+    llm = make_llm(catalog=catalog)
+    mode.invoke(llm, "Hi")
+    body = sim.last.body
+    mode.invoke(make_llm(), "Hi")
+    assert sim.last.body == body
     assert "catalog" not in dumps(llm) + str(llm.asdict()) + repr(llm)
-    assert copy.deepcopy(llm) == llm == make(catalog=catalog)
+    assert copy.deepcopy(llm) == llm == make_llm(catalog=catalog)
 
 
-def test_a_catalog_of_the_wrong_kind() -> None:
-    """A list of entries is no catalogue: the error says what is."""
+def test_a_catalog_of_the_wrong_type_raises() -> None:
+    """The error names the type that is needed."""
     with pytest.raises(ValueError, match="Catalog"):
         ChatOneRouter(model="m", catalog=[{"id": "m"}])

@@ -1,4 +1,4 @@
-"""Reasoning comes back to the model that wrote it, byte for byte, on whatever way it was kept."""
+"""Reasoning is sent back to the model that wrote it, unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from langchain_core.messages import (
 
 from langchain_onerouter import ChatOneRouter
 from onerouter_simulator import Script, Simulator, chunk, completion
-from tests.langchain.conftest import Colour, Make
+from tests.langchain.conftest import LLMFactory, Mode
 
 DETAILS = [
     {"type": "reasoning.text", "text": "Let me", "format": "x-v1", "index": 0, "signature": "s=="},
@@ -28,66 +28,70 @@ DETAILS = [
 MODEL = "vendor/thinker"
 
 
-def whole(model: str = MODEL) -> Script:
-    """Return an answer with all kinds of details."""
+def complete_reply(model: str = MODEL) -> Script:
+    """Return a complete reply with every type of reasoning detail."""
     message = {"role": "assistant", "content": "Hi", "reasoning_details": DETAILS}
     return Script(json=completion(message=message, model=model))
 
 
-def streamed(model: str = MODEL) -> Script:
-    """Return the same answer in pieces, the first detail in two."""
-    first = {key: value for key, value in DETAILS[0].items() if key != "signature"}
-    pieces = [first | {"text": "Let"}, DETAILS[0] | {"text": " me"}, *DETAILS[1:]]
-    events = [chunk({"reasoning_details": [piece]}, model=model) for piece in pieces]
+def streamed_reply(model: str = MODEL) -> Script:
+    """Return the same reply as a stream; the first detail comes in two deltas."""
+    unsigned = {key: value for key, value in DETAILS[0].items() if key != "signature"}
+    deltas = [unsigned | {"text": "Let"}, DETAILS[0] | {"text": " me"}, *DETAILS[1:]]
+    events = [chunk({"reasoning_details": [delta]}, model=model) for delta in deltas]
     events += [chunk("Hi", model=model), chunk({}, finish_reason="stop", model=model)]
     return Script(events=events)
 
 
-def kept(message: AIMessage) -> AIMessage:
+def unchanged(message: AIMessage) -> AIMessage:
     """Return a message as it is."""
     return message
 
 
-def checkpointed(message: AIMessage) -> AIMessage:
-    """Return a message that went through JSON."""
+def through_json(message: AIMessage) -> AIMessage:
+    """Return a message after serialisation to JSON and back, as a checkpoint does it."""
     (restored,) = messages_from_dict(json.loads(json.dumps(messages_to_dict([message]))))
     assert isinstance(restored, AIMessage)
     return restored
 
 
-def answer(llm: ChatOneRouter, sim: Simulator, colour: Colour, *, in_pieces: bool) -> AIMessage:
-    """Return an answer with details, streamed or not."""
-    sim.script(streamed() if in_pieces else whole())
-    if in_pieces:
-        return reduce(add, colour.stream(llm, "Hello"))
-    return colour.invoke(llm, "Hello")
+def call_for_reasoning(
+    llm: ChatOneRouter, sim: Simulator, mode: Mode, *, is_streamed: bool
+) -> AIMessage:
+    """Return an answer with reasoning details."""
+    sim.script(streamed_reply() if is_streamed else complete_reply())
+    if is_streamed:
+        return reduce(add, mode.stream(llm, "Hello"))
+    return mode.invoke(llm, "Hello")
 
 
-def sent_back(llm: ChatOneRouter, sim: Simulator, message: AIMessage, **options: Any) -> Any:
-    """Return the details that arrive in the next turn, None if there are none."""
+def details_sent_back(
+    llm: ChatOneRouter, sim: Simulator, message: AIMessage, **options: Any
+) -> Any:
+    """Return the reasoning details in the next request, None if there are none."""
     llm.invoke([HumanMessage("Hello"), message, HumanMessage("And?")], **options)
     return sim.last.body["messages"][1].get("reasoning_details")
 
 
-@pytest.mark.parametrize("way", [kept, checkpointed])
+@pytest.mark.parametrize("restore", [unchanged, through_json])
 @pytest.mark.parametrize("output_version", [None, "v1"])
-@pytest.mark.parametrize("in_pieces", [False, True])
-def test_details_come_back_byte_for_byte(  # noqa: PLR0913, PLR0917 -- a case, and its fixtures
-    make: Make,
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_reasoning_details_are_sent_back_unchanged(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+    make_llm: LLMFactory,
     sim: Simulator,
-    colour: Colour,
-    in_pieces: bool,
+    mode: Mode,
+    is_streamed: bool,
     output_version: str | None,
-    way: Callable[[AIMessage], AIMessage],
+    restore: Callable[[AIMessage], AIMessage],
 ) -> None:
-    """Signatures and encrypted items are whole after a stream and a JSON checkpoint."""
-    llm = make(model=MODEL, output_version=output_version)
-    message = way(answer(llm, sim, colour, in_pieces=in_pieces))
-    assert sent_back(llm, sim, message) == DETAILS
+    """Signatures and encrypted items survive a stream and a JSON checkpoint."""
+    llm = make_llm(model=MODEL, output_version=output_version)
+    message = restore(call_for_reasoning(llm, sim, mode, is_streamed=is_streamed))
+    assert details_sent_back(llm, sim, message) == DETAILS
 
 
 @pytest.mark.parametrize(
-    ("policy", "asked", "should_replay"),
+    ("policy", "called_model", "should_replay"),
     [
         ("same_model", MODEL, True),
         ("same_model", "vendor/other", False),
@@ -95,17 +99,26 @@ def test_details_come_back_byte_for_byte(  # noqa: PLR0913, PLR0917 -- a case, a
         ("never", MODEL, False),
     ],
 )
-def test_whose_reasoning_goes_back(  # noqa: PLR0913, PLR0917 -- a case, and its fixtures
-    make: Make, sim: Simulator, colour: Colour, policy: str, asked: str, should_replay: bool
+def test_replay_policy(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+    make_llm: LLMFactory,
+    sim: Simulator,
+    mode: Mode,
+    policy: str,
+    called_model: str,
+    should_replay: bool,
 ) -> None:
-    """Another model could not read it, and might refuse the whole history for its signature."""
-    llm = make(model=MODEL, replay_reasoning=policy)
-    message = answer(llm, sim, colour, in_pieces=False)
-    assert sent_back(llm, sim, message, model=asked) == (DETAILS if should_replay else None)
+    """Another model may reject a history with signatures that it did not make."""
+    llm = make_llm(model=MODEL, replay_reasoning=policy)
+    message = call_for_reasoning(llm, sim, mode, is_streamed=False)
+    assert details_sent_back(llm, sim, message, model=called_model) == (
+        DETAILS if should_replay else None
+    )
 
 
-def test_a_fallbacks_reasoning_stays_behind(make: Make, sim: Simulator) -> None:
-    """What another model than the one that was asked has thought is not sent to that one."""
-    llm = make(model=MODEL)
-    sim.script(whole(model="vendor/fallback"))
-    assert sent_back(llm, sim, llm.invoke("Hello")) is None
+def test_reasoning_of_a_fallback_model_is_not_sent_back(
+    make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """The model that is called next did not write it."""
+    llm = make_llm(model=MODEL)
+    sim.script(complete_reply(model="vendor/fallback"))
+    assert details_sent_back(llm, sim, llm.invoke("Hello")) is None

@@ -1,4 +1,4 @@
-"""Schemas that lead back to themselves, at the root and anywhere below it."""
+"""Tools and structured output with recursive schemas."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic.v1 import BaseModel as BaseModelV1
 
 from langchain_onerouter import ChatOneRouter
 from onerouter_simulator import Script, Simulator, completion
-from tests.langchain.conftest import Colour
+from tests.langchain.conftest import Mode
 
 
 class Node(BaseModel):
@@ -62,7 +62,7 @@ def store(root: Node) -> str:
 
 
 class StoreTool(BaseTool):
-    """A tool of one's own class."""
+    """A BaseTool subclass."""
 
     name: str = "store"
     description: str = "Store a node."
@@ -73,34 +73,42 @@ class StoreTool(BaseTool):
 
 
 LEAF = {"type": "object", "properties": {"value": {"type": "integer"}}}
-TO_NODE = {"$ref": "#/$defs/Node"}
-BY_NAME = {
+NODE_REF = {"$ref": "#/$defs/Node"}
+NODE_SCHEMA = {
     "type": "object",
-    "properties": {"root": TO_NODE},
+    "properties": {"root": NODE_REF},
     "required": ["root"],
     "$defs": {
         "Node": {
             "type": "object",
-            "properties": {"children": {"type": "array", "items": TO_NODE}},
+            "properties": {"children": {"type": "array", "items": NODE_REF}},
         }
     },
 }
-LISTED = StructuredTool(name="store", description="Store a node.", args_schema=BY_NAME, func=store)
+JSON_SCHEMA_TOOL = StructuredTool(
+    name="store", description="Store a node.", args_schema=NODE_SCHEMA, func=store
+)
 
-KINDS: dict[str, Any] = {
+TOOLS: dict[str, Any] = {
     "a class": Store,
-    "a class of pydantic's first generation": StoreV1,
+    "a pydantic.v1 class": StoreV1,
     "a function": store,
     "a decorated function": tool(store),
     "a BaseTool": StoreTool(),
-    "a tool with a JSON schema": LISTED,
-    "a JSON schema": {"title": "store", "description": "Store a node.", **BY_NAME},
-    "a function's dict": {"name": "store", "description": "Store a node.", "parameters": BY_NAME},
+    "a tool with a JSON schema": JSON_SCHEMA_TOOL,
+    "a JSON schema": {"title": "store", "description": "Store a node.", **NODE_SCHEMA},
+    "a function's dict": {
+        "name": "store",
+        "description": "Store a node.",
+        "parameters": NODE_SCHEMA,
+    },
 }
 
 
-def sent_of(llm: ChatOneRouter, sim: Simulator, *tools: Any, **options: Any) -> dict[str, Any]:
-    """Return the first function that arrives."""
+def sent_function(
+    llm: ChatOneRouter, sim: Simulator, *tools: Any, **options: Any
+) -> dict[str, Any]:
+    """Bind tools, send a request, and return its first function."""
     sim.script(Script(json=completion()))
     llm.bind_tools(list(tools), **options).invoke("Hi")
     function: dict[str, Any] = sim.last.body["tools"][0]["function"]
@@ -108,50 +116,52 @@ def sent_of(llm: ChatOneRouter, sim: Simulator, *tools: Any, **options: Any) -> 
 
 
 @pytest.mark.parametrize("strict", [None, True], ids=["loose", "strict"])
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_a_recursion_below_the_root(
-    llm: ChatOneRouter, sim: Simulator, kind: Any, strict: bool | None
+@pytest.mark.parametrize("tool_input", TOOLS.values(), ids=TOOLS)
+def test_a_recursive_reference_below_the_root_is_sent(
+    llm: ChatOneRouter, sim: Simulator, tool_input: Any, strict: bool | None
 ) -> None:
-    """The reference arrives with what it leads to; strictness reaches both."""
-    function = sent_of(llm, sim, kind, strict=strict)
+    """The definition is sent with the reference; strict applies to both."""
+    function = sent_function(llm, sim, tool_input, strict=strict)
     assert function["name"].lower() in {"store", "storev1"}
     assert function["description"] == "Store a node."
     parameters = function["parameters"]
     reference = parameters["properties"]["root"]
-    _, where, name = reference["$ref"].split("/")
-    node = parameters[where][name]
+    _, definitions, name = reference["$ref"].split("/")
+    node = parameters[definitions][name]
     assert node["properties"]["children"]["items"] == reference
     assert not parameters.keys() & {"title", "description", "$ref"}
-    closed = [one.get("additionalProperties") for one in (parameters, node)]
-    assert closed == ([False, False] if strict else [None, None])
+    additional = [schema.get("additionalProperties") for schema in (parameters, node)]
+    assert additional == ([False, False] if strict else [None, None])
 
 
-def test_a_schema_that_leads_to_its_own_root(llm: ChatOneRouter, sim: Simulator) -> None:
-    """The shortest reference there is stays as well."""
+def test_a_reference_to_the_root_is_sent(llm: ChatOneRouter, sim: Simulator) -> None:
+    """The reference `#` is recursive as well."""
     items = {"type": "array", "items": {"$ref": "#"}}
-    form = {"type": "object", "properties": {"children": items}}
-    own = StructuredTool(name="store", description="Store.", args_schema=form, func=store)
-    assert sent_of(llm, sim, own)["parameters"] == form
+    schema = {"type": "object", "properties": {"children": items}}
+    self_referencing_tool = StructuredTool(
+        name="store", description="Store.", args_schema=schema, func=store
+    )
+    assert sent_function(llm, sim, self_referencing_tool)["parameters"] == schema
 
 
-def test_what_does_not_recur_has_no_references(llm: ChatOneRouter, sim: Simulator) -> None:
-    """Not every upstream follows them; a class that stands twice is no recursion."""
-    parameters = sent_of(llm, sim, Twig)["parameters"]
+def test_references_without_recursion_are_inlined(llm: ChatOneRouter, sim: Simulator) -> None:
+    """Not every upstream follows references; a class used twice is not recursive."""
+    parameters = sent_function(llm, sim, Twig)["parameters"]
     leaf = {**LEAF, "description": "A leaf.", "required": ["value"]}
     assert parameters["properties"] == {"left": leaf, "right": leaf}
     assert "$defs" not in parameters
 
 
-@pytest.mark.parametrize("strict", [None, True], ids=["unsaid", "strict"])
-def test_an_object_with_a_recursion_below_its_root(
-    llm: ChatOneRouter, sim: Simulator, colour: Colour, strict: bool | None
+@pytest.mark.parametrize("strict", [None, True], ids=["default", "strict"])
+def test_structured_output_with_a_recursive_reference(
+    llm: ChatOneRouter, sim: Simulator, mode: Mode, strict: bool | None
 ) -> None:
-    """It is asked for strictly, and read."""
+    """The schema is strict, and the answer is parsed."""
     root = '{"value": 1, "children": [{"value": 2, "children": []}]}'
     sim.script(Script(json=completion(f'{{"root": {root}}}')))
-    found = colour.invoke(llm.with_structured_output(Store, strict=strict), "x")
-    assert found.root.children[0].value == 2
-    sent = sim.last.body["response_format"]["json_schema"]
-    assert sent["strict"] is True
-    assert sent["schema"]["properties"]["root"] == TO_NODE
-    assert sent["schema"]["$defs"]["Node"]["additionalProperties"] is False
+    value = mode.invoke(llm.with_structured_output(Store, strict=strict), "x")
+    assert value.root.children[0].value == 2
+    json_schema = sim.last.body["response_format"]["json_schema"]
+    assert json_schema["strict"] is True
+    assert json_schema["schema"]["properties"]["root"] == NODE_REF
+    assert json_schema["schema"]["$defs"]["Node"]["additionalProperties"] is False

@@ -1,4 +1,4 @@
-"""LangChain's own tests, all of them, against the simulator: no retries, every ability declared."""
+"""LangChain's standard tests, run against the simulator: no retries, every feature declared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from langchain_onerouter import ChatOneRouter, register
 from onerouter_simulator import Script, Simulator, chunk, completion
 from tests.langchain.media import PDF, PNG, WAV, WAV_64
 
-register()  # else LangChain loads no class that is not its own
+register()  # otherwise `loads` of LangChain loads its own classes only
 
 DETAILS = [
     *("audio_input", "audio_output", "reasoning_output"),
@@ -29,14 +29,14 @@ CACHED = {
 }
 
 
-def downloaded(url: str, **_: Any) -> SimpleNamespace:
-    """Stand in for the files that the suite would fetch from the internet."""
+def fake_download(url: str, **_: Any) -> SimpleNamespace:
+    """Return a local file instead of the one that the suite would download."""
     files = {"wav": WAV, "pdf": PDF, "jpg": PNG, "jpeg": PNG, "png": PNG}
     return SimpleNamespace(content=files[url.rpartition(".")[2].lower()])
 
 
 class TestUnit(ChatModelUnitTests):
-    """What can be tested without a server."""
+    """Tests without a server."""
 
     chat_model_class = ChatOneRouter
     init_from_env_params = (
@@ -47,12 +47,12 @@ class TestUnit(ChatModelUnitTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        """Return how to make the model."""
+        """Return the constructor arguments."""
         return {"model": "simulated/echo", "max_retries": 0}
 
 
 class TestIntegration(ChatModelIntegrationTests):
-    """What needs a server, for each way of structured output and each form of content."""
+    """Tests with a server, for each method of structured output and each output version."""
 
     chat_model_class = ChatOneRouter
     supports_json_mode = True
@@ -77,17 +77,17 @@ class TestIntegration(ChatModelIntegrationTests):
         ],
         ids=" ".join,
     )
-    def _world(
+    def _server(
         self, request: pytest.FixtureRequest, sim: Simulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.sim = sim
         self.method, self.output_version = request.param
-        monkeypatch.setattr(suite, "httpx", SimpleNamespace(get=downloaded))
-        monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "none: nothing is downloaded")
+        monkeypatch.setattr(suite, "httpx", SimpleNamespace(get=fake_download))
+        monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "nothing is downloaded")
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        """Return how to make the model."""
+        """Return the constructor arguments."""
         return {
             "model": "simulated/echo",
             "api_key": self.sim.api_key,
@@ -98,12 +98,12 @@ class TestIntegration(ChatModelIntegrationTests):
 
     @property
     def supported_usage_metadata_details(self) -> dict[str, list[str]]:
-        """Return all the details there are, whole and streamed."""
+        """Return all token details, for invoke and stream."""
         return {"invoke": DETAILS, "stream": DETAILS}
 
     @property
     def structured_output_kwargs(self) -> dict[str, Any]:
-        """Return how to ask for an object."""
+        """Return the method of structured output."""
         return {"method": self.method}
 
     def invoke_with_audio_input(self, *, stream: bool = False) -> AIMessage:
@@ -112,29 +112,29 @@ class TestIntegration(ChatModelIntegrationTests):
         return self._answer([("user", [block])], stream=stream)
 
     def invoke_with_audio_output(self, *, stream: bool = False) -> AIMessage:
-        """Return an answer that is spoken."""
+        """Return an answer with audio."""
         return self._answer("Speak", stream=stream, modalities=["text", "audio"])
 
     def invoke_with_reasoning_output(self, *, stream: bool = False) -> AIMessage:
-        """Return an answer that was thought about."""
+        """Return an answer with reasoning."""
         return self._answer("Think", stream=stream, reasoning={"effort": "low"})
 
     def invoke_with_cache_read_input(self, *, stream: bool = False) -> AIMessage:
-        """Return an answer whose prompt was cached."""
-        whole, pieces = completion(usage=CACHED), [chunk("Hello!", finish_reason="stop")]
+        """Return an answer with cached prompt tokens."""
+        message, events = completion(usage=CACHED), [chunk("Hello!", finish_reason="stop")]
         last = chunk(usage=CACHED)
-        self.sim.script(Script(events=[*pieces, last]) if stream else Script(json=whole))
+        self.sim.script(Script(events=[*events, last]) if stream else Script(json=message))
         return self._answer("Read this", stream=stream)
 
     def invoke_with_cache_creation_input(self, *, stream: bool = False) -> AIMessage:
-        """Return an answer whose prompt was put into the cache."""
+        """Return an answer with prompt tokens that were written to the cache."""
         return self.invoke_with_cache_read_input(stream=stream)
 
-    def _answer(self, asked: Any, *, stream: bool, **options: Any) -> AIMessage:
+    def _answer(self, input: Any, *, stream: bool, **options: Any) -> AIMessage:
         model = ChatOneRouter(**self.chat_model_params)
         if not stream:
-            return model.invoke(asked, **options)
-        whole = AIMessageChunk(content="")
-        for part in model.stream(asked, **options):
-            whole += part
-        return whole
+            return model.invoke(input, **options)
+        message = AIMessageChunk(content="")
+        for part in model.stream(input, **options):
+            message += part
+        return message

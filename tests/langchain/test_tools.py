@@ -1,4 +1,4 @@
-"""Tools out: every kind a user may bind, every way to choose, and names there and back."""
+"""Tools: every form that can be bound, tool choice, and encoding of tool names."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pydantic.v1 import Field as FieldV1
 from langchain_onerouter import ChatOneRouter
 from langchain_onerouter.errors import ConfigurationError
 from onerouter_simulator import Script, Simulator, chunk, completion, tool_call
-from tests.langchain.conftest import Ask, Colour
+from tests.langchain.conftest import CallModel, Mode
 
 X = {"type": "integer", "description": "A number."}
 PARAMETERS = {"type": "object", "properties": {"x": X}, "required": ["x"]}
-STRICT = {**PARAMETERS, "additionalProperties": False}
-EMPTY = {"type": "object", "properties": {}}
-MARK = {"cache_control": {"type": "ephemeral"}}
+STRICT_PARAMETERS = {**PARAMETERS, "additionalProperties": False}
+EMPTY_PARAMETERS = {"type": "object", "properties": {}}
+CACHE_CONTROL = {"cache_control": {"type": "ephemeral"}}
 
 
 def double(x: Annotated[int, "A number."]) -> int:
@@ -31,7 +31,7 @@ def double(x: Annotated[int, "A number."]) -> int:
 
 
 class Double(BaseTool):
-    """A tool of one's own class."""
+    """A BaseTool subclass."""
 
     name: str = "double"
     description: str = "Double it."
@@ -66,10 +66,10 @@ class Tree(BaseModel):
 
 
 FUNCTION = {"name": "double", "description": "Double it.", "parameters": PARAMETERS}
-OPENAI = {"type": "function", "function": FUNCTION}
-ANTHROPIC = {"name": "double", "description": "Double it.", "input_schema": PARAMETERS}
+OPENAI_TOOL = {"type": "function", "function": FUNCTION}
+ANTHROPIC_TOOL = {"name": "double", "description": "Double it.", "input_schema": PARAMETERS}
 
-KINDS: dict[str, tuple[Any, str]] = {
+TOOLS: dict[str, tuple[Any, str]] = {
     "a function": (double, "double"),
     "a decorated function": (tool(double), "double"),
     "a StructuredTool": (StructuredTool.from_function(double), "double"),
@@ -77,72 +77,78 @@ KINDS: dict[str, tuple[Any, str]] = {
     "a pydantic class": (DoubleArguments, "DoubleArguments"),
     "a pydantic v1 class": (DoubleV1, "DoubleV1"),
     "a TypedDict": (DoubleDict, "DoubleDict"),
-    "OpenAI's form": (OPENAI, "double"),
+    "OpenAI's form": (OPENAI_TOOL, "double"),
     "OpenAI's function": (FUNCTION, "double"),
-    "Anthropic's form": (ANTHROPIC, "double"),
+    "Anthropic's form": (ANTHROPIC_TOOL, "double"),
     "a JSON schema": ({"title": "double", "description": "Double it.", **PARAMETERS}, "double"),
 }
 
 
-def bound(llm: ChatOneRouter, sim: Simulator, *tools: Any, **options: Any) -> dict[str, Any]:
-    """Return the body that arrives with these tools."""
+def body_with_tools(
+    llm: ChatOneRouter, sim: Simulator, *tools: Any, **options: Any
+) -> dict[str, Any]:
+    """Bind tools, send a request, and return its body."""
     sim.script(Script(json=completion()))
     llm.bind_tools(list(tools), **options).invoke("Hi")
     return sim.last.body
 
 
 def without_titles(schema: Any) -> Any:
-    """Return a schema without what only documents it."""
+    """Return a schema without titles, which only document it."""
     if not isinstance(schema, dict):
         return schema
     return {key: without_titles(value) for key, value in schema.items() if key != "title"}
 
 
-@pytest.mark.parametrize(("kind", "name"), KINDS.values(), ids=KINDS)
-def test_every_kind_of_tool(llm: ChatOneRouter, sim: Simulator, kind: Any, name: str) -> None:
-    """All are functions on the wire, with name, description and schema; none is changed."""
-    before = copy.deepcopy(kind) if isinstance(kind, dict) else None
-    (sent,) = bound(llm, sim, kind)["tools"]
+@pytest.mark.parametrize(("tool_input", "name"), TOOLS.values(), ids=TOOLS)
+def test_every_form_of_a_tool_is_sent_as_a_function(
+    llm: ChatOneRouter, sim: Simulator, tool_input: Any, name: str
+) -> None:
+    """With name, description and schema; the tool itself is not changed."""
+    before = copy.deepcopy(tool_input) if isinstance(tool_input, dict) else None
+    (sent,) = body_with_tools(llm, sim, tool_input)["tools"]
     assert without_titles(sent) == {
         "type": "function",
         "function": {"name": name, "description": "Double it.", "parameters": PARAMETERS},
     }
-    assert before is None or kind == before
+    assert before is None or tool_input == before
 
 
-@pytest.mark.parametrize(("kind", "name"), KINDS.values(), ids=KINDS)
-def test_every_kind_of_tool_per_call(
-    llm: ChatOneRouter, sim: Simulator, kind: Any, name: str
+@pytest.mark.parametrize(("tool_input", "name"), TOOLS.values(), ids=TOOLS)
+def test_every_form_of_a_tool_can_be_given_per_call(
+    llm: ChatOneRouter, sim: Simulator, tool_input: Any, name: str
 ) -> None:
-    """What is given to a call is as good as what is bound."""
-    (bound_one,) = bound(llm, sim, kind)["tools"]
-    llm.invoke("Hi", tools=[kind])
-    assert sim.last.body["tools"] == [bound_one]
+    """The request is the same as with a bound tool."""
+    (bound_tool,) = body_with_tools(llm, sim, tool_input)["tools"]
+    llm.invoke("Hi", tools=[tool_input])
+    assert sim.last.body["tools"] == [bound_tool]
 
 
-@pytest.mark.parametrize(("kind", "name"), KINDS.values(), ids=KINDS)
-def test_every_kind_of_tool_made_strict(
-    llm: ChatOneRouter, sim: Simulator, kind: Any, name: str
+@pytest.mark.parametrize(("tool_input", "name"), TOOLS.values(), ids=TOOLS)
+def test_strict_makes_every_schema_strict(
+    llm: ChatOneRouter, sim: Simulator, tool_input: Any, name: str
 ) -> None:
-    """`strict` makes the schema itself strict, not the flag alone."""
-    (sent,) = bound(llm, sim, kind, strict=True)["tools"]
+    """The schema is changed, and the flag is set."""
+    (sent,) = body_with_tools(llm, sim, tool_input, strict=True)["tools"]
     function = without_titles(sent["function"])
     assert (function["name"], function["strict"]) == (name, True)
-    assert function["parameters"] == STRICT
+    assert function["parameters"] == STRICT_PARAMETERS
 
 
-@pytest.mark.parametrize(("kind", "name"), KINDS.values(), ids=KINDS)
-def test_the_simulator_calls_every_kind(llm: ChatOneRouter, ask: Ask, kind: Any, name: str) -> None:
-    """What is bound is called with arguments by its schema."""
-    message = ask(llm.bind_tools([kind], tool_choice=name), "Double 21")
+@pytest.mark.parametrize(("tool_input", "name"), TOOLS.values(), ids=TOOLS)
+def test_every_form_of_a_tool_can_be_called(
+    llm: ChatOneRouter, call_model: CallModel, tool_input: Any, name: str
+) -> None:
+    """The simulator makes arguments from the schema that is sent."""
+    message = call_model(llm.bind_tools([tool_input], tool_choice=name), "Double 21")
     assert [(call["name"], call["args"]) for call in message.tool_calls] == [(name, {"x": 21})]
     assert message.response_metadata["finish_reason"] == "tool_calls"
 
 
-def test_a_recursive_class_keeps_its_recursion(llm: ChatOneRouter, sim: Simulator) -> None:
-    """LangChain's own converter would say that a branch may be anything."""
-    for kind in (Tree, Tree.model_json_schema()):
-        (sent,) = bound(llm, sim, kind)["tools"]
+def test_a_recursive_class_keeps_its_reference(llm: ChatOneRouter, sim: Simulator) -> None:
+    """LangChain's own converter replaces it with an empty schema."""
+    for tool_input in (Tree, Tree.model_json_schema()):
+        (sent,) = body_with_tools(llm, sim, tool_input)["tools"]
         function = sent["function"]
         assert (function["name"], function["description"]) == ("Tree", "A tree.")
         branches = function["parameters"]["properties"]["branches"]
@@ -150,57 +156,59 @@ def test_a_recursive_class_keeps_its_recursion(llm: ChatOneRouter, sim: Simulato
         assert "Tree" in function["parameters"]["$defs"]
 
 
-@pytest.mark.parametrize("own", [{"type": "onerouter:web", "engine": "x"}, {"type": "web_search"}])
-def test_the_gateways_own_tools_pass(
-    llm: ChatOneRouter, sim: Simulator, own: dict[str, Any]
+@pytest.mark.parametrize(
+    "gateway_tool", [{"type": "onerouter:web", "engine": "x"}, {"type": "web_search"}]
+)
+def test_gateway_tools_are_sent_unchanged(
+    llm: ChatOneRouter, sim: Simulator, gateway_tool: dict[str, Any]
 ) -> None:
-    """A dict of a type that is no function goes out as it is, next to others."""
-    sent = bound(llm, sim, own, double, strict=True, tool_choice="any")
-    assert sent["tools"][0] == own
+    """A dict with another type than function, next to functions."""
+    sent = body_with_tools(llm, sim, gateway_tool, double, strict=True, tool_choice="any")
+    assert sent["tools"][0] == gateway_tool
     assert sent["tools"][1]["function"]["name"] == "double"
     assert sent["tool_choice"] == "required"
 
 
-def test_a_tool_that_is_no_function_passes(llm: ChatOneRouter, sim: Simulator) -> None:
-    """LangChain has tools that take free text; which models do, the gateway knows."""
-    free = Tool("double", str, "Double it.", metadata={"type": "custom_tool"})
-    (sent,) = bound(llm, sim, free)["tools"]
+def test_a_custom_tool_is_sent_unchanged(llm: ChatOneRouter, sim: Simulator) -> None:
+    """LangChain has tools with free text as input; the gateway knows which models support them."""
+    custom_tool = Tool("double", str, "Double it.", metadata={"type": "custom_tool"})
+    (sent,) = body_with_tools(llm, sim, custom_tool)["tools"]
     assert (sent["type"], sent["name"]) == ("custom", "double")
 
 
 @pytest.mark.parametrize("strict", [None, True])
 def test_a_tool_without_parameters(llm: ChatOneRouter, sim: Simulator, strict: bool | None) -> None:
-    """It takes an object with nothing in it."""
-    bare = {"type": "function", "function": {"name": "ping"}}
-    (sent,) = bound(llm, sim, bare, strict=strict)["tools"]
-    assert EMPTY.items() <= sent["function"]["parameters"].items()
+    """Its schema is an object without properties."""
+    tool_without_parameters = {"type": "function", "function": {"name": "ping"}}
+    (sent,) = body_with_tools(llm, sim, tool_without_parameters, strict=strict)["tools"]
+    assert EMPTY_PARAMETERS.items() <= sent["function"]["parameters"].items()
 
 
 @pytest.mark.parametrize(
-    "marked",
+    "cached_tool",
     [
-        {**OPENAI, **MARK},
-        {**ANTHROPIC, **MARK},
-        StructuredTool.from_function(double, extras=MARK),
+        {**OPENAI_TOOL, **CACHE_CONTROL},
+        {**ANTHROPIC_TOOL, **CACHE_CONTROL},
+        StructuredTool.from_function(double, extras=CACHE_CONTROL),
     ],
     ids=["OpenAI's form", "Anthropic's form", "a BaseTool's extras"],
 )
-def test_a_cache_mark_on_a_tool(llm: ChatOneRouter, sim: Simulator, marked: Any) -> None:
-    """The breakpoint stands beside the function."""
-    (sent,) = bound(llm, sim, marked)["tools"]
+def test_cache_control_of_a_tool(llm: ChatOneRouter, sim: Simulator, cached_tool: Any) -> None:
+    """The breakpoint is beside the function."""
+    (sent,) = body_with_tools(llm, sim, cached_tool)["tools"]
     assert sent["cache_control"] == {"type": "ephemeral"}
     assert sent["function"]["name"] == "double"
 
 
-@pytest.mark.parametrize("wrong", [5, None, {}, {"x": 1}, "double"])
-def test_what_cannot_be_a_tool(llm: ChatOneRouter, wrong: Any) -> None:
-    """It is refused where it is bound."""
+@pytest.mark.parametrize("invalid_tool", [5, None, {}, {"x": 1}, "double"])
+def test_an_invalid_tool_raises(llm: ChatOneRouter, invalid_tool: Any) -> None:
+    """When it is bound."""
     with pytest.raises(ConfigurationError, match="cannot be converted to a tool"):
-        llm.bind_tools([wrong])
+        llm.bind_tools([invalid_tool])
 
 
-def test_a_schema_that_cannot_be_strict(llm: ChatOneRouter) -> None:
-    """Strictness that the schema does not allow is refused, not pretended."""
+def test_strict_raises_for_an_open_schema(llm: ChatOneRouter) -> None:
+    """Without `strict` the tool is accepted."""
 
     def store(pairs: dict[str, int]) -> None:
         """Store pairs."""
@@ -210,9 +218,9 @@ def test_a_schema_that_cannot_be_strict(llm: ChatOneRouter) -> None:
         llm.bind_tools([store], strict=True)
 
 
-# --- choice ---
+# --- tool choice ---
 
-NAMED = {"type": "function", "function": {"name": "double"}}
+DOUBLE_CHOICE = {"type": "function", "function": {"name": "double"}}
 CHOICES = [
     (None, None),
     (False, None),
@@ -221,59 +229,62 @@ CHOICES = [
     ("any", "required"),
     ("required", "required"),
     (True, "required"),
-    ("double", NAMED),
-    (NAMED, NAMED),
-    ({"type": "tool", "name": "double"}, NAMED),
+    ("double", DOUBLE_CHOICE),
+    (DOUBLE_CHOICE, DOUBLE_CHOICE),
+    ({"type": "tool", "name": "double"}, DOUBLE_CHOICE),
     ({"type": "any"}, "required"),
     ({"type": "auto"}, "auto"),
     ({"type": "none"}, "none"),
 ]
 
 
-@pytest.mark.parametrize(("choice", "arrives"), CHOICES, ids=str)
-def test_every_form_of_choice(
-    llm: ChatOneRouter, sim: Simulator, choice: Any, arrives: Any
+@pytest.mark.parametrize(("choice", "expected"), CHOICES, ids=str)
+def test_every_form_of_tool_choice(
+    llm: ChatOneRouter, sim: Simulator, choice: Any, expected: Any
 ) -> None:
-    """LangChain's, OpenAI's and Anthropic's words are the API's on the wire."""
-    assert bound(llm, sim, double, tool_choice=choice).get("tool_choice") == arrives
+    """The forms of LangChain, OpenAI and Anthropic are converted to the API's."""
+    assert body_with_tools(llm, sim, double, tool_choice=choice).get("tool_choice") == expected
 
 
 @pytest.mark.parametrize(
     "choice", ["triple", "", {"type": "function", "function": {"name": "triple"}}, 5, {"x": 1}]
 )
-def test_a_choice_of_no_tool(llm: ChatOneRouter, choice: Any) -> None:
-    """It is refused where it is bound, and the tools there are are named."""
+def test_an_unknown_tool_choice_raises(llm: ChatOneRouter, choice: Any) -> None:
+    """When it is bound; the error lists the tools."""
     with pytest.raises(ConfigurationError, match=r"tool_choice .*(of \['double'\]|not )"):
         llm.bind_tools([double], tool_choice=choice)
 
 
-def test_a_choice_per_call(llm: ChatOneRouter, sim: Simulator, ask: Ask) -> None:
-    """A call's choice beats the bound one, and is checked as well."""
-    with_tools = llm.bind_tools([double], tool_choice="any")
-    ask(with_tools, "Hi", tool_choice="none")
+def test_tool_choice_per_call(llm: ChatOneRouter, sim: Simulator, call_model: CallModel) -> None:
+    """It overrides the bound one, and is checked as well."""
+    llm_with_tools = llm.bind_tools([double], tool_choice="any")
+    call_model(llm_with_tools, "Hi", tool_choice="none")
     assert sim.last.body["tool_choice"] == "none"
     with pytest.raises(ConfigurationError, match="'triple'"):
-        ask(with_tools, "Hi", tool_choice="triple")
+        call_model(llm_with_tools, "Hi", tool_choice="triple")
     assert len(sim.requests) == 1
 
 
-def test_no_tools(llm: ChatOneRouter, sim: Simulator) -> None:
-    """An empty list is not sent, nor is a choice that needs no tool; one that does is refused."""
+def test_an_empty_tool_list_is_not_sent(llm: ChatOneRouter, sim: Simulator) -> None:
+    """Neither is a choice that needs no tool; a choice that needs one raises."""
     for choice in (None, "auto", "none"):
-        body = bound(llm, sim, tool_choice=choice)
+        body = body_with_tools(llm, sim, tool_choice=choice)
         assert not body.keys() & {"tools", "tool_choice"}
     with pytest.raises(ConfigurationError, match="needs tools"):
         llm.bind_tools([], tool_choice="any")
 
 
-@pytest.mark.parametrize("parallel", [True, False])
-def test_parallel_calls(llm: ChatOneRouter, sim: Simulator, parallel: bool) -> None:
-    """Several calls at once can be allowed and forbidden."""
-    assert bound(llm, sim, double, parallel_tool_calls=parallel)["parallel_tool_calls"] is parallel
+@pytest.mark.parametrize("is_parallel", [True, False])
+def test_parallel_tool_calls(llm: ChatOneRouter, sim: Simulator, is_parallel: bool) -> None:
+    """Several calls in one answer can be allowed or forbidden."""
+    assert (
+        body_with_tools(llm, sim, double, parallel_tool_calls=is_parallel)["parallel_tool_calls"]
+        is is_parallel
+    )
 
 
 def test_other_parameters_can_be_bound_with_tools(llm: ChatOneRouter, sim: Simulator) -> None:
-    """A binding holds them, and a call beats them."""
+    """A call overrides them."""
     binding = llm.bind_tools([double], temperature=0, seed=1)
     assert isinstance(binding, RunnableBinding)
     binding.invoke("Hi", seed=2)
@@ -281,50 +292,50 @@ def test_other_parameters_can_be_bound_with_tools(llm: ChatOneRouter, sim: Simul
     assert sim.last.body["seed"] == 2
 
 
-def test_tools_per_call(llm: ChatOneRouter, sim: Simulator, ask: Ask) -> None:
-    """Tools in the API's form need no binding."""
-    message = ask(llm, "Double 4", tools=[OPENAI], tool_choice="any")
+def test_tool_dicts_per_call(llm: ChatOneRouter, sim: Simulator, call_model: CallModel) -> None:
+    """They are sent unchanged, without a binding."""
+    message = call_model(llm, "Double 4", tools=[OPENAI_TOOL], tool_choice="any")
     assert message.tool_calls[0]["args"] == {"x": 4}
-    assert sim.last.body["tools"] == [OPENAI]
+    assert sim.last.body["tools"] == [OPENAI_TOOL]
 
 
-# --- names ---
+# --- tool names ---
 
 NAMES = ["files.read", "list[str]", "ünïcode", "x" * 90, "a b", "über.alles"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_the_api_refuses_go_there_and_back(
-    llm: ChatOneRouter, sim: Simulator, ask: Ask, name: str
+def test_tool_names_are_encoded_and_decoded(
+    llm: ChatOneRouter, sim: Simulator, call_model: CallModel, name: str
 ) -> None:
-    """They are spelled for the wire and back; neither the user nor the history sees it."""
-    with_tools = llm.bind_tools([{**FUNCTION, "name": name}], tool_choice=name)
-    message = ask(with_tools, "Take 3")
+    """Names that the API rejects are encoded in requests, and decoded in answers."""
+    llm_with_tools = llm.bind_tools([{**FUNCTION, "name": name}], tool_choice=name)
+    message = call_model(llm_with_tools, "Take 3")
     (call,) = message.tool_calls
     assert call["name"] == name
-    spelled = sim.last.body["tool_choice"]["function"]["name"]
-    assert spelled != name
-    assert sim.last.body["tools"][0]["function"]["name"] == spelled
+    encoded_name = sim.last.body["tool_choice"]["function"]["name"]
+    assert encoded_name != name
+    assert sim.last.body["tools"][0]["function"]["name"] == encoded_name
     result = {"role": "tool", "tool_call_id": call["id"], "content": "6"}
-    ask(with_tools, [("user", "Take 3"), message, result], tool_choice="auto")
-    assert sim.last.body["messages"][1]["tool_calls"][0]["function"]["name"] == spelled
+    call_model(llm_with_tools, [("user", "Take 3"), message, result], tool_choice="auto")
+    assert sim.last.body["messages"][1]["tool_calls"][0]["function"]["name"] == encoded_name
 
 
-def test_names_that_would_look_alike_stay_apart(
-    llm: ChatOneRouter, sim: Simulator, colour: Colour
-) -> None:
-    """Two tools never get one spelling."""
+def test_encoded_tool_names_are_unique(llm: ChatOneRouter, sim: Simulator, mode: Mode) -> None:
+    """Similar names get different encoded names."""
     tools = [{**FUNCTION, "name": name} for name in ("a.b", "a_b", "a b")]
-    sent = [one["function"]["name"] for one in bound(llm, sim, *tools)["tools"]]
+    sent = [
+        tool_dict["function"]["name"] for tool_dict in body_with_tools(llm, sim, *tools)["tools"]
+    ]
     assert len(set(sent)) == 3
     assert sent[1] == "a_b"
-    for one in tools:
-        message = colour.invoke(llm.bind_tools(tools, tool_choice=one["name"]), "Take 3")
-        assert message.tool_calls[0]["name"] == one["name"]
+    for tool_dict in tools:
+        message = mode.invoke(llm.bind_tools(tools, tool_choice=tool_dict["name"]), "Take 3")
+        assert message.tool_calls[0]["name"] == tool_dict["name"]
 
 
-def test_several_calls_in_a_stream(llm: ChatOneRouter, colour: Colour, sim: Simulator) -> None:
-    """Chunks carry index, and id and name once, so that any consumer can add them up."""
+def test_streamed_tool_calls(llm: ChatOneRouter, mode: Mode, sim: Simulator) -> None:
+    """Each chunk has the index; id and name come once, so that any consumer can add chunks."""
     events = [
         chunk({"tool_calls": [tool_call("double", "", "c", 0)]}),
         chunk({"tool_calls": [{"index": 0, "function": {"arguments": '{"x": 1}'}}]}),
@@ -333,18 +344,22 @@ def test_several_calls_in_a_stream(llm: ChatOneRouter, colour: Colour, sim: Simu
         chunk({}, finish_reason="tool_calls"),
     ]
     sim.script(Script(events=events))
-    parts = [part for piece in colour.stream(llm, "Hi") for part in piece.tool_call_chunks]
-    assert [(p["index"], p["id"], p["name"]) for p in parts if p["id"]] == [
+    call_chunks = [
+        call_chunk
+        for message_chunk in mode.stream(llm, "Hi")
+        for call_chunk in message_chunk.tool_call_chunks
+    ]
+    assert [(p["index"], p["id"], p["name"]) for p in call_chunks if p["id"]] == [
         (0, "c", "double"),
         (1, "d", "double"),
     ]
     for index, value in ((0, 1), (1, 2)):
-        written = "".join(p["args"] for p in parts if p["index"] == index)
-        assert json.loads(written) == {"x": value}
+        arguments = "".join(p["args"] for p in call_chunks if p["index"] == index)
+        assert json.loads(arguments) == {"x": value}
 
 
-def test_a_class_as_response_format(llm: ChatOneRouter, sim: Simulator) -> None:
-    """Tools and a class for the final answer can be bound together."""
+def test_bind_tools_accepts_a_class_as_response_format(llm: ChatOneRouter, sim: Simulator) -> None:
+    """Tools and the format of the final answer can be bound together."""
 
     class City(BaseModel):
         """A city."""
@@ -357,8 +372,8 @@ def test_a_class_as_response_format(llm: ChatOneRouter, sim: Simulator) -> None:
     assert "tools" not in sim.last.body
 
 
-def test_a_function_without_a_name(llm: ChatOneRouter, sim: Simulator) -> None:
-    """It is refused when it is bound, not taken for one of the gateway's own tools."""
+def test_a_function_without_a_name_raises(llm: ChatOneRouter, sim: Simulator) -> None:
+    """It is not taken for a gateway tool."""
     with pytest.raises(ConfigurationError, match="name"):
         llm.bind_tools([{"type": "function", "function": {}}])
     assert sim.requests == []
