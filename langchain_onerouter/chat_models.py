@@ -15,14 +15,14 @@ from langchain_core.language_models import LangSmithParams, LanguageModelInput, 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.messages.utils import count_tokens_approximately
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import AliasChoices, ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
 from langchain_onerouter.auto_method import Way
-from langchain_onerouter.errors import in_langchain_words
+from langchain_onerouter.errors import OneRouterError, in_langchain_words
 from langchain_onerouter.messages import PROVIDER, to_messages
 from langchain_onerouter.profiles import to_profile
 from langchain_onerouter.replies import to_chunks, to_result, total_of
@@ -31,6 +31,7 @@ from langchain_onerouter.tools import check_choice, to_dicts, to_tools
 from onerouter_core import Gateway, GatewayModel, Parameters, Request, __version__
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.retry import OnRetry
+from onerouter_core.tracebacks import without_frames
 from onerouter_core.wire.requests import encode, read_tool_choice
 
 # What a call may be given that no trace and no cache key may show.
@@ -206,6 +207,14 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
             gateway, request = self._prepare(messages, stop, kwargs)
             reply = await gateway.acomplete(request, self._aretry(run_manager))
             return to_result(reply, cost_in_usage=self.cost_in_usage)
+
+    async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
+        """Return the answers to several lists of messages, as LangChain does."""
+        try:
+            return await super().agenerate(*args, **kwargs)
+        except OneRouterError as error:
+            failed = [error]
+        raise without_frames(failed.pop())
 
     def _stream(
         self,

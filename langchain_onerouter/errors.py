@@ -7,8 +7,6 @@ Code that catches `onerouter_core.errors.RateLimitError`, this module's or langc
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from langchain_core import exceptions as lc
@@ -115,10 +113,21 @@ def to_langchain(error: core.OneRouterError) -> OneRouterError:
     return twin
 
 
-@contextmanager
-def in_langchain_words() -> Iterator[None]:
+class _InLangChainWords:
+    """Context that raises the core's errors as this module's.
+
+    A generator in its place would make a cycle: see `onerouter_core.tracebacks`.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
+        if isinstance(failure, core.OneRouterError):
+            raise to_langchain(failure) from failure.__cause__
+
+
+def in_langchain_words() -> _InLangChainWords:
     """Raise the core's errors as this module's."""
-    try:
-        yield
-    except core.OneRouterError as error:
-        raise to_langchain(error) from error.__cause__
+    return _InLangChainWords()

@@ -25,6 +25,7 @@ from tenacity import (
 )
 
 from onerouter_core.errors import OneRouterError
+from onerouter_core.tracebacks import without_frames
 
 OnRetry: TypeAlias = Callable[[RetryCallState], Any]
 
@@ -62,7 +63,11 @@ def policy(
             if not (max_retries and _worth_it(error)):
                 raise
             again = _failed_once(fn, error)
-        return Retrying(**_arguments(max_retries, deadline, on_retry))(again, *args)
+        try:
+            return Retrying(**_arguments(max_retries, deadline, on_retry))(again, *args)
+        except OneRouterError as error:
+            failed = [error]
+        raise without_frames(failed.pop())
 
     return ask
 
@@ -89,7 +94,11 @@ def apolicy(
             return await failed_once(*args)
 
         arguments = _arguments(max_retries, deadline, None) | {"before_sleep": before_sleep}
-        return await AsyncRetrying(**arguments)(again, *args)
+        try:
+            return await AsyncRetrying(**arguments)(again, *args)
+        except OneRouterError as error:
+            failed = [error]
+        raise without_frames(failed.pop())
 
     return ask
 

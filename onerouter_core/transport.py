@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
@@ -29,6 +28,7 @@ from onerouter_core.errors import (
 from onerouter_core.parameters import Connection
 from onerouter_core.refusals import BadStatus, refusal_of
 from onerouter_core.sdk import aload_sdk, load_sdk, response_type
+from onerouter_core.tracebacks import led_to, without_frames
 from onerouter_core.waits import Alarm, Until, wait_until
 
 
@@ -47,14 +47,13 @@ def send(clients: Clients, connection: Connection, outgoing: Outgoing) -> Respon
     sdk = load_sdk()
     client = clients.for_threads(sdk, connection.http_client)
     wait_until(None if outgoing.timeout is None else monotonic() + outgoing.timeout)
-    handled = sys.exc_info()[1]
     try:
         return Response(_post(client, outgoing))
     except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-        failed = [_told(error, handled)]
+        failed = [error]
     # Not from there: the SDK's error quotes the body, and so perhaps the key. And held by no local
     # of the frames that it goes through: it would keep them alive until the collector comes.
-    raise failed.pop()
+    raise _told(failed.pop())
 
 
 async def asend(
@@ -65,12 +64,11 @@ async def asend(
     client = await clients.for_loop(sdk, connection.http_async_client)
     for _ in range(2):  # let a loop that was busy hear which kept connections have ended
         await asyncio.sleep(0)
-    handled = sys.exc_info()[1]
     try:
         return Response(await alarm.wait(_post(client, outgoing)))
     except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-        failed = [_told(error, handled)]
-    raise failed.pop()
+        failed = [error]
+    raise _told(failed.pop())
 
 
 class _Hidden(str):
@@ -92,14 +90,12 @@ def _post(client: Any, outgoing: Outgoing) -> Any:
     return client.post(outgoing.url, body=outgoing.body, **how)
 
 
-def _told(error: Exception, handled: BaseException | None) -> BadStatus | OneRouterError:
-    """Return the refusal that an error is, or has behind it, or else our error.
-
-    What the caller was handling as it called (`handled`) is another story.
-    """
-    causes = list(_behind(error, handled))
+def _told(error: Exception) -> BadStatus | OneRouterError:
+    """Return the refusal that an error is, or has behind it, or else our error."""
+    causes = list(led_to(without_frames(error)))
     for cause in causes:
         if (refused := refusal_of(cause)) is not None:
+            refused.__cause__ = refused.__context__ = None
             return refused
     ours = _unwritable(error) or _named(
         error, unverified=any(isinstance(c, _UNVERIFIED) for c in causes)
@@ -121,15 +117,6 @@ def _unwritable(error: Exception) -> ConfigurationError | None:
     return ConfigurationError(f"The request cannot be written as JSON: {what}")
 
 
-def _behind(error: BaseException | None, handled: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and all that led to it, said to be its cause or not."""
-    if error is not None and error is not handled:
-        yield error
-        yield from _behind(error.__cause__, handled)
-        if error.__context__ is not error.__cause__:
-            yield from _behind(error.__context__, handled)
-
-
 class Response:
     """The headers of an answer, and its bytes as they come."""
 
@@ -147,8 +134,11 @@ class Response:
             for chunk in self._raw.iter_bytes():
                 yield chunk
                 wait_until(until())
-        except Exception as error:  # whatever an HTTP library raises
-            raise in_our_words(error) from error
+        except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
+            failed = [error]
+        else:
+            return
+        raise _unread(failed.pop())
 
     async def achunks(self, alarm: Alarm) -> AsyncGenerator[bytes, None]:
         """Do the same on an event loop."""
@@ -156,8 +146,11 @@ class Response:
         try:
             while (chunk := await alarm.wait(anext(chunks, None))) is not None:
                 yield chunk
-        except Exception as error:  # whatever an HTTP library raises
-            raise in_our_words(error) from error
+        except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
+            failed = [error]
+        else:
+            return
+        raise _unread(failed.pop())
 
     def close(self) -> None:
         """Hang up, unless all was read."""
@@ -192,9 +185,13 @@ async def akey_of(connection: Connection) -> str | None:
 # --- what went wrong ---
 
 
-def in_our_words(error: Exception) -> OneRouterError:
+def _unread(error: Exception) -> OneRouterError:
     """Return the error of ours that a failure to read is."""
-    return error if isinstance(error, OneRouterError) else _named(error)
+    if isinstance(error, OneRouterError):
+        return error
+    ours = _named(error)
+    ours.__cause__ = without_frames(error)
+    return ours
 
 
 def _named(error: Exception, *, unverified: bool = False) -> OneRouterError:

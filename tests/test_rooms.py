@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "onerouter_core.version": set(),
     "onerouter_core.values": set(),
     "onerouter_core.errors": set(),
-    "onerouter_core.retry": {"tenacity", "onerouter_core.errors"},
+    "onerouter_core.tracebacks": set(),
+    "onerouter_core.retry": {"tenacity", "onerouter_core.errors", "onerouter_core.tracebacks"},
     "onerouter_core.schemas": {"pydantic_core", "onerouter_core.values", "onerouter_core.errors"},
     "onerouter_core.wire": {
         *("pydantic_core", "onerouter_core.values", "onerouter_core.schemas"),
@@ -45,6 +46,7 @@ MAY_IMPORT = {
     "onerouter_core.transport": {
         *("pydantic", "onerouter_core.clients", "onerouter_core.sdk", "onerouter_core.waits"),
         *("onerouter_core.parameters", "onerouter_core.errors", "onerouter_core.refusals"),
+        "onerouter_core.tracebacks",
     },
     "onerouter_core.call": {
         *("onerouter_core.parameters", "onerouter_core.transport", "onerouter_core.waits"),

@@ -1,23 +1,15 @@
-"""What is held: of a stream its text, and no part of what carried it; of a failed call nothing."""
+"""What a stream holds: its text, and no part of what carried it."""
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import tracemalloc
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
-from weakref import ref
 
 import pytest
 
-from onerouter_core import Gateway
-from onerouter_core.errors import OneRouterError
 from onerouter_core.wire.names import Names
 from onerouter_core.wire.stream import StreamDecoder
-from onerouter_simulator import Script, Simulator
-from tests.core.bodies import HELLO
 from tests.faults.plays import event
 
 CHUNKS = 100_000
@@ -46,41 +38,3 @@ def test_a_long_stream_holds_no_more_than_its_text(kind: str) -> None:
         tracemalloc.stop()
     assert decoder.events == CHUNKS
     assert len(WORD) * CHUNKS <= held < 2 * len(WORD) * CHUNKS
-
-
-class Large:
-    """What a caller holds."""
-
-
-@pytest.mark.parametrize(
-    "failing",
-    [Script(status=500, json={"error": {"message": "down"}}), Script(status=None)],
-    ids=["refused", "no answer"],
-)
-@pytest.mark.parametrize("method", ["complete", "acomplete"])
-def test_a_failed_call_keeps_nothing_of_its_caller(
-    sim: Simulator,
-    gateway: Callable[..., Gateway],
-    loop: asyncio.AbstractEventLoop,
-    failing: Script,
-    method: str,
-) -> None:
-    """An error that a frame on its way holds would keep all frames until the collector comes."""
-    sim.script(failing)
-    ask = getattr(gateway(max_retries=0), method)
-    held: list[ref[Large]] = []
-
-    async def call() -> None:
-        large = Large()
-        held.append(ref(large))
-        with suppress(OneRouterError):
-            answer = ask(HELLO)
-            await answer
-
-    gc.collect()
-    gc.disable()
-    try:
-        loop.run_until_complete(call())
-        assert held[0]() is None
-    finally:
-        gc.enable()
