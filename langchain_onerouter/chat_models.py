@@ -15,13 +15,13 @@ from langchain_core.language_models import LangSmithParams, LanguageModelInput, 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.messages.utils import count_tokens_approximately
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import AliasChoices, ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
-from langchain_onerouter.errors import translate_errors
+from langchain_onerouter.errors import OneRouterError, translate_errors
 from langchain_onerouter.messages import PROVIDER, to_messages
 from langchain_onerouter.method_fallback import StructuredMethod
 from langchain_onerouter.profiles import to_profile
@@ -37,6 +37,7 @@ from onerouter_core import (
     Request,
     __version__,
     resolve_call,
+    without_frames,
 )
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.wire import decode_tool_choice, encode_request
@@ -242,6 +243,14 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
             gateway, request = self._prepare(messages, stop, kwargs)
             reply = await gateway.acomplete(request, self._aretry(run_manager))
             return to_result(reply, cost_in_usage=self.cost_in_usage)
+
+    async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
+        """Return the answers to several lists of messages, as LangChain does."""
+        try:
+            return await super().agenerate(*args, **kwargs)
+        except OneRouterError as error:
+            failed = [error]
+        raise without_frames(failed.pop())
 
     def _stream(
         self,

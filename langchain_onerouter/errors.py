@@ -8,8 +8,6 @@ which class a failure is belongs to onerouter_core.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from langchain_core import exceptions as lc
@@ -123,10 +121,21 @@ def to_langchain(error: core.OneRouterError) -> OneRouterError:
     return twin
 
 
-@contextmanager
-def translate_errors() -> Iterator[None]:
-    """Context manager that converts errors of the core with `to_langchain`."""
-    try:
-        yield
-    except core.OneRouterError as error:
-        raise to_langchain(error) from error.__cause__
+class _TranslateErrors:
+    """Context that raises the core's errors as this module's.
+
+    A generator in its place would make a cycle: see `onerouter_core.tracebacks`.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
+        if isinstance(failure, core.OneRouterError):
+            raise to_langchain(failure) from failure.__cause__
+
+
+def translate_errors() -> _TranslateErrors:
+    """Raise the core's errors as this module's."""
+    return _TranslateErrors()

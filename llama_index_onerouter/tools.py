@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from traceback import walk_tb
+from types import TracebackType
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
@@ -157,15 +157,28 @@ def _from_entry(entry: Any) -> ToolCall:
 _LOOK_UPS = {call_tool_with_selection.__code__, acall_tool_with_selection.__code__}
 
 
-@contextmanager
-def unknown_tools_reported() -> Iterator[None]:
+class _UnknownToolsReported:
+    """Context that says what was called that could not be.
+
+    A generator in its place would make a cycle: see `onerouter_core.tracebacks`.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: object, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not isinstance(error, KeyError):
+            return
+        *_, (where, _) = walk_tb(trace)
+        if where.f_code in _LOOK_UPS:  # else it is a key that somebody else missed
+            raise MalformedReplyError(
+                f"The model called a tool that is not there: {error.args[0]}"
+            ) from error
+
+
+def unknown_tools_reported() -> _UnknownToolsReported:
     """Say what was called that could not be; the framework looks a tool up by its name."""
-    try:
-        yield
-    except KeyError as error:
-        *_, (where, _) = walk_tb(error.__traceback__)
-        if where.f_code not in _LOOK_UPS:  # a key that somebody else missed
-            raise
-        raise MalformedReplyError(
-            f"The model called a tool that is not there: {error.args[0]}"
-        ) from error
+    return _UnknownToolsReported()

@@ -33,6 +33,7 @@ from onerouter_core.request_options import (
 )
 from onerouter_core.retry import OnRetry
 from onerouter_core.strict_schema import inline_root_ref, schema_name, to_strict_schema
+from onerouter_core.tracebacks import without_frames
 from onerouter_core.types import (
     Audio,
     CacheControl,
@@ -125,6 +126,7 @@ __all__ = [
     "should_replay",
     "to_strict_schema",
     "warm_up",
+    "without_frames",
 ]
 
 _RENAMED = {  # names of version 1.0; the aliases go with the next minor version

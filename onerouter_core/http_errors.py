@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 MAX_ERROR_BODY_BYTES = 2**20
@@ -30,11 +29,13 @@ def raise_for_status(response: Any) -> None:
     """Raise BadStatus if a response is one; an event hook of HTTP clients."""
     if response.status_code >= 400:  # noqa: PLR2004 -- where refusals begin
         body = bytearray()
-        with suppress(Exception):  # a body that breaks off has said what it has said
+        try:
             for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) > MAX_ERROR_BODY_BYTES:
                     break
+        except Exception as broken:  # a body that breaks off has said what it has said
+            raise _to_response_error(response, body) from broken
         raise _to_response_error(response, body)
 
 
@@ -43,13 +44,14 @@ async def araise_for_status(response: Any) -> None:
     if response.status_code >= 400:  # noqa: PLR2004 -- where refusals begin
         body = bytearray()
         try:
-            with suppress(Exception):  # a body that breaks off has said what it has said
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > MAX_ERROR_BODY_BYTES:
-                        break
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MAX_ERROR_BODY_BYTES:
+                    break
         except asyncio.CancelledError as cancelled:  # by a timer, or by the caller
             raise cancelled from _to_response_error(response, body)
+        except Exception as broken:  # a body that breaks off has said what it has said
+            raise _to_response_error(response, body) from broken
         raise _to_response_error(response, body)
 
 

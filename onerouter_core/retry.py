@@ -25,6 +25,7 @@ from tenacity import (
 )
 
 from onerouter_core.errors import OneRouterError
+from onerouter_core.tracebacks import without_frames
 
 OnRetry: TypeAlias = Callable[[RetryCallState], Any]
 
@@ -62,7 +63,11 @@ def policy(
             if not (max_retries and _should_retry(error)):
                 raise
             again = _replay_first_failure(fn, error)
-        return Retrying(**_tenacity_arguments(max_retries, deadline, on_retry))(again, *args)
+        try:
+            return Retrying(**_tenacity_arguments(max_retries, deadline, on_retry))(again, *args)
+        except OneRouterError as error:
+            failed = [error]
+        raise without_frames(failed.pop())
 
     return ask
 
@@ -91,7 +96,11 @@ def apolicy(
         arguments = _tenacity_arguments(max_retries, deadline, None) | {
             "before_sleep": before_sleep
         }
-        return await AsyncRetrying(**arguments)(again, *args)
+        try:
+            return await AsyncRetrying(**arguments)(again, *args)
+        except OneRouterError as error:
+            failed = [error]
+        raise without_frames(failed.pop())
 
     return ask
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
@@ -30,6 +29,7 @@ from onerouter_core.errors import (
 )
 from onerouter_core.http_errors import HTTPErrorResponse, to_http_error_response
 from onerouter_core.sdk_clients import aload_sdk, load_sdk, response_type
+from onerouter_core.tracebacks import iter_chain, without_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,13 @@ def send(clients: Clients, connection: ConnectionSettings, http_request: HTTPReq
     sdk = load_sdk()
     client = clients.get_sync(sdk, connection.http_client)
     set_read_deadline(None if http_request.timeout is None else monotonic() + http_request.timeout)
-    handled = sys.exc_info()[1]
     try:
         return Response(_post(client, http_request))
     except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-        failed = [_to_error(error, handled)]
+        failed = [error]
     # Not from there: the SDK's error quotes the body, and so perhaps the key. And held by no local
     # of the frames that it goes through: it would keep them alive until the collector comes.
-    raise failed.pop()
+    raise _to_error(failed.pop())
 
 
 async def asend(
@@ -65,12 +64,11 @@ async def asend(
     client = await clients.get_async(sdk, connection.http_async_client)
     for _ in range(2):  # let a loop that was busy hear which kept connections have ended
         await asyncio.sleep(0)
-    handled = sys.exc_info()[1]
     try:
         return Response(await alarm.wait(_post(client, http_request)))
     except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-        failed = [_to_error(error, handled)]
-    raise failed.pop()
+        failed = [error]
+    raise _to_error(failed.pop())
 
 
 class _RedactedHeader(str):
@@ -92,16 +90,12 @@ def _post(client: Any, http_request: HTTPRequest) -> Any:
     return client.post(http_request.url, body=http_request.body, **how)
 
 
-def _to_error(
-    error: Exception, handled: BaseException | None
-) -> HTTPErrorResponse | OneRouterError:
-    """Return the refusal that an error is, or has behind it, or else our error.
-
-    What the caller was handling as it called (`handled`) is another story.
-    """
-    causes = list(_iter_causes_and_contexts(error, handled))
+def _to_error(error: Exception) -> HTTPErrorResponse | OneRouterError:
+    """Return the refusal that an error is, or has behind it, or else our error."""
+    causes = list(iter_chain(without_frames(error)))
     for cause in causes:
         if (refused := to_http_error_response(cause)) is not None:
+            refused.__cause__ = refused.__context__ = None
             return refused
     ours = _unserializable_body_error(error) or _name_failure(
         error, unverified=any(isinstance(c, _CERTIFICATE_ERROR) for c in causes)
@@ -125,17 +119,6 @@ def _unserializable_body_error(error: Exception) -> ConfigurationError | None:
     return ConfigurationError(f"The request cannot be written as JSON: {what}")
 
 
-def _iter_causes_and_contexts(
-    error: BaseException | None, handled: BaseException | None
-) -> Iterator[BaseException]:
-    """Yield an error and all that led to it, said to be its cause or not."""
-    if error is not None and error is not handled:
-        yield error
-        yield from _iter_causes_and_contexts(error.__cause__, handled)
-        if error.__context__ is not error.__cause__:
-            yield from _iter_causes_and_contexts(error.__context__, handled)
-
-
 class Response:
     """The headers of an answer, and its bytes as they come."""
 
@@ -153,8 +136,11 @@ class Response:
             for chunk in self._raw.iter_bytes():
                 yield chunk
                 set_read_deadline(deadline())
-        except Exception as error:  # whatever an HTTP library raises
-            raise to_read_error(error) from error
+        except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
+            failed = [error]
+        else:
+            return
+        raise _to_read_error(failed.pop())
 
     async def achunks(self, alarm: ReadTimeout) -> AsyncGenerator[bytes, None]:
         """Do the same on an event loop."""
@@ -162,8 +148,11 @@ class Response:
         try:
             while (chunk := await alarm.wait(anext(chunks, None))) is not None:
                 yield chunk
-        except Exception as error:  # whatever an HTTP library raises
-            raise to_read_error(error) from error
+        except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
+            failed = [error]
+        else:
+            return
+        raise _to_read_error(failed.pop())
 
     def close(self) -> None:
         """Hang up, unless all was read."""
@@ -198,9 +187,13 @@ async def aget_api_key(connection: ConnectionSettings) -> str | None:
 # --- what went wrong ---
 
 
-def to_read_error(error: Exception) -> OneRouterError:
+def _to_read_error(error: Exception) -> OneRouterError:
     """Return the error of ours that a failure to read is."""
-    return error if isinstance(error, OneRouterError) else _name_failure(error)
+    if isinstance(error, OneRouterError):
+        return error
+    ours = _name_failure(error)
+    ours.__cause__ = without_frames(error)
+    return ours
 
 
 def _name_failure(error: Exception, *, unverified: bool = False) -> OneRouterError:

@@ -22,9 +22,10 @@ MAY_IMPORT = {
     "onerouter_core.suggestions": set(),
     "onerouter_core.html_table": set(),
     "onerouter_core.deadlines": set(),
+    "onerouter_core.tracebacks": set(),
     "onerouter_core.http_errors": set(),
     "onerouter_core.request_options": {"pydantic"},
-    "onerouter_core.retry": {"tenacity", "onerouter_core.errors"},
+    "onerouter_core.retry": {"tenacity", "onerouter_core.errors", "onerouter_core.tracebacks"},
     "onerouter_core.strict_schema": {"onerouter_core.types", "onerouter_core.errors"},
     "onerouter_core.json_text": {"pydantic_core", "onerouter_core.types"},
     "onerouter_core.wire": {
@@ -48,7 +49,7 @@ MAY_IMPORT = {
     "onerouter_core.transport": {
         *("pydantic", "onerouter_core.client_pool", "onerouter_core.sdk_clients"),
         *("onerouter_core.connection", "onerouter_core.deadlines", "onerouter_core.errors"),
-        "onerouter_core.http_errors",
+        *("onerouter_core.http_errors", "onerouter_core.tracebacks"),
     },
     "onerouter_core.call_state": {
         *("onerouter_core.connection", "onerouter_core.transport", "onerouter_core.deadlines"),
