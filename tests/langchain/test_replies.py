@@ -151,7 +151,7 @@ def comparable_metadata(message: AIMessage) -> dict[str, Any]:
     [*REPLIES.values(), *MIXED_REPLIES.values()],
     ids=[*REPLIES, *MIXED_REPLIES],
 )
-def test_added_chunks_equal_the_complete_message(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_added_chunks_equal_the_complete_message(  # noqa: PLR0913, PLR0917 -- fixtures
     make_llm: LLMFactory,
     sim: Simulator,
     mode: Mode,
@@ -284,7 +284,7 @@ def test_metadata_repeated_on_every_chunk_is_not_added_up(
     message = call_model(llm, "Hi")
     assert message.content == "Hello"
     request_id = message.response_metadata.pop("request_id")
-    assert request_id != "r", "the id of the header, which the support of the gateway needs"
+    assert request_id != "r", "the id is that of the response header, for the gateway's support"
     assert message.response_metadata == {
         "model_provider": "onerouter",
         "model_name": "vendor/served",
@@ -334,11 +334,10 @@ def test_message_id_and_generation_id(llm: ChatOneRouter, sim: Simulator, mode: 
     """The chunks have LangChain's run id; the metadata has the generation id once."""
     sim.script(streamed_reply(["Hel", "lo"]))
     chunks = mode.stream(llm, "Hi")
-    assert len({part.id for part in chunks}) == 1
+    assert len({item.id for item in chunks}) == 1
     assert chunks[0].id.startswith("lc_run-")
-    assert [
-        part.response_metadata.get("id") for part in chunks if "id" in part.response_metadata
-    ] == ["gen-1"]
+    metadata = [item.response_metadata for item in chunks]
+    assert [fields["id"] for fields in metadata if "id" in fields] == ["gen-1"]
 
 
 def test_a_complete_reply_to_a_stream_request(
@@ -354,7 +353,7 @@ def test_a_complete_reply_to_a_stream_request(
 
 def test_the_last_chunk_has_chunk_position_last(llm: ChatOneRouter, mode: Mode) -> None:
     """LangChain appends no chunk of its own then."""
-    positions = [part.chunk_position for part in mode.stream(llm, "Hi")]
+    positions = [item.chunk_position for item in mode.stream(llm, "Hi")]
     assert positions == [None] * (len(positions) - 1) + ["last"]
 
 
@@ -362,7 +361,7 @@ def test_a_change_of_one_chunk_changes_no_other(llm: ChatOneRouter, mode: Mode) 
     """Chunks share no containers."""
     chunks = mode.stream(llm, "Think", reasoning={"effort": "low"})
     first, *others = chunks
-    before = [part.model_copy(deep=True) for part in others]
+    before = [item.model_copy(deep=True) for item in others]
     first.response_metadata["x"] = first.additional_kwargs["x"] = 1
     assert others == before
 
@@ -423,9 +422,6 @@ def test_v1_blocks_of_reasoning_and_a_call(make_llm: LLMFactory, call_model: Cal
     assert message.content[1]["args"] == {"what": "tea"} == message.tool_calls[0]["args"]
 
 
-# --- invalid tool calls ---
-
-
 @tool
 def remember(what: str) -> str:
     """Remember something."""
@@ -435,8 +431,8 @@ def remember(what: str) -> str:
 def test_a_message_round_trips_through_json(llm: ChatOneRouter, call_model: CallModel) -> None:
     """Checkpoints and tracers write messages as JSON."""
     message = call_model(llm, "Think", reasoning={"effort": "low"}, web_search_options={})
-    kind = AIMessageChunk if isinstance(message, AIMessageChunk) else AIMessage
-    assert kind.model_validate(json.loads(message.model_dump_json())) == message
+    message_class = AIMessageChunk if isinstance(message, AIMessageChunk) else AIMessage
+    assert message_class.model_validate(json.loads(message.model_dump_json())) == message
 
 
 @pytest.mark.parametrize("streaming", [False, True])
