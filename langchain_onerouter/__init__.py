@@ -1,7 +1,7 @@
 """LangChain chat model for the OneRouter gateway: `ChatOneRouter`."""
 
 try:
-    import langchain_core as _langchain_core  # noqa: F401 -- imported only to name the missing extra
+    import langchain_core as _langchain_core  # noqa: F401 -- to name the missing extra
 except ImportError as error:
     raise ImportError(
         'ChatOneRouter needs langchain-core: pip install "onerouter-integrations[langchain]"'

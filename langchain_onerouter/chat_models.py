@@ -347,7 +347,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
-        """Return a runnable whose output is an object of the schema.
+        """Return a runnable that outputs an object of the schema.
 
         Args:
             schema: a pydantic class (the output is an instance), or a TypedDict, JSON schema or

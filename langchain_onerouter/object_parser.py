@@ -43,7 +43,12 @@ class ObjectParser(BaseTransformOutputParser[Any]):
         """Return the object in a text; raise a OneRouterError if there is none."""
         return self._parse_message(AIMessage(text))
 
-    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:  # noqa: ARG002 -- langchain-core's signature
+    def parse_result(
+        self,
+        result: list[Generation],
+        *,
+        partial: bool = False,  # noqa: ARG002 -- langchain-core's signature
+    ) -> Any:
         """Return the object in the first generation; raise a OneRouterError if there is none."""
         first = result[0]
         return (

@@ -197,7 +197,8 @@ def _converter(schema: Any, object_schema: Json | None) -> Callable[[Any], Any]:
 
 def _require_keys(required: Sequence[str], value: Any) -> Any:
     if not isinstance(value, dict):
-        raise ValueError(f"expected an object, got {type(value).__name__}")  # noqa: TRY004 -- the parser handles ValueError
+        found = type(value).__name__
+        raise ValueError(f"expected an object, got {found}")  # noqa: TRY004 -- see `_converter`
     if missing := [key for key in required if key not in value]:
         raise ValueError(f"the keys {missing} are missing")
     return value

@@ -14,6 +14,20 @@ from onerouter_simulator import Script, Simulator, chunk, completion, tool_call
 from tests.langchain.conftest import Mode
 
 ROOT = {"id": "gen-1", "model": "vendor/served", "provider": "vendor/eu", "created": 1700000001}
+USAGE = {
+    "prompt_tokens": 100.0,
+    "completion_tokens": 50,
+    "total_tokens": 150,
+    "prompt_tokens_details": {
+        "cached_tokens": 10,
+        "cache_write_tokens": 20,
+        "audio_tokens": 30,
+        "image_tokens": 5,
+        "video_tokens": 6,
+    },
+    "completion_tokens_details": {"reasoning_tokens": 7, "audio_tokens": 8, "image_tokens": 9},
+}
+BILLING = {"usage": USAGE, "cost": 0.000123, "cost_details": {"prompt_cost": 0.0001}}
 
 
 def arguments_delta(arguments: str, index: int = 0) -> dict[str, Any]:

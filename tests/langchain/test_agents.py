@@ -62,7 +62,7 @@ def agent_input(text: str = WEATHER_QUESTION) -> dict[str, Any]:
 
 @pytest.mark.parametrize("streaming", [None, True])
 @pytest.mark.parametrize("version", ["v0", "v1"])
-def test_an_agent_uses_a_tool(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_an_agent_uses_a_tool(  # noqa: PLR0913, PLR0917 -- fixtures
     make_llm: LLMFactory,
     mode: Mode,
     get_weather_tool: BaseTool,
@@ -103,7 +103,7 @@ def test_an_agent_sends_reasoning_back_with_a_tool_result(
     ],
     ids=["class", "tool", "provider", "tool, dict", "provider, dict", "dict"],
 )
-def test_an_agent_returns_a_structured_response(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_an_agent_returns_a_structured_response(  # noqa: PLR0913, PLR0917 -- fixtures
     make_llm: LLMFactory,
     sim: Simulator,
     mode: Mode,
@@ -161,7 +161,7 @@ INVALID_ARGUMENTS = [
 
 @pytest.mark.parametrize("streaming", [None, True])
 @pytest.mark.parametrize("arguments", INVALID_ARGUMENTS)
-def test_a_call_with_invalid_arguments_is_not_executed(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_a_call_with_invalid_arguments_is_not_executed(  # noqa: PLR0913, PLR0917 -- fixtures
     make_llm: LLMFactory,
     sim: Simulator,
     mode: Mode,

@@ -75,7 +75,8 @@ def test_errors_can_be_pickled_and_copied(error_class: type[core.OneRouterError]
     converted = to_langchain(
         error_class("No.", status=429, retry_after=2.0, request_id="r", transient=False)
     )
-    for copied in (pickle.loads(pickle.dumps(converted)), copy.deepcopy(converted)):  # noqa: S301 -- our own
+    unpickled = pickle.loads(pickle.dumps(converted))  # noqa: S301 -- pickled here
+    for copied in (unpickled, copy.deepcopy(converted)):
         assert type(copied) is type(converted)
         assert str(copied) == str(converted)
         assert (copied.status, copied.retry_after, copied.is_retryable) == (429, 2.0, False)
@@ -85,10 +86,8 @@ def test_the_class_tree_equals_the_cores() -> None:
     """A class catches the same errors as in the core."""
     for error_class in CORE_CLASSES:
         for base in CORE_CLASSES:
-            subclass, superclass = (
-                getattr(errors, error_class.__name__),
-                getattr(errors, base.__name__),
-            )
+            subclass = getattr(errors, error_class.__name__)
+            superclass = getattr(errors, base.__name__)
             assert issubclass(subclass, superclass) == issubclass(error_class, base)
     assert issubclass(errors.ConfigurationError, ValueError)
 
@@ -118,7 +117,7 @@ STATUSES: list[tuple[int, str, str, bool]] = [
 
 
 @pytest.mark.parametrize(("status", "text", "name", "transient"), STATUSES)
-def test_the_error_class_of_a_status(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_the_error_class_of_a_status(  # noqa: PLR0913, PLR0917 -- fixtures
     make_llm: LLMFactory,
     sim: Simulator,
     call_model: CallModel,
@@ -183,7 +182,7 @@ def test_an_echoed_api_key_is_redacted(
         ({}, "Please try again after 70 seconds", 70.0),
     ],
 )
-def test_a_long_retry_after_is_not_retried(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_a_long_retry_after_is_not_retried(  # noqa: PLR0913, PLR0917 -- fixtures
     llm: ChatOneRouter,
     sim: Simulator,
     call_model: CallModel,

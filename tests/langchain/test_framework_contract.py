@@ -12,14 +12,14 @@ from langchain_onerouter import ChatOneRouter
 from onerouter_simulator import Script, Simulator, completion
 from tests.langchain.conftest import LLMFactory
 
-CANARY = "sk-canary-0123456789"
+SECRET = "sk-secret-0123456789"
 
 
 def test_serialisation_contains_no_secret() -> None:
     """Neither key nor headers are in repr, dumps, dumpd or the trace."""
-    llm = ChatOneRouter(model="a/b", api_key=CANARY, default_headers={"x-secret": CANARY})
+    llm = ChatOneRouter(model="a/b", api_key=SECRET, default_headers={"x-secret": SECRET})
     outputs = (repr(llm), str(llm), dumps(llm), str(dumpd(llm)), str(llm.asdict()))
-    assert [text for text in outputs if CANARY in text] == []
+    assert [text for text in outputs if SECRET in text] == []
 
 
 def test_tokens_are_counted_without_a_download(make_llm: LLMFactory) -> None:

@@ -24,8 +24,6 @@ from tests.langchain.scripted_replies import (
 NESTED = (
     '{"what": "a\\"b", "list": [1, {"x": [true, null, "\\u00e9"]}], "n": -1.5e3, "y": {"z": {}}}'
 )
-
-
 MALFORMED = [
     '{"what": "a"} and more',
     "[1]",
@@ -36,8 +34,6 @@ MALFORMED = [
     '{"what": }',
     "not JSON",
 ]
-
-
 TRUNCATED = [NESTED[:end] for end in range(1, len(NESTED))]
 
 

@@ -231,19 +231,19 @@ def test_an_unknown_cache_control_type_raises(
     ],
 )
 @pytest.mark.parametrize(
-    ("kind", "role"),
+    ("message_class", "role"),
     [(HumanMessage, "user"), (SystemMessage, "system"), (AIMessage, "assistant")],
 )
-def test_a_single_text_is_sent_as_a_string(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_a_single_text_is_sent_as_a_string(  # noqa: PLR0913, PLR0917 -- fixtures
     llm: ChatOneRouter,
     sim: Simulator,
-    kind: type[BaseMessage],
+    message_class: type[BaseMessage],
     role: str,
     message_input: Any,
     expected: Any,
 ) -> None:
     """Several texts are parts; the same for every role."""
-    (message,) = sent_messages(llm, sim, kind(message_input))
+    (message,) = sent_messages(llm, sim, message_class(message_input))
     assert message == {"role": role, "content": expected}
 
 
@@ -367,15 +367,6 @@ def test_an_invalid_conversation_is_not_sent(
     with pytest.raises(ConfigurationError):
         call_model(llm, messages)
     assert sim.requests == []
-
-
-# --- assistant messages ---
-
-
-# --- tool results ---
-
-
-# --- input objects ---
 
 
 def test_input_objects_are_not_changed(llm: ChatOneRouter, mode: Mode) -> None:

@@ -94,7 +94,7 @@ NO_OBJECT: dict[str, tuple[tuple[Script, Script], type[OneRouterError], str]] = 
     ("scripts", "error_class", "message_part"), NO_OBJECT.values(), ids=NO_OBJECT
 )
 @pytest.mark.parametrize("method", METHODS)
-def test_an_answer_without_an_object_raises(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_an_answer_without_an_object_raises(  # noqa: PLR0913, PLR0917 -- fixtures
     llm: ChatOneRouter,
     sim: Simulator,
     mode: Mode,
@@ -118,7 +118,7 @@ def test_an_answer_without_an_object_raises(  # noqa: PLR0913, PLR0917 -- parame
 @pytest.mark.parametrize(
     ("scripts", "error_class", "message_part"), NO_OBJECT.values(), ids=NO_OBJECT
 )
-def test_include_raw_returns_the_error(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_include_raw_returns_the_error(  # noqa: PLR0913, PLR0917 -- fixtures
     llm: ChatOneRouter,
     sim: Simulator,
     mode: Mode,
@@ -156,7 +156,7 @@ def test_errors_are_langchain_errors(llm: ChatOneRouter, sim: Simulator, mode: M
     ],
 )
 @pytest.mark.parametrize("method", METHODS)
-def test_json_within_text_is_parsed(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_json_within_text_is_parsed(  # noqa: PLR0913, PLR0917 -- fixtures
     llm: ChatOneRouter,
     sim: Simulator,
     mode: Mode,
@@ -216,7 +216,7 @@ def look_up(name: str) -> str:
 
 @pytest.mark.parametrize("schema", [City, CityDict], ids=["class", "dict"])
 @pytest.mark.parametrize("method", METHODS)
-def test_arguments_of_another_tool_are_not_the_object(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_arguments_of_another_tool_are_not_the_object(  # noqa: PLR0913, PLR0917 -- fixtures
     make_llm: LLMFactory,
     sim: Simulator,
     collect_outputs: Any,
@@ -256,7 +256,7 @@ def test_the_first_call_of_the_schema_is_the_object(
 def test_text_beside_a_call_is_the_object(
     make_llm: LLMFactory, sim: Simulator, collect_outputs: Any, endpoint: str, method: Any
 ) -> None:
-    """With a method that asks for JSON."""
+    """With the methods json_schema and json_mode."""
     call = tool_call("look_up", BERGEN_DICT, "c")
     sim.script(calls_replies(call, content=OSLO_JSON)[endpoint == "stream"])
     runnable = make_llm().with_structured_output(CityDict, method=method, tools=[look_up])

@@ -76,7 +76,7 @@ def details_sent_back(
 @pytest.mark.parametrize("restore", [unchanged, through_json])
 @pytest.mark.parametrize("output_version", [None, "v1"])
 @pytest.mark.parametrize("is_streamed", [False, True])
-def test_reasoning_details_are_sent_back_unchanged(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_reasoning_details_are_sent_back_unchanged(  # noqa: PLR0913, PLR0917 -- fixtures
     make_llm: LLMFactory,
     sim: Simulator,
     mode: Mode,
@@ -99,7 +99,7 @@ def test_reasoning_details_are_sent_back_unchanged(  # noqa: PLR0913, PLR0917 --
         ("never", MODEL, False),
     ],
 )
-def test_replay_policy(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_replay_policy(  # noqa: PLR0913, PLR0917 -- fixtures
     make_llm: LLMFactory,
     sim: Simulator,
     mode: Mode,

@@ -115,7 +115,7 @@ def sent_function(
     return function
 
 
-@pytest.mark.parametrize("strict", [None, True], ids=["loose", "strict"])
+@pytest.mark.parametrize("strict", [None, True], ids=["default", "strict"])
 @pytest.mark.parametrize("tool_input", TOOLS.values(), ids=TOOLS)
 def test_a_recursive_reference_below_the_root_is_sent(
     llm: ChatOneRouter, sim: Simulator, tool_input: Any, strict: bool | None

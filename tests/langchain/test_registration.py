@@ -46,6 +46,7 @@ def test_register_without_langchain_raises_nothing() -> None:
         "import langchain_onerouter\n"
         "langchain_onerouter.register()\n"
     )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- code of this test
+    done = subprocess.run(  # noqa: S603 -- code of this test
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

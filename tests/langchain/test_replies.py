@@ -14,11 +14,11 @@ from langchain_core.tools import tool
 
 from langchain_onerouter import ChatOneRouter
 from langchain_onerouter.errors import ConfigurationError
-from onerouter_simulator import Script, Simulator, chunk, completion, tool_call
+from onerouter_simulator import Script, Simulator, chunk, tool_call
 from tests.langchain.conftest import CallModel, LLMFactory, Mode
 from tests.langchain.media import PNG_64, WAV_64
 from tests.langchain.scripted_replies import (
-    ROOT,
+    BILLING,
     arguments_delta,
     call_delta,
     complete_and_streamed,
@@ -27,20 +27,6 @@ from tests.langchain.scripted_replies import (
     tool_call_message,
 )
 
-USAGE = {
-    "prompt_tokens": 100.0,
-    "completion_tokens": 50,
-    "total_tokens": 150,
-    "prompt_tokens_details": {
-        "cached_tokens": 10,
-        "cache_write_tokens": 20,
-        "audio_tokens": 30,
-        "image_tokens": 5,
-        "video_tokens": 6,
-    },
-    "completion_tokens_details": {"reasoning_tokens": 7, "audio_tokens": 8, "image_tokens": 9},
-}
-BILLING = {"usage": USAGE, "cost": 0.000123, "cost_details": {"prompt_cost": 0.0001}}
 IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG_64}"}}
 AUDIO = {"id": "a", "data": WAV_64, "transcript": "Hello"}
 TEXT_DETAIL = {"type": "reasoning.text", "format": "v1", "index": 0}
@@ -151,7 +137,7 @@ def comparable_metadata(message: AIMessage) -> dict[str, Any]:
     [*REPLIES.values(), *MIXED_REPLIES.values()],
     ids=[*REPLIES, *MIXED_REPLIES],
 )
-def test_added_chunks_equal_the_complete_message(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_added_chunks_equal_the_complete_message(  # noqa: PLR0913, PLR0917 -- fixtures
     make_llm: LLMFactory,
     sim: Simulator,
     mode: Mode,
@@ -227,120 +213,6 @@ def test_added_chunks_equal_the_message_of_the_simulator(make_llm: LLMFactory, m
     assert total.response_metadata.keys() == complete.response_metadata.keys()
 
 
-# --- usage and metadata ---
-
-
-def test_usage_metadata(llm: ChatOneRouter, sim: Simulator, call_model: CallModel) -> None:
-    """Token counts and all details have LangChain's names."""
-    sim.script(complete_reply({"content": "Hi"}, **BILLING))
-    assert call_model(llm, "Hi").usage_metadata == {
-        "input_tokens": 100,
-        "output_tokens": 50,
-        "total_tokens": 150,
-        "input_token_details": {
-            "audio": 30,
-            "cache_creation": 20,
-            "cache_read": 10,
-            "image": 5,
-            "video": 6,
-        },
-        "output_token_details": {"audio": 8, "reasoning": 7, "image": 9},
-    }
-
-
-def test_missing_usage_is_not_invented(
-    llm: ChatOneRouter, sim: Simulator, call_model: CallModel
-) -> None:
-    """Without details there are no details, without usage there is no usage."""
-    usage = {"prompt_tokens": 1, "completion_tokens": 2}
-    sim.script(
-        complete_reply({"content": "Hi"}, usage=usage),
-        complete_reply({"content": "Hi"}, usage=None),
-    )
-    assert call_model(llm, "Hi").usage_metadata == {
-        "input_tokens": 1,
-        "output_tokens": 2,
-        "total_tokens": 3,
-    }
-    assert call_model(llm, "Hi").usage_metadata is None
-
-
-def test_metadata_repeated_on_every_chunk_is_not_added_up(
-    llm: ChatOneRouter, sim: Simulator, call_model: CallModel
-) -> None:
-    """Unknown fields are kept."""
-    root = {
-        **ROOT,
-        **BILLING,
-        "system_fingerprint": "fp",
-        "service_tier": "flex",
-        "request_id": "r",
-        "safety": {"level": 3},
-    }
-    last = chunk({}, finish_reason="stop", **root)
-    last["choices"][0]["native_finish_reason"] = "STOP"
-    first = chunk("Hel", **{**root, "cost": 0.5}), chunk("lo", finish_reason="stop", **root)
-    sim.script(Script(events=[*first, last, chunk(**root)]))
-    message = call_model(llm, "Hi")
-    assert message.content == "Hello"
-    request_id = message.response_metadata.pop("request_id")
-    assert request_id != "r", "the id of the header, which the support of the gateway needs"
-    assert message.response_metadata == {
-        "model_provider": "onerouter",
-        "model_name": "vendor/served",
-        "id": "gen-1",
-        "provider": "vendor/eu",
-        "created": 1700000001,
-        "finish_reason": "stop",
-        "native_finish_reason": "STOP",
-        "normalized_finish_reason": "stop",
-        "system_fingerprint": "fp",
-        "service_tier": "flex",
-        "cost": 0.000123,
-        "cost_details": {"prompt_cost": 0.0001},
-        "token_usage": USAGE,
-        "safety": {"level": 3},
-    }
-    assert message.usage_metadata is not None
-    assert message.usage_metadata["input_tokens"] == 100
-
-
-@pytest.mark.parametrize(
-    ("finish_reason", "normalized"),
-    [
-        ("stop", "stop"),
-        ("length", "length"),
-        ("tool_calls", "tool_call"),
-        ("function_call", "tool_call"),
-        ("content_filter", "content_filter"),
-        ("eos", None),
-    ],
-)
-def test_finish_reasons(
-    llm: ChatOneRouter,
-    sim: Simulator,
-    call_model: CallModel,
-    finish_reason: str,
-    normalized: str | None,
-) -> None:
-    """The gateway's value is kept; LangChain's is added where it has one."""
-    sim.script(complete_reply({"content": "Hi"}, finish_reason))
-    metadata = call_model(llm, "Hi").response_metadata
-    assert metadata["finish_reason"] == finish_reason
-    assert metadata.get("normalized_finish_reason") == normalized
-
-
-def test_message_id_and_generation_id(llm: ChatOneRouter, sim: Simulator, mode: Mode) -> None:
-    """The chunks have LangChain's run id; the metadata has the generation id once."""
-    sim.script(streamed_reply(["Hel", "lo"]))
-    chunks = mode.stream(llm, "Hi")
-    assert len({part.id for part in chunks}) == 1
-    assert chunks[0].id.startswith("lc_run-")
-    assert [
-        part.response_metadata.get("id") for part in chunks if "id" in part.response_metadata
-    ] == ["gen-1"]
-
-
 def test_a_complete_reply_to_a_stream_request(
     llm: ChatOneRouter, sim: Simulator, mode: Mode
 ) -> None:
@@ -354,7 +226,7 @@ def test_a_complete_reply_to_a_stream_request(
 
 def test_the_last_chunk_has_chunk_position_last(llm: ChatOneRouter, mode: Mode) -> None:
     """LangChain appends no chunk of its own then."""
-    positions = [part.chunk_position for part in mode.stream(llm, "Hi")]
+    positions = [item.chunk_position for item in mode.stream(llm, "Hi")]
     assert positions == [None] * (len(positions) - 1) + ["last"]
 
 
@@ -362,7 +234,7 @@ def test_a_change_of_one_chunk_changes_no_other(llm: ChatOneRouter, mode: Mode) 
     """Chunks share no containers."""
     chunks = mode.stream(llm, "Think", reasoning={"effort": "low"})
     first, *others = chunks
-    before = [part.model_copy(deep=True) for part in others]
+    before = [item.model_copy(deep=True) for item in others]
     first.response_metadata["x"] = first.additional_kwargs["x"] = 1
     assert others == before
 
@@ -423,9 +295,6 @@ def test_v1_blocks_of_reasoning_and_a_call(make_llm: LLMFactory, call_model: Cal
     assert message.content[1]["args"] == {"what": "tea"} == message.tool_calls[0]["args"]
 
 
-# --- invalid tool calls ---
-
-
 @tool
 def remember(what: str) -> str:
     """Remember something."""
@@ -435,21 +304,5 @@ def remember(what: str) -> str:
 def test_a_message_round_trips_through_json(llm: ChatOneRouter, call_model: CallModel) -> None:
     """Checkpoints and tracers write messages as JSON."""
     message = call_model(llm, "Think", reasoning={"effort": "low"}, web_search_options={})
-    kind = AIMessageChunk if isinstance(message, AIMessageChunk) else AIMessage
-    assert kind.model_validate(json.loads(message.model_dump_json())) == message
-
-
-@pytest.mark.parametrize("streaming", [False, True])
-def test_attempts_and_rate_limit_headers(
-    llm: ChatOneRouter, sim: Simulator, *, streaming: bool
-) -> None:
-    """The metadata has the number of requests and the rate limit headers."""
-    headers = {"x-ratelimit-remaining-requests": "7", "x-other": "1"}
-    body: dict[str, Any] = {"json": completion("Hi")}
-    if streaming:
-        body = {"events": [chunk("Hi"), chunk({}, finish_reason="stop")]}
-    sim.script(Script(status=500), Script(headers=headers, **body))
-    retrying_llm = llm.model_copy(update={"max_retries": 1, "streaming": streaming})
-    metadata = retrying_llm.invoke("x").response_metadata
-    assert metadata["attempts"] == 2
-    assert metadata["headers"] == {"x-ratelimit-remaining-requests": "7"}
+    message_class = AIMessageChunk if isinstance(message, AIMessageChunk) else AIMessage
+    assert message_class.model_validate(json.loads(message.model_dump_json())) == message

@@ -121,9 +121,9 @@ class TestIntegration(ChatModelIntegrationTests):
 
     def invoke_with_cache_read_input(self, *, stream: bool = False) -> AIMessage:
         """Return an answer with cached prompt tokens."""
-        message, events = completion(usage=CACHED), [chunk("Hello!", finish_reason="stop")]
-        last = chunk(usage=CACHED)
-        self.sim.script(Script(events=[*events, last]) if stream else Script(json=message))
+        events = [chunk("Hello!", finish_reason="stop"), chunk(usage=CACHED)]
+        complete = Script(json=completion(usage=CACHED))
+        self.sim.script(Script(events=events) if stream else complete)
         return self._answer("Read this", stream=stream)
 
     def invoke_with_cache_creation_input(self, *, stream: bool = False) -> AIMessage:

@@ -38,7 +38,7 @@ from tests.langchain.structured_replies import (
 
 
 def is_instance_of_schema(schema: Any, value: Any) -> bool:
-    """Return whether a value has the type that a schema asks for."""
+    """Return whether a value has the type that belongs to a schema."""
     is_class = isinstance(schema, type) and not issubclass(schema, dict)
     return isinstance(value, schema if is_class and schema is not CityDict else dict)
 
@@ -48,7 +48,7 @@ def is_instance_of_schema(schema: Any, value: Any) -> bool:
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_returns_an_object_of_the_schema(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_every_method_returns_an_object_of_the_schema(  # noqa: PLR0913, PLR0917 -- fixtures
     llm: ChatOneRouter, sim: Simulator, mode: Mode, endpoint: str, method: Any, schema: Any
 ) -> None:
     """For every kind of schema, with invoke and at the end of a stream."""
@@ -61,31 +61,30 @@ def test_every_method_returns_an_object_of_the_schema(  # noqa: PLR0913, PLR0917
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 def test_the_schema_in_the_request_determines_the_answer(
-    llm: ChatOneRouter, mode: Mode, endpoint: str, method: Any, schema: Any
+    llm: ChatOneRouter, collect_outputs: Any, method: Any, schema: Any
 ) -> None:
     """The simulator answers by the schema that it receives."""
     runnable = llm.with_structured_output(schema, method=method)
-    question = "How many people, 42, live in 'Oslo'?"
-    value = (
-        mode.invoke(runnable, question)
-        if endpoint == "invoke"
-        else mode.stream(runnable, question)[-1]
-    )
+    value = collect_outputs(runnable, "How many people, 42, live in 'Oslo'?")[-1]
     assert to_dict(value) == {"name": "Oslo", "people": 42}
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 @pytest.mark.parametrize("method", METHODS)
-def test_include_raw(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
-    llm: ChatOneRouter, sim: Simulator, mode: Mode, endpoint: str, method: Any, schema: Any
+def test_include_raw(  # noqa: PLR0913, PLR0917 -- fixtures
+    llm: ChatOneRouter,
+    sim: Simulator,
+    collect_outputs: Any,
+    endpoint: str,
+    method: Any,
+    schema: Any,
 ) -> None:
     """The output has the message, the object and no error."""
     runnable = llm.with_structured_output(schema, method=method, include_raw=True)
-    whole, streamed = replies_by_method(method, schema, OSLO_JSON)
-    sim.script(streamed if endpoint == "stream" else whole)
-    chunks = mode.stream(runnable, "x") if endpoint == "stream" else [mode.invoke(runnable, "x")]
+    complete, streamed = replies_by_method(method, schema, OSLO_JSON)
+    sim.script(streamed if endpoint == "stream" else complete)
     result: dict[str, Any] = {}
-    for item in chunks:
+    for item in collect_outputs(runnable, "x"):
         for key, value in item.items():
             result[key] = result[key] + value if key == "raw" and key in result else value
     assert result.keys() == {"raw", "parsed", "parsing_error"}
@@ -168,7 +167,7 @@ class OpenObject(BaseModel):
         (OpenObject, False, None, ["pairs"]),
     ],
 )
-def test_strict_of_method_json_schema(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_strict_of_method_json_schema(  # noqa: PLR0913, PLR0917 -- fixtures
     llm: ChatOneRouter,
     sim: Simulator,
     schema: Any,
@@ -178,10 +177,10 @@ def test_strict_of_method_json_schema(  # noqa: PLR0913, PLR0917 -- parameters a
 ) -> None:
     """None makes the schema strict if it can be; the flag is sent only if it is true."""
     llm.with_structured_output(schema, method="json_schema", strict=strict).first.invoke("x")
-    response_format = sim.last.body["response_format"]["json_schema"]
-    assert response_format.get("strict") == expected_flag
-    assert response_format["schema"]["required"] == required
-    assert ("additionalProperties" in response_format["schema"]) == bool(expected_flag)
+    json_schema = sim.last.body["response_format"]["json_schema"]
+    assert json_schema.get("strict") == expected_flag
+    assert json_schema["schema"]["required"] == required
+    assert ("additionalProperties" in json_schema["schema"]) == bool(expected_flag)
 
 
 @pytest.mark.parametrize("strict", [None, False, True])
@@ -192,10 +191,10 @@ def test_function_calling_forces_one_call(
     sim.script(tool_call_replies("City", OSLO_JSON)[0])
     llm.with_structured_output(City, method="function_calling", strict=strict).invoke("x")
     body = sim.last.body
-    (response_format,) = body["tools"]
-    assert response_format["function"]["name"] == "City"
-    assert response_format["function"].get("strict") == (strict or None)
-    assert ("additionalProperties" in response_format["function"]["parameters"]) == bool(strict)
+    (sent_tool,) = body["tools"]
+    assert sent_tool["function"]["name"] == "City"
+    assert sent_tool["function"].get("strict") == (strict or None)
+    assert ("additionalProperties" in sent_tool["function"]["parameters"]) == bool(strict)
     assert body["tool_choice"] == {"type": "function", "function": {"name": "City"}}
     assert body["parallel_tool_calls"] is False
     assert "response_format" not in body
@@ -228,7 +227,7 @@ class Box(BaseModel, Generic[T]):
         ({**CITY_SCHEMA, "title": "A city, in short!"}, "A_city_in_short"),
         ({**CITY_SCHEMA, "title": "x" * 90}, "x" * 64),
     ],
-    ids=["generic", "words", "long"],
+    ids=["generic", "punctuation", "long"],
 )
 def test_schema_names_are_made_valid(
     llm: ChatOneRouter, sim: Simulator, schema: Any, name: str
@@ -251,9 +250,9 @@ def test_a_recursive_schema(llm: ChatOneRouter, sim: Simulator, schema: Any) -> 
     sim.script(text_replies('{"name": "a", "branches": [{"name": "b", "branches": []}]}')[0])
     value = llm.with_structured_output(schema).invoke("x")
     assert to_dict(value)["branches"][0]["name"] == "b"
-    response_format = sim.last.body["response_format"]["json_schema"]["schema"]
-    assert response_format["properties"]["branches"]["items"] == {"$ref": "#/$defs/Tree"}
-    assert response_format["$defs"]["Tree"]["additionalProperties"] is False
+    sent_schema = sim.last.body["response_format"]["json_schema"]["schema"]
+    assert sent_schema["properties"]["branches"]["items"] == {"$ref": "#/$defs/Tree"}
+    assert sent_schema["$defs"]["Tree"]["additionalProperties"] is False
 
 
 def test_tools_beside_a_schema(llm: ChatOneRouter, sim: Simulator) -> None:
@@ -277,13 +276,13 @@ def test_per_call_arguments_can_be_bound_with_the_schema(
     llm: ChatOneRouter, sim: Simulator
 ) -> None:
     """The schema itself is not changed."""
-    unchanged = copy.deepcopy(CITY_SCHEMA)
+    before = copy.deepcopy(CITY_SCHEMA)
     sim.script(*[text_replies(OSLO_JSON)[0]] * 3)
     for method in METHODS:
         llm.with_structured_output(CITY_SCHEMA, method=method, temperature=0, seed=7).invoke("x")
         assert sim.last.body["temperature"] == 0
         assert sim.last.body["seed"] == 7
-    assert unchanged == CITY_SCHEMA
+    assert before == CITY_SCHEMA
 
 
 @pytest.mark.parametrize(
@@ -314,18 +313,9 @@ def test_an_invalid_schema_or_method_raises(
         llm.with_structured_output(schema, **options)
 
 
-# --- answers without an object ---
-
-
-# --- the parser alone ---
-
-
-def test_include_raw_has_usage_and_cost(llm: ChatOneRouter, mode: Mode, endpoint: str) -> None:
+def test_include_raw_has_usage_and_cost(llm: ChatOneRouter, collect_outputs: Any) -> None:
     """They are on the message."""
     runnable = llm.with_structured_output(CITY_SCHEMA, include_raw=True)
-    if endpoint == "invoke":
-        raw = mode.invoke(runnable, "x")["raw"]
-    else:
-        raw = reduce(add, (p["raw"] for p in mode.stream(runnable, "x") if "raw" in p))
+    raw = reduce(add, (item["raw"] for item in collect_outputs(runnable, "x") if "raw" in item))
     assert raw.usage_metadata["total_tokens"] > 0
     assert raw.response_metadata["cost"] > 0

@@ -32,7 +32,7 @@ OBJECT_SCHEMA = {"type": "object", "properties": PROPERTIES, "required": ["name"
 @pytest.mark.parametrize("include_raw", [False, True], ids=["object", "raw"])
 @pytest.mark.parametrize("method", METHODS_AND_AUTO)
 @pytest.mark.parametrize("is_bound", [False, True], ids=["given", "bound"])
-def test_per_call_arguments_reach_the_model(  # noqa: PLR0913, PLR0917 -- parameters and fixtures
+def test_per_call_arguments_reach_the_model(  # noqa: PLR0913, PLR0917 -- fixtures
     make_llm: LLMFactory,
     sim: Simulator,
     collect_outputs: Any,

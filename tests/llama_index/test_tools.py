@@ -23,9 +23,9 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-def search(words: str, limit: int = 5) -> str:
+def search(query: str, limit: int = 5) -> str:
     """Search."""
-    return f"{limit} pages on {words}"
+    return f"{limit} pages on {query}"
 
 
 ADD = FunctionTool.from_defaults(add)
@@ -124,7 +124,7 @@ def test_strict_is_sent_only_with_a_strict_schema(llm: OneRouterLLM, sim: Simula
     function = sent_body(llm, sim, SEARCH, strict=True)["tools"][0]["function"]
     assert function["strict"] is True
     assert function["parameters"]["additionalProperties"] is False
-    assert function["parameters"]["required"] == ["words", "limit"]
+    assert function["parameters"]["required"] == ["query", "limit"]
     assert "strict" not in sent_body(llm, sim, SEARCH, strict=False)["tools"][0]["function"]
 
 
@@ -194,7 +194,7 @@ def test_stream_items_have_the_arguments_so_far(
     sim.script(
         tool_call_stream(
             tool_call("web_search", "", "c1", index=0),
-            {"index": 0, "function": {"arguments": '{"words": "blue'}},
+            {"index": 0, "function": {"arguments": '{"query": "blue'}},
             {"index": 0, "function": {"arguments": ' whales"}'}},
         )
     )
@@ -202,9 +202,9 @@ def test_stream_items_have_the_arguments_so_far(
     selections = [llm.get_tool_calls_from_response(item)[0] for item in items]
     assert [selection.tool_kwargs for selection in selections] == [
         {},
-        {"words": "blue"},
-        {"words": "blue whales"},
-        {"words": "blue whales"},
+        {"query": "blue"},
+        {"query": "blue whales"},
+        {"query": "blue whales"},
     ]
     assert {(each.tool_id, each.tool_name) for each in selections} == {("c1", "web.search")}
     for item in items:

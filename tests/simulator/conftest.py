@@ -101,15 +101,6 @@ def complete_async(sim: Simulator, prompt: str | list[JSON], **body: Any) -> Any
     return asyncio.run(complete())
 
 
-def rejected_param(reply: httpx.Response) -> str:
-    """Check that a reply is the gateway's 400 with the request id; return the parameter."""
-    assert reply.status_code == 400, reply.text
-    error = reply.json()["error"]
-    assert (error["type"], error["code"]) == ("BadRequestError", 400)
-    assert f"(request id: {reply.headers['x-infron-request-id']})" in error["message"]
-    return error["param"]
-
-
 @pytest.fixture(params=[complete_sync, complete_async], ids=["sync", "async"])
 def complete(request: pytest.FixtureRequest, sim: Simulator) -> Complete:
     """Return a function that requests a completion and returns the body of the reply."""

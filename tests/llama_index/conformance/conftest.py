@@ -1,4 +1,4 @@
-"""Which class is tested, on which bench; the suite needs no fixture from outside this folder."""
+"""Fixtures of the conformance suite; it uses no fixture from outside this folder."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ from importlib import import_module
 import pytest
 
 from onerouter_simulator import Simulator
-from tests.llama_index.conformance.bench import Async, Bench, Sync
-from tests.llama_index.conformance.subject import Subject
+from tests.llama_index.conformance.adapter import Adapter
+from tests.llama_index.conformance.harness import Async, Harness, Sync
 
-OURS = "tests.llama_index.conformance.ours"
-VENDORS = ("OPENAI_", "ONEROUTER_", "INFRON_", "OPENROUTER_")
+DEFAULT_ADAPTER = "tests.llama_index.conformance.onerouter_adapter"
+VENDOR_PREFIXES = ("OPENAI_", "ONEROUTER_", "INFRON_", "OPENROUTER_")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let another class be tested: `--subject package.module`, or `package.module:NAME`."""
-    parser.addoption("--subject", default=OURS, help="module[:NAME] of the Subject to test")
+    """Add the option `--adapter package.module` or `--adapter package.module:NAME`."""
+    parser.addoption(
+        "--adapter", default=DEFAULT_ADAPTER, help="module[:NAME] of the adapter to test"
+    )
 
 
 @pytest.fixture(scope="session")
-def subject(request: pytest.FixtureRequest) -> Subject:
-    """Return the class under test. In a run of all tests the option is not known: it is ours."""
-    module, _, name = request.config.getoption("subject", OURS).partition(":")
-    found: Subject = getattr(import_module(module), name or "SUBJECT")
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    """Return the adapter of the class under test.
+
+    The option exists only if pytest starts in this folder; otherwise the default is used.
+    """
+    module, _, name = request.config.getoption("adapter", DEFAULT_ADAPTER).partition(":")
+    found: Adapter = getattr(import_module(module), name or "ADAPTER")
     return found
 
 
@@ -39,7 +44,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def sim(simulator: Simulator) -> Iterator[Simulator]:
-    """Hand out the server with nothing recorded and nothing scripted."""
+    """Return the server without recorded requests and scripted replies."""
     simulator.clear()
     yield simulator
     simulator.clear()
@@ -47,15 +52,15 @@ def sim(simulator: Simulator) -> Iterator[Simulator]:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the vendors' variables out; waits between retries stay as they are in life."""
+    """Remove the vendors' environment variables; delays between retries are not changed."""
     for name in tuple(os.environ):
-        if name.startswith(VENDORS):
+        if name.startswith(VENDOR_PREFIXES):
             monkeypatch.delenv(name)
 
 
 @pytest.fixture(params=["sync", "async"])
-def colour(request: pytest.FixtureRequest) -> Iterator[Sync]:
-    """Run the test once with each colour."""
+def mode(request: pytest.FixtureRequest) -> Iterator[Sync]:
+    """Run the test once with sync and once with async calls."""
     if request.param == "sync":
         yield Sync()
         return
@@ -66,23 +71,23 @@ def colour(request: pytest.FixtureRequest) -> Iterator[Sync]:
 
 
 @pytest.fixture
-def bench(subject: Subject, sim: Simulator, colour: Sync) -> Iterator[Bench]:
-    """Set up a bench, once in each colour."""
-    bench = Bench(subject, sim, colour)
-    yield bench
-    close(bench)
+def harness(adapter: Adapter, sim: Simulator, mode: Sync) -> Iterator[Harness]:
+    """Return a harness, once with sync and once with async calls; close its instances."""
+    harness = Harness(adapter, sim, mode)
+    yield harness
+    close_instances(harness)
 
 
 @pytest.fixture
-def plain_bench(subject: Subject, sim: Simulator) -> Iterator[Bench]:
-    """Set up a bench for what has one colour."""
-    bench = Bench(subject, sim, Sync())
-    yield bench
-    close(bench)
+def sync_harness(adapter: Adapter, sim: Simulator) -> Iterator[Harness]:
+    """Return a harness for a test that runs only once; close its instances."""
+    harness = Harness(adapter, sim, Sync())
+    yield harness
+    close_instances(harness)
 
 
-def close(bench: Bench) -> None:
-    """Close what can be closed."""
-    for llm in bench.made:
+def close_instances(harness: Harness) -> None:
+    """Close the instances that have a `close` method."""
+    for llm in harness.instances:
         if hasattr(llm, "close"):
             llm.close()

@@ -1,7 +1,7 @@
-"""What others read of a response, wherever the class under test has put it.
+"""Readers of a response: values that LlamaIndex, its handlers and its tracers look up.
 
-Knows the places where LlamaIndex, its handlers and the tracers around it look. An attribute of an
-object and a key of a dict are the same here.
+This module knows the places of these values. A key of a mapping and an attribute of an object are
+equivalent here, unless a function says otherwise.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def look(value: Any, *path: str | int) -> Any:
-    """Follow keys, attributes and positions; None where the path ends early."""
+def get_path(value: Any, *path: str | int) -> Any:
+    """Follow keys, attributes and list indexes; return None if one does not exist."""
     for step in path:
         if value is None:
             return None
@@ -24,59 +24,62 @@ def look(value: Any, *path: str | int) -> Any:
     return value
 
 
-def usage(response: Any) -> tuple[int, int] | None:
-    """Return tokens in and out: of `raw`, else of `additional_kwargs`."""
-    for place in (look(response.raw, "usage"), response.additional_kwargs):
-        counts = look(place, "prompt_tokens"), look(place, "completion_tokens")
+def token_usage(response: Any) -> tuple[int, int] | None:
+    """Return prompt and completion tokens: those in `raw`, else in `additional_kwargs`."""
+    for place in (get_path(response.raw, "usage"), response.additional_kwargs):
+        counts = get_path(place, "prompt_tokens"), get_path(place, "completion_tokens")
         if None not in counts:
             return counts
     return None
 
 
-def fact(response: Any, name: str) -> Any:
-    """Return a fact of an answer: of `additional_kwargs`, of `raw`, or of its first choice."""
-    places = (response.additional_kwargs, response.raw, look(response.raw, "choices", 0))
-    return next((found for place in places if (found := look(place, name)) is not None), None)
+def response_field(response: Any, name: str) -> Any:
+    """Return a value in `additional_kwargs`, in `raw`, or in the first choice of `raw`."""
+    choice = get_path(response.raw, "choices", 0)
+    places = (response.additional_kwargs, response.raw, choice)
+    values = (get_path(place, name) for place in places)
+    return next((value for value in values if value is not None), None)
 
 
-def refusal(response: Any) -> Any:
-    """Return why the model declined."""
+def refusal_text(response: Any) -> Any:
+    """Return the refusal of the model, wherever it is in a response."""
     places = (
         response.message.additional_kwargs,
         response.additional_kwargs,
-        look(response.raw, "choices", 0, "message"),
+        get_path(response.raw, "choices", 0, "message"),
         {"refusal": response.message.content or None},
     )
-    return next((found for place in places if (found := look(place, "refusal"))), None)
+    values = (get_path(place, "refusal") for place in places)
+    return next((value for value in values if value), None)
 
 
-def counted(response: Any) -> tuple[int, int] | None:
-    """Return tokens in and out as OpenInference reads them: of `raw`, a mapping or an object."""
-    counts = look(response.raw, "usage")
-    found = look(counts, "prompt_tokens"), look(counts, "completion_tokens")
-    return None if None in found else found
+def openinference_usage(response: Any) -> tuple[int, int] | None:
+    """Return prompt and completion tokens as OpenInference reads them: those in `raw`."""
+    usage = get_path(response.raw, "usage")
+    counts = get_path(usage, "prompt_tokens"), get_path(usage, "completion_tokens")
+    return None if None in counts else counts
 
 
-def called(response: Any) -> list[tuple[str, str]]:
-    """Return the tool calls as OpenInference reads them: attributes of what is beside the blocks.
+def openinference_tool_calls(response: Any) -> list[tuple[str, str]]:
+    """Return the tool calls as OpenInference reads them: attributes in `additional_kwargs`.
 
-    A call in a dict is invisible to it.
+    It ignores a call that is a plain dict.
     """
     entries = response.message.additional_kwargs.get("tool_calls") or ()
     functions = [getattr(entry, "function", None) for entry in entries]
     return [(function.name, function.arguments) for function in functions if function is not None]
 
 
-def traced(response: Any) -> tuple[Any, Any, Any]:
+def openllmetry_fields(response: Any) -> tuple[Any, Any, Any]:
     """Return model, total tokens and finish reason as OpenLLMetry reads them.
 
-    The first two are a mapping's or an object's; choices are objects in an attribute.
+    The first two are keys or attributes; `choices` and `finish_reason` must be attributes.
     """
     choices = getattr(response.raw, "choices", None) or ()
     reason = getattr(choices[0], "finish_reason", None) if choices else None
-    return look(response.raw, "model"), look(response.raw, "usage", "total_tokens"), reason
+    return get_path(response.raw, "model"), get_path(response.raw, "usage", "total_tokens"), reason
 
 
-def shown(message: Any, kind: str) -> list[Any]:
-    """Return a message's blocks of a kind, by the name that LlamaIndex gives it."""
-    return [block for block in message.blocks if block.block_type == kind]
+def blocks_of_type(message: Any, block_type: str) -> list[Any]:
+    """Return the blocks of a message that have a type, by LlamaIndex's name of the type."""
+    return [block for block in message.blocks if block.block_type == block_type]

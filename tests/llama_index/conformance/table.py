@@ -1,7 +1,7 @@
-"""Run the suite on our class and on those of others, and print what each passes, in Markdown.
+"""Run the suite on OneRouterLLM and on other classes, and print the results as Markdown tables.
 
-Knows pytest's command line and its XML report. Knows no case: a case is a test with its parameters,
-and passes if it does in both colours.
+This module knows pytest's command line and its XML report. It knows no case. A case is a test with
+its parameters; it passes if it passes in both modes, sync and async.
 """
 
 from __future__ import annotations
@@ -18,112 +18,116 @@ from xml.etree import ElementTree as ET
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-PEERS = "tests.llama_index.conformance.peers"
-SUBJECTS = {
-    "OneRouterLLM": "tests.llama_index.conformance.ours",
+PEERS = "tests.llama_index.conformance.peer_adapters"
+ADAPTERS = {
+    "OneRouterLLM": "tests.llama_index.conformance.onerouter_adapter",
     "OpenAI": f"{PEERS}:OPENAI",
     "OpenAILike": f"{PEERS}:OPENAI_LIKE",
     "OpenRouter": f"{PEERS}:OPENROUTER",
 }
-MEASURED = (
+PACKAGES = (
     *("llama-index-core", "llama-index-llms-openai", "llama-index-llms-openai-like"),
     *("llama-index-llms-openrouter", "openai", "onerouter-integrations"),
 )
-COLOURED = re.compile(r"\[(a?sync)(?:-|(?=\]))")
+MODE_ID = re.compile(r"\[(a?sync)(?:-|(?=\]))")
 
 
 class Case(NamedTuple):
-    """A test with its parameters, without the colour; ordered by group."""
+    """A test with its parameters, without the mode; cases are sorted by group, then by name."""
 
     group: str
     name: str
 
 
 Results = dict[Case, dict[str, bool]]
-"""For each case, whether it passed in each colour."""
+"""Whether a case passed, by case and mode; the mode of a test without modes is ""."""
 
 
-def run(subject: str) -> Results:
-    """Run the suite on a class, in a process of its own."""
+def run(adapter: str) -> Results:
+    """Run the suite on a class in a separate process, and return its results."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        # Warnings of sockets that were left to the collector are no case: they are not counted.
+        # Warnings about sockets that the garbage collector closes are not counted as failures.
         options = ["-p", "no:cacheprovider", "-W", "ignore", "--tb=native", f"--junitxml={report}"]
         files = map(str, HERE.glob("test_conformance_*.py"))
-        command = [sys.executable, "-m", "pytest", *files, "--subject", subject, *options]
-        done = subprocess.run(  # noqa: S603 -- our own interpreter
+        command = [sys.executable, "-m", "pytest", *files, "--adapter", adapter, *options]
+        finished = subprocess.run(  # noqa: S603 -- a fixed command
             command, cwd=ROOT, check=False, capture_output=True, text=True
         )
         if not report.exists():
-            raise RuntimeError(done.stdout + done.stderr)
-        return read(ET.parse(report).iter("testcase"))  # noqa: S314 -- our own report
+            raise RuntimeError(finished.stdout + finished.stderr)
+        return parse_report(ET.parse(report).iter("testcase"))  # noqa: S314 -- pytest's own report
 
 
-def read(entries: Iterable[ET.Element]) -> Results:
-    """Return the results in a report; what was skipped is no case of this class."""
+def parse_report(entries: Iterable[ET.Element]) -> Results:
+    """Return the results in a report, without skipped tests."""
     results: Results = {}
     for entry in entries:
         if entry.find("skipped") is not None:
             continue
-        group = entry.get("classname", "").rpartition("test_conformance_")[2]
+        group = entry.get("classname", "").rpartition("test_conformance_")[2].replace("_", " ")
         name = entry.get("name", "").removeprefix("test_")
-        coloured = COLOURED.search(name)
-        case = Case(group, COLOURED.sub("[", name).replace("[]", ""))
+        mode_id = MODE_ID.search(name)
+        case = Case(group, MODE_ID.sub("[", name).replace("[]", ""))
         passed = entry.find("failure") is None and entry.find("error") is None
-        colours = results.setdefault(case, {})
-        colour = coloured[1] if coloured else ""
-        colours[colour] = colours.get(colour, True) and passed
+        by_mode = results.setdefault(case, {})
+        mode = mode_id[1] if mode_id else ""
+        by_mode[mode] = by_mode.get(mode, True) and passed
     return results
 
 
-def verdict(colours: dict[str, bool] | None) -> str:
-    """Return what a case's cell says; nothing where it passed, or is none for the class."""
-    failed = [colour for colour, passed in (colours or {}).items() if not passed]
+def format_verdict(by_mode: dict[str, bool] | None) -> str:
+    """Return the cell of a case: empty if it passed or was skipped, else the modes that failed."""
+    failed = [mode for mode, passed in (by_mode or {}).items() if not passed]
     if not failed:
         return ""
-    return f"{failed[0]} only" if len(failed) < len(colours or {}) else "fails"
+    return f"fails ({failed[0]})" if len(failed) < len(by_mode or {}) else "fails"
 
 
-def score(results: Results, group: str = "") -> str:
-    """Return how many cases passed of how many."""
-    cases = [all(colours.values()) for case, colours in results.items() if group in ("", case[0])]
-    return f"{sum(cases)} of {len(cases)}"
+def format_score(results: Results, group: str = "") -> str:
+    """Return the number of cases that passed, and the number of all cases, of a group or of all."""
+    passed = [all(by_mode.values()) for case, by_mode in results.items() if group in ("", case[0])]
+    return f"{sum(passed)} of {len(passed)}"
 
 
-def spelled(case: Case) -> str:
-    """Return a case in words, with its parameters in brackets."""
-    words, _, parameters = case.name.removesuffix("]").partition("[")
-    words = words.replace("_", " ")
-    return f"{case.group}: {words}" + (f" ({parameters})" if parameters else "")
+def format_case(case: Case) -> str:
+    """Return the name of a case as text, with its parameters in brackets."""
+    text, _, parameters = case.name.removesuffix("]").partition("[")
+    text = text.replace("_", " ")
+    return f"{case.group}: {text}" + (f" ({parameters})" if parameters else "")
 
 
-def row(cells: Iterable[str]) -> str:
-    """Return a row of a table."""
+def format_row(cells: Iterable[str]) -> str:
+    """Return a row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
-def document(found: dict[str, Results]) -> Iterator[str]:
-    """Yield the lines: scores by group, and each case that a class fails."""
-    yield from (row(["", *found]), row(["---"] * (len(found) + 1)))
-    cases = sorted({case for results in found.values() for case in results})
+def format_tables(all_results: dict[str, Results]) -> Iterator[str]:
+    """Yield the lines of two tables: scores by group, and each case that a class fails."""
+    divider = format_row(["---"] * (len(all_results) + 1))
+    yield from (format_row(["", *all_results]), divider)
+    cases = sorted({case for results in all_results.values() for case in results})
     for group in sorted({case.group for case in cases}):
-        yield row([group, *(score(results, group) for results in found.values())])
-    yield row(["**all**", *(f"**{score(results)}**" for results in found.values())])
-    yield from ("", row(["case", *found]), row(["---"] * (len(found) + 1)))
+        scores = (format_score(results, group) for results in all_results.values())
+        yield format_row([group, *scores])
+    totals = (f"**{format_score(results)}**" for results in all_results.values())
+    yield format_row(["**all**", *totals])
+    yield from ("", format_row(["case", *all_results]), divider)
     for case in cases:
-        verdicts = [verdict(results.get(case)) for results in found.values()]
+        verdicts = [format_verdict(results.get(case)) for results in all_results.values()]
         if any(verdicts):
-            yield row([spelled(case), *verdicts])
+            yield format_row([format_case(case), *verdicts])
 
 
 def main() -> None:
-    """Run all and print."""
-    found = {}
-    for name, subject in SUBJECTS.items():
+    """Run the suite on all classes, and print the tables."""
+    all_results = {}
+    for name, adapter in ADAPTERS.items():
         sys.stderr.write(f"{name} ...\n")
-        found[name] = run(subject)
-    measured = ", ".join(f"{name} {version(name)}" for name in MEASURED)
-    sys.stdout.writelines(f"{line}\n" for line in (f"With {measured}.", "", *document(found)))
+        all_results[name] = run(adapter)
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    lines = (f"With {versions}.", "", *format_tables(all_results))
+    sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Agents: tools run when they were called, and never on half of their arguments."""
+"""Agents: tools run once per call, and never with incomplete arguments."""
 
 from __future__ import annotations
 
@@ -11,72 +11,81 @@ from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.tools import FunctionTool
 
 from onerouter_simulator import Script, tool_call
-from tests.llama_index.conformance.answers import answer, calls
-from tests.llama_index.conformance.bench import Bench
+from tests.llama_index.conformance.harness import Harness
+from tests.llama_index.conformance.scripted_replies import text_reply, tool_calls_reply
 
-# LlamaIndex's agents use names that pydantic and its own workflows have deprecated.
+# LlamaIndex's agents use deprecated names of pydantic and of its own workflows package.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning"),
     pytest.mark.filterwarnings("ignore:is_running called:DeprecationWarning"),
 ]
 
 
-class Notes:
-    """A tool that any arguments will do for, and what was noted with it."""
+class NoteTool:
+    """A tool with optional arguments that records its calls."""
 
     def __init__(self, name: str = "note") -> None:
-        self.noted: list[dict[str, Any]] = []
-        self.tool = FunctionTool.from_defaults(self.note, name=name)
+        self.calls: list[dict[str, Any]] = []
+        self.function_tool = FunctionTool.from_defaults(self.note, name=name)
 
     def note(self, text: str = "", place: str = "") -> str:
-        """Note a text."""
-        self.noted.append({"text": text, "place": place})
+        """Record a call."""
+        self.calls.append({"text": text, "place": place})
         return f"noted {text}"
 
 
-async def ran(bench: Bench, notes: Notes, *, streaming: bool = True, **fields: Any) -> Any:
+async def run_agent(
+    harness: Harness, tool: NoteTool, *, streaming: bool = True, **fields: Any
+) -> Any:
     """Run an agent that has the tool, and return its answer."""
-    agent = FunctionAgent(tools=[notes.tool], llm=bench.llm, streaming=streaming, **fields)
+    agent = FunctionAgent(
+        tools=[tool.function_tool], llm=harness.llm, streaming=streaming, **fields
+    )
     return await agent.run("Go.", memory=ChatMemoryBuffer.from_defaults(token_limit=9000))
 
 
-def scripted(streaming: bool, *made: Any, finish_reason: str = "tool_calls") -> tuple[Script, ...]:
-    """Return an answer that calls, and one that is the last word."""
+def call_then_answer(
+    streaming: bool, *calls: Any, finish_reason: str = "tool_calls"
+) -> tuple[Script, ...]:
+    """Return a reply with tool calls, and a final text."""
     endpoint = "stream_chat" if streaming else "chat"
-    return calls(endpoint, *made, finish_reason=finish_reason), answer(endpoint, "Done.")
+    reply = tool_calls_reply(endpoint, *calls, finish_reason=finish_reason)
+    return reply, text_reply(endpoint, "Done.")
 
 
-@pytest.mark.parametrize("streaming", [True, False], ids=["streaming", "whole"])
-async def test_an_agent_runs_a_tool(plain_bench: Bench, streaming: bool) -> None:
-    """The tool runs once, its result goes back, the last word is the answer."""
-    notes = Notes()
-    plain_bench.script(*scripted(streaming, tool_call("note", {"text": "a"})))
-    result = await ran(plain_bench, notes, streaming=streaming)
-    assert notes.noted == [{"text": "a", "place": ""}]
+@pytest.mark.parametrize("streaming", [True, False], ids=["streaming", "complete"])
+async def test_an_agent_runs_a_tool_and_sends_its_result(
+    sync_harness: Harness, streaming: bool
+) -> None:
+    """The tool runs once, and the last text is the answer."""
+    tool = NoteTool()
+    sync_harness.script(*call_then_answer(streaming, tool_call("note", {"text": "a"})))
+    result = await run_agent(sync_harness, tool, streaming=streaming)
+    assert tool.calls == [{"text": "a", "place": ""}]
     assert str(result) == "Done."
-    assert plain_bench.body["messages"][-1]["content"] == "noted a"
+    assert sync_harness.last_body["messages"][-1]["content"] == "noted a"
 
 
-async def test_an_agent_runs_tools_in_parallel(plain_bench: Bench) -> None:
-    """Both run, and both results go back."""
-    notes = Notes()
+async def test_an_agent_runs_parallel_calls_and_sends_both_results(sync_harness: Harness) -> None:
+    """The calls are in one answer."""
+    tool = NoteTool()
     pair = [tool_call("note", {"text": text}, text) for text in "ab"]
-    plain_bench.script(*scripted(True, *pair))
-    await ran(plain_bench, notes)
-    assert sorted(one["text"] for one in notes.noted) == ["a", "b"]
-    told = [one for one in plain_bench.body["messages"] if one["role"] == "tool"]
-    assert {one["tool_call_id"]: one["content"] for one in told} == {"a": "noted a", "b": "noted b"}
+    sync_harness.script(*call_then_answer(True, *pair))
+    await run_agent(sync_harness, tool)
+    assert sorted(each["text"] for each in tool.calls) == ["a", "b"]
+    results = [m for m in sync_harness.last_body["messages"] if m["role"] == "tool"]
+    assert {m["tool_call_id"]: m["content"] for m in results} == {"a": "noted a", "b": "noted b"}
 
 
-async def test_an_agent_finds_a_tool_with_a_dot_in_its_name(plain_bench: Bench) -> None:
-    """It is called by the word that the API was given for it."""
-    notes = Notes("notes.write")
-    plain_bench.script(answer("stream_chat"))
-    await ran(plain_bench, notes)
-    name = plain_bench.body["tools"][0]["function"]["name"]
-    plain_bench.script(*scripted(True, tool_call(name, {"text": "a"})))
-    await ran(plain_bench, notes)
-    assert [one["text"] for one in notes.noted] == ["a"]
+async def test_an_agent_runs_a_tool_whose_name_has_a_dot(sync_harness: Harness) -> None:
+    """The API does not allow a dot: the model calls the tool by the name that was sent."""
+    tool = NoteTool("notes.write")
+    sync_harness.script(text_reply("stream_chat"))
+    await run_agent(sync_harness, tool)
+    name = sync_harness.last_body["tools"][0]["function"]["name"]
+    sync_harness.script(*call_then_answer(True, tool_call(name, {"text": "a"})))
+    await run_agent(sync_harness, tool)
+    assert [each["text"] for each in tool.calls] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -88,33 +97,35 @@ async def test_an_agent_finds_a_tool_with_a_dot_in_its_name(plain_bench: Bench) 
     ],
     ids=["cut in a value", "cut before a value", "malformed"],
 )
-async def test_an_agent_never_runs_half_a_call(
-    plain_bench: Bench, arguments: str, finish_reason: str
+async def test_an_agent_does_not_run_a_call_with_invalid_arguments(
+    sync_harness: Harness, arguments: str, finish_reason: str
 ) -> None:
-    """What was cut or broken does not run; the model is told, or the user is."""
-    notes = Notes()
+    """The model gets an error as the tool's result, or the agent raises."""
+    tool = NoteTool()
     call = tool_call("note", arguments)
     for streaming in (True, False):
-        plain_bench.sim.clear()
-        plain_bench.script(*scripted(streaming, call, finish_reason=finish_reason))
+        sync_harness.sim.clear()
+        sync_harness.script(*call_then_answer(streaming, call, finish_reason=finish_reason))
         (outcome,) = await asyncio.gather(
-            ran(plain_bench, notes, streaming=streaming), return_exceptions=True
+            run_agent(sync_harness, tool, streaming=streaming), return_exceptions=True
         )
-        told = plain_bench.body["messages"][-1]["role"] == "tool"
-        assert told or plain_bench.subject.typed(outcome)
-        assert notes.noted == []
+        has_result = sync_harness.last_body["messages"][-1]["role"] == "tool"
+        assert has_result or sync_harness.adapter.is_expected_error(outcome)
+        assert tool.calls == []
 
 
-def test_predict_and_call_never_runs_half_a_call(bench: Bench) -> None:
-    """The other way to run a tool is no different."""
-    notes = Notes()
-    bench.script(calls("chat", tool_call("note", '{"text": "half'), finish_reason="length"))
-    bench.attempt("predict_and_call", [notes.tool], "Go.")
-    assert notes.noted == []
+def test_predict_and_call_does_not_run_a_call_with_invalid_arguments(harness: Harness) -> None:
+    """The length limit has cut the arguments."""
+    tool = NoteTool()
+    harness.script(
+        tool_calls_reply("chat", tool_call("note", '{"text": "half'), finish_reason="length")
+    )
+    harness.outcome("predict_and_call", [tool.function_tool], "Go.")
+    assert tool.calls == []
 
 
-async def test_a_silent_model_is_no_final_answer(plain_bench: Bench) -> None:
-    """A stream with nothing in it is not what an agent ends with."""
-    plain_bench.script(Script(events=[]))
-    (outcome,) = await asyncio.gather(ran(plain_bench, Notes()), return_exceptions=True)
-    assert plain_bench.subject.typed(outcome)
+async def test_an_empty_stream_is_an_error_for_an_agent(sync_harness: Harness) -> None:
+    """It is not the final answer."""
+    sync_harness.script(Script(events=[]))
+    (outcome,) = await asyncio.gather(run_agent(sync_harness, NoteTool()), return_exceptions=True)
+    assert sync_harness.adapter.is_expected_error(outcome)

@@ -1,4 +1,4 @@
-"""What goes wrong between a user and a model: told, told in full, and retried as often as said."""
+"""Faults: errors of servers, connections and replies, and their retries."""
 
 from __future__ import annotations
 
@@ -10,70 +10,67 @@ from typing import Any
 import pytest
 
 from onerouter_simulator import Script, chunk, completion
-from tests.llama_index.conformance.answers import CHATS, answer, message, refuse
-from tests.llama_index.conformance.bench import Attempt, Bench, say
-from tests.llama_index.conformance.readers import fact, refusal
+from tests.llama_index.conformance.harness import Harness, user_messages
+from tests.llama_index.conformance.readers import refusal_text, response_field
+from tests.llama_index.conformance.scripted_replies import (
+    CHAT_ENDPOINTS,
+    error_reply,
+    message_reply,
+    text_reply,
+)
 
-PIECES = [chunk("Hello "), chunk("wor")]
-FAILED = {"error": {"message": "the upstream fell over", "code": 502, "type": "x"}}
-PAGE = "<!DOCTYPE html><html><head><title>Bad gateway</title></head><body>Sorry</body></html>"
-
-
-def told(bench: Bench, attempt: Attempt, *words: str) -> None:
-    """Check that the user was told, in these words."""
-    assert attempt.error is not None, f"was given {attempt.items!r}"
-    assert bench.subject.typed(attempt.error), f"{attempt.error!r} is an accident"
-    for word in words:
-        assert word in f"{attempt.error} {vars(attempt.error)}"
+DELTAS = [chunk("Hello "), chunk("wor")]
+ERROR_BODY = {"error": {"message": "the upstream fell over", "code": 502, "type": "x"}}
+HTML = "<!DOCTYPE html><html><head><title>Bad gateway</title></head><body>Sorry</body></html>"
 
 
-# --- answers that are none ---
+# --- invalid replies ---
 
 
 @pytest.mark.parametrize("end", ["close", "cut", "reset"])
-def test_a_stream_that_stops_half_way(bench: Bench, end: Any) -> None:
-    """What came was seen, and half an answer is never passed off as a whole one."""
-    # The pause: what arrives together with the end of its connection, some libraries do not give.
-    bench.script(Script(events=[*PIECES, 0.05], end=end, done=False))
-    attempt = bench.attempt("stream_chat", say())
-    told(bench, attempt)
-    assert attempt.text == "Hello wor"
+def test_a_cut_stream_raises_after_its_text(harness: Harness, end: Any) -> None:
+    """The items before the error have the text so far."""
+    # The pause: some HTTP libraries drop data that arrives together with the end of a connection.
+    harness.script(Script(events=[*DELTAS, 0.05], end=end, done=False))
+    outcome = harness.outcome("stream_chat", user_messages())
+    harness.assert_error(outcome)
+    assert outcome.text == "Hello wor"
 
 
-def test_a_streamed_completion_that_stops_half_way(bench: Bench) -> None:
-    """The other streaming endpoint is no different."""
-    bench.script(Script(events=PIECES, done=False))
-    told(bench, bench.attempt("stream_complete", "Hi"))
+def test_a_cut_streamed_completion_raises(harness: Harness) -> None:
+    """It has no end marker."""
+    harness.script(Script(events=DELTAS, done=False))
+    harness.assert_error(harness.outcome("stream_complete", "Hi"))
 
 
-def test_an_error_in_the_middle_of_a_stream(bench: Bench) -> None:
-    """What came was seen, and the server's words are in the error."""
-    bench.script(Script(events=[*PIECES, FAILED]))
-    attempt = bench.attempt("stream_chat", say())
-    told(bench, attempt, "the upstream fell over")
-    assert attempt.text == "Hello wor"
+def test_an_error_event_in_a_stream_raises_after_its_text(harness: Harness) -> None:
+    """The error has the server's message."""
+    harness.script(Script(events=[*DELTAS, ERROR_BODY]))
+    outcome = harness.outcome("stream_chat", user_messages())
+    harness.assert_error(outcome, "the upstream fell over")
+    assert outcome.text == "Hello wor"
 
 
-@pytest.mark.parametrize("endpoint", CHATS)
-def test_an_error_under_a_good_status(bench: Bench, endpoint: str) -> None:
-    """The server's words are in the error, not Python's."""
-    bench.script(Script(events=[FAILED]) if "stream" in endpoint else Script(json=FAILED))
-    told(bench, bench.attempt(endpoint, say()), "the upstream fell over")
+@pytest.mark.parametrize("endpoint", CHAT_ENDPOINTS)
+def test_an_error_body_with_status_200_raises(harness: Harness, endpoint: str) -> None:
+    """The error has the server's message."""
+    harness.script(Script(events=[ERROR_BODY]) if "stream" in endpoint else Script(json=ERROR_BODY))
+    harness.assert_error(harness.outcome(endpoint, user_messages()), "the upstream fell over")
 
 
-def test_an_end_by_error(bench: Bench) -> None:
-    """`finish_reason: "error"` is no way to end an answer."""
-    for endpoint in CHATS:
-        bench.script(answer(endpoint, "Hello wor", finish_reason="error"))
-        told(bench, bench.attempt(endpoint, say()))
+def test_finish_reason_error_raises(harness: Harness) -> None:
+    """Streamed or not."""
+    for endpoint in CHAT_ENDPOINTS:
+        harness.script(text_reply(endpoint, "Hello wor", finish_reason="error"))
+        harness.assert_error(harness.outcome(endpoint, user_messages()))
 
 
-def test_an_error_beside_an_answer(bench: Bench) -> None:
-    """An error in a choice is an error."""
+def test_an_error_in_a_choice_raises(harness: Harness) -> None:
+    """The error has the server's message."""
     body = completion("Hello wor", finish_reason="error")
-    body["choices"][0] |= FAILED
-    bench.script(Script(json=body))
-    told(bench, bench.attempt("chat", say()), "the upstream fell over")
+    body["choices"][0] |= ERROR_BODY
+    harness.script(Script(json=body))
+    harness.assert_error(harness.outcome("chat", user_messages()), "the upstream fell over")
 
 
 @pytest.mark.parametrize(
@@ -84,143 +81,147 @@ def test_an_error_beside_an_answer(bench: Bench) -> None:
         pytest.param(None, id="null"),
     ],
 )
-def test_a_reply_with_no_answer_in_it(bench: Bench, body: Any) -> None:
-    """It is an error that says so, not an accident of reading it."""
-    bench.script(Script(json=body))
-    told(bench, bench.attempt("chat", say()))
+def test_a_reply_without_a_message_raises(harness: Harness, body: Any) -> None:
+    """An error raised on purpose, not a programming error."""
+    harness.script(Script(json=body))
+    harness.assert_error(harness.outcome("chat", user_messages()))
 
 
-def test_a_stream_with_nothing_in_it(bench: Bench) -> None:
-    """An agent would take no items for an empty final answer."""
-    bench.script(Script(events=[]))
-    told(bench, bench.attempt("stream_chat", say()))
+def test_a_stream_without_events_raises(harness: Harness) -> None:
+    """An agent would take it for an empty final answer."""
+    harness.script(Script(events=[]))
+    harness.assert_error(harness.outcome("stream_chat", user_messages()))
 
 
-def test_a_page_instead_of_an_answer(bench: Bench) -> None:
-    """Proxies answer in HTML, with a good status."""
-    for endpoint in CHATS:
-        bench.script(Script(body=PAGE, content_type="text/html"))
-        told(bench, bench.attempt(endpoint, say()))
+def test_an_html_body_with_status_200_raises(harness: Harness) -> None:
+    """Proxies send such pages."""
+    for endpoint in CHAT_ENDPOINTS:
+        harness.script(Script(body=HTML, content_type="text/html"))
+        harness.assert_error(harness.outcome(endpoint, user_messages()))
 
 
-@pytest.mark.parametrize("endpoint", CHATS)
-def test_a_cut_answer_says_so(bench: Bench, endpoint: str) -> None:
-    """Nothing but the length limit: the user can tell that from an answer of no words."""
-    bench.script(message(endpoint, finish_reason="length", content=""))
-    attempt = bench.attempt(endpoint, say())
-    if attempt.error is None:
-        assert fact(attempt.items[-1], "finish_reason") == "length"
+@pytest.mark.parametrize("endpoint", CHAT_ENDPOINTS)
+def test_an_empty_answer_cut_at_the_length_limit_is_recognisable(
+    harness: Harness, endpoint: str
+) -> None:
+    """By its finish reason, or by an error."""
+    harness.script(message_reply(endpoint, finish_reason="length", content=""))
+    outcome = harness.outcome(endpoint, user_messages())
+    if outcome.error is None:
+        assert response_field(outcome.items[-1], "finish_reason") == "length"
     else:
-        told(bench, attempt)
+        harness.assert_error(outcome)
 
 
-def test_a_refusal_is_not_lost(bench: Bench) -> None:
-    """Why the model declined is in the answer, or is the error."""
-    bench.script(message("chat", content=None, refusal="I will not."))
-    attempt = bench.attempt("chat", say())
-    said = str(attempt.error) if attempt.error else refusal(attempt.items[-1])
-    assert "I will not." in (said or "")
+def test_a_refusal_is_in_the_response_or_the_error(harness: Harness) -> None:
+    """With the model's text."""
+    harness.script(message_reply("chat", content=None, refusal="I will not."))
+    outcome = harness.outcome("chat", user_messages())
+    refusal = str(outcome.error) if outcome.error else refusal_text(outcome.items[-1])
+    assert "I will not." in (refusal or "")
 
 
-# --- failures ---
+# --- HTTP errors, connections and timeouts ---
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 429, 500])
-def test_a_failure_says_what_and_why(bench: Bench, status: int) -> None:
-    """Status and the server's words are in the error."""
-    for endpoint in CHATS:
-        bench.script(refuse(status, "the moon is full"))
-        told(bench, bench.attempt(endpoint, say()), str(status), "the moon is full")
+def test_an_http_error_has_status_and_message(harness: Harness, status: int) -> None:
+    """Streamed or not."""
+    for endpoint in CHAT_ENDPOINTS:
+        harness.script(error_reply(status, "not today"))
+        harness.assert_error(harness.outcome(endpoint, user_messages()), str(status), "not today")
 
 
-def test_a_failure_in_html(bench: Bench) -> None:
-    """A status is told with no JSON around."""
-    bench.script(Script(502, body=PAGE, content_type="text/html", headers={"retry-after-ms": "1"}))
-    told(bench, bench.attempt("chat", say()), "502")
+def test_an_http_error_with_an_html_body_has_its_status(harness: Harness) -> None:
+    """Proxies send such pages."""
+    harness.script(
+        Script(502, body=HTML, content_type="text/html", headers={"retry-after-ms": "1"})
+    )
+    harness.assert_error(harness.outcome("chat", user_messages()), "502")
 
 
-def test_nobody_answers(bench: Bench) -> None:
-    """A port where nobody listens."""
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/v1"
-    bench.make(**{bench.subject.url: url})
-    told(bench, bench.attempt("chat", say()))
+def test_a_refused_connection_raises(harness: Harness) -> None:
+    """No server listens on the port."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+    harness.make_llm(**{harness.adapter.url: url})
+    harness.assert_error(harness.outcome("chat", user_messages()))
 
 
-@pytest.mark.parametrize("events", [[], PIECES], ids=["at once", "half way"])
-def test_a_server_that_falls_silent(bench: Bench, events: list[Any]) -> None:
-    """`timeout` ends the wait for the first word, and for the next."""
-    bench.make(timeout=0.3)
-    bench.script(Script(events=events, end="hang"))
-    told(bench, bench.attempt("stream_chat", say()))
+@pytest.mark.parametrize("events", [[], DELTAS], ids=["before the first event", "after two events"])
+def test_timeout_ends_a_silent_stream(harness: Harness, events: list[Any]) -> None:
+    """Before the first event, and between events."""
+    harness.make_llm(timeout=0.3)
+    harness.script(Script(events=events, end="hang"))
+    harness.assert_error(harness.outcome("stream_chat", user_messages()))
 
 
-def test_the_next_call_is_a_new_one(bench: Bench) -> None:
-    """A failure leaves nothing behind."""
-    for endpoint in CHATS:
-        bench.script(Script(events=PIECES, end="cut"), answer(endpoint, "Back."))
-        bench.attempt(endpoint, say())
-        assert bench.last(endpoint, say()).message.content == "Back."
+def test_a_failure_does_not_affect_the_next_call(harness: Harness) -> None:
+    """Streamed or not."""
+    for endpoint in CHAT_ENDPOINTS:
+        harness.script(Script(events=DELTAS, end="cut"), text_reply(endpoint, "Back."))
+        harness.outcome(endpoint, user_messages())
+        assert harness.final(endpoint, user_messages()).message.content == "Back."
 
 
 # --- retries ---
 
 
-@pytest.mark.parametrize("endpoint", CHATS)
+@pytest.mark.parametrize("endpoint", CHAT_ENDPOINTS)
 @pytest.mark.parametrize("retries", [0, 1, 2])
-def test_retries_are_as_many_as_said(bench: Bench, retries: int, endpoint: str) -> None:
-    """`max_retries=2` is three requests."""
-    bench.make(max_retries=retries)
-    bench.script(*[refuse(500, "busy")] * 12)
-    told(bench, bench.attempt(endpoint, say()), "busy")
-    assert bench.count == retries + 1
+def test_max_retries_limits_the_requests(harness: Harness, retries: int, endpoint: str) -> None:
+    """`max_retries=2` sends three requests."""
+    harness.make_llm(max_retries=retries)
+    harness.script(*[error_reply(500, "busy")] * 12)
+    harness.assert_error(harness.outcome(endpoint, user_messages()), "busy")
+    assert harness.request_count == retries + 1
 
 
-def test_what_time_will_not_mend_is_not_retried(bench: Bench) -> None:
+def test_permanent_errors_are_not_retried(harness: Harness) -> None:
     """One request."""
-    bench.make(max_retries=2)
+    harness.make_llm(max_retries=2)
     for status in (400, 401, 402, 403, 404, 422):
-        bench.sim.clear()
-        bench.script(*[refuse(status, "no")] * 12)
-        told(bench, bench.attempt("chat", say()), "no")
-        assert bench.count == 1
+        harness.sim.clear()
+        harness.script(*[error_reply(status, "no")] * 12)
+        harness.assert_error(harness.outcome("chat", user_messages()), "no")
+        assert harness.request_count == 1
 
 
 @pytest.mark.parametrize(
     "fault",
-    [refuse(429, "slow down"), refuse(502, "busy"), Script(status=None)],
-    ids=["429", "502", "hung up"],
+    [error_reply(429, "slow down"), error_reply(502, "busy"), Script(status=None)],
+    ids=["429", "502", "disconnect"],
 )
-def test_what_time_mends_is_retried(bench: Bench, fault: Script) -> None:
-    """Streams too, as long as nothing came."""
-    bench.make(max_retries=2)
-    for endpoint in CHATS:
-        bench.sim.clear()
-        bench.script(fault, answer(endpoint, "At last."))
-        assert bench.last(endpoint, say()).message.content == "At last."
-        assert bench.count == 2
+def test_transient_errors_are_retried(harness: Harness, fault: Script) -> None:
+    """Streams too, before the first delta."""
+    harness.make_llm(max_retries=2)
+    for endpoint in CHAT_ENDPOINTS:
+        harness.sim.clear()
+        harness.script(fault, text_reply(endpoint, "At last."))
+        assert harness.final(endpoint, user_messages()).message.content == "At last."
+        assert harness.request_count == 2
 
 
-def test_nothing_is_retried_after_the_first_word(bench: Bench) -> None:
-    """Nobody hears the beginning twice."""
-    bench.make(max_retries=2)
-    bench.script(Script(events=PIECES, end="cut"))
-    attempt = bench.attempt("stream_chat", say())
-    assert bench.count == 1
-    assert attempt.text == "Hello wor"
+def test_a_stream_is_not_retried_after_its_first_delta(harness: Harness) -> None:
+    """The user would see the beginning twice."""
+    harness.make_llm(max_retries=2)
+    harness.script(Script(events=DELTAS, end="cut"))
+    outcome = harness.outcome("stream_chat", user_messages())
+    assert harness.request_count == 1
+    assert outcome.text == "Hello wor"
 
 
-@pytest.mark.parametrize("form", ["seconds", "milliseconds", "a date"])
-def test_a_server_says_when_to_come_back(plain_bench: Bench, form: str) -> None:
-    """Not before that time."""
+@pytest.mark.parametrize("form", ["seconds", "milliseconds", "date"])
+def test_retry_after_is_obeyed(sync_harness: Harness, form: str) -> None:
+    """The second request is not sent earlier."""
     headers, least = {
         "seconds": ({"retry_after": "1"}, 1.0),
         "milliseconds": ({"retry_after_ms": "300"}, 0.3),
-        "a date": ({"retry_after": formatdate(time() + 3, usegmt=True)}, 1.0),
+        "date": ({"retry_after": formatdate(time() + 3, usegmt=True)}, 1.0),
     }[form]
-    plain_bench.make(max_retries=1)
-    plain_bench.script(refuse(429, "slow down", **headers), answer("chat"))
-    plain_bench.last("chat", say())
-    first, second = plain_bench.sim.requests
+    sync_harness.make_llm(max_retries=1)
+    sync_harness.script(error_reply(429, "slow down", **headers), text_reply("chat"))
+    sync_harness.final("chat", user_messages())
+    first, second = sync_harness.sim.requests
     assert second.received_at - first.received_at >= least

@@ -1,6 +1,6 @@
-"""Loops, threads and endings: one instance wherever it is used, and nothing runs on by itself.
+"""Lifetime: event loops, threads, and closing of streams.
 
-A server that streams for ever is the measure: it must see that its client has hung up.
+The server of a closing test sends an endless stream: it must see the disconnect.
 """
 
 from __future__ import annotations
@@ -17,143 +17,147 @@ import pytest
 from llama_index.core.async_utils import asyncio_run
 
 from onerouter_simulator import Script, chunk
-from tests.llama_index.conformance.answers import answer
-from tests.llama_index.conformance.bench import Bench, say
+from tests.llama_index.conformance.harness import Harness, user_messages
+from tests.llama_index.conformance.scripted_replies import text_reply
 
 ENDLESS = Script(events=[chunk("One "), chunk("two "), 30.0])
-SOON, LATE = 2.0, 10.0
+DISCONNECT_SECONDS, ANSWER_SECONDS = 2.0, 10.0
 
-# --- loops and threads ---
+# --- event loops and threads ---
 
 
 @pytest.mark.parametrize("endpoint", ["achat", "astream_chat"])
-def test_one_instance_on_ten_loops(plain_bench: Bench, endpoint: str) -> None:
-    """`asyncio.run` ten times, no retry to hide behind: ten answers, ten requests."""
-    plain_bench.script(*[answer(endpoint, "Hi.")] * 10)
+def test_one_instance_works_on_ten_event_loops(sync_harness: Harness, endpoint: str) -> None:
+    """Ten calls of `asyncio.run` without a retry: ten answers, ten requests."""
+    sync_harness.script(*[text_reply(endpoint, "Hi.")] * 10)
     for _ in range(10):
-        assert asyncio.run(asked(plain_bench.llm, endpoint)) == "Hi."
-    assert plain_bench.count == 10
+        assert asyncio.run(answer_text(sync_harness.llm, endpoint)) == "Hi."
+    assert sync_harness.request_count == 10
 
 
-async def asked(llm: Any, endpoint: str) -> Any:
-    """Await an endpoint and return its words; not for ever, where a loop waits for another."""
-    return await asyncio.wait_for(words(llm, endpoint), LATE)
+async def answer_text(llm: Any, endpoint: str) -> Any:
+    """Await an endpoint within a time limit, and return its text."""
+    return await asyncio.wait_for(read_answer(llm, endpoint), ANSWER_SECONDS)
 
 
-async def words(llm: Any, endpoint: str) -> Any:
-    """Await an endpoint, and all items of a stream."""
-    found = await getattr(llm, endpoint)(say())
+async def read_answer(llm: Any, endpoint: str) -> Any:
+    """Await an endpoint, and return its text; of a stream, that of its last item."""
+    result = await getattr(llm, endpoint)(user_messages())
     if endpoint == "astream_chat":
-        return [item async for item in found][-1].message.content
-    return found.message.content
+        return [item async for item in result][-1].message.content
+    return result.message.content
 
 
-def test_one_instance_in_many_threads(plain_bench: Bench) -> None:
-    """Each with calls of its own, and with loops of its own."""
-    llm = plain_bench.llm
-    plain_bench.script(*[answer("chat", "Hi.")] * 24)
+def test_one_instance_works_in_many_threads(sync_harness: Harness) -> None:
+    """Sync calls, and async calls on an event loop per thread."""
+    llm = sync_harness.llm
+    sync_harness.script(*[text_reply("chat", "Hi.")] * 24)
 
-    def both(_: int) -> list[Any]:
-        return [llm.chat(say()).message.content, asyncio.run(asked(llm, "achat"))]
+    def call_both(_: int) -> list[Any]:
+        return [llm.chat(user_messages()).message.content, asyncio.run(answer_text(llm, "achat"))]
 
     with ThreadPoolExecutor(6) as pool:
-        assert list(pool.map(both, range(12))) == [["Hi.", "Hi."]] * 12
-    assert plain_bench.count == 24
+        assert list(pool.map(call_both, range(12))) == [["Hi.", "Hi."]] * 12
+    assert sync_harness.request_count == 24
 
 
-async def test_the_facades_of_llama_index_in_a_running_loop(plain_bench: Bench) -> None:
-    """Notebooks run a loop, and LlamaIndex then makes another in a thread, call after call.
+async def test_asyncio_run_of_llama_index_works_in_a_running_event_loop(
+    sync_harness: Harness,
+) -> None:
+    """Notebooks have a running event loop: LlamaIndex then runs another one in a thread.
 
-    It closes those loops before what was begun on them has ended: that they leave sockets to the
-    collector is no fault of the class.
+    It closes that event loop before its connections are closed, so that the garbage collector
+    closes them. Warnings about it are no fault of the class.
     """
-    plain_bench.script(*[answer("achat", "Hi.")] * 6)
+    sync_harness.script(*[text_reply("achat", "Hi.")] * 6)
     for _ in range(3):
-        assert asyncio_run(asked(plain_bench.llm, "achat")) == "Hi."
-        assert await asked(plain_bench.llm, "achat") == "Hi."
-    assert plain_bench.count == 6
+        assert asyncio_run(answer_text(sync_harness.llm, "achat")) == "Hi."
+        assert await answer_text(sync_harness.llm, "achat") == "Hi."
+    assert sync_harness.request_count == 6
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        plain_bench.made.clear()
-        for _ in range(3):  # what is found dying in one round is gone after the next
+        sync_harness.instances.clear()
+        for _ in range(3):  # objects found in one round are freed in a later one
             gc.collect()
 
 
-async def test_many_calls_at_once(plain_bench: Bench) -> None:
-    """One request each."""
-    plain_bench.script(*[answer("achat", "Hi.")] * 30)
-    found = await asyncio.gather(*(asked(plain_bench.llm, "achat") for _ in range(30)))
-    assert found == ["Hi."] * 30
-    assert plain_bench.count == 30
+async def test_concurrent_calls_send_one_request_each(sync_harness: Harness) -> None:
+    """30 calls on one event loop."""
+    sync_harness.script(*[text_reply("achat", "Hi.")] * 30)
+    answers = await asyncio.gather(*(answer_text(sync_harness.llm, "achat") for _ in range(30)))
+    assert answers == ["Hi."] * 30
+    assert sync_harness.request_count == 30
 
 
-# --- endings ---
+# --- closing ---
 
 
-def close(items: Any) -> None:
-    """Take an item and close."""
+def close_stream(items: Any) -> None:
+    """Read one item, and close the stream."""
     next(items)
     items.close()
 
 
-def leave(items: Any) -> None:
-    """Take an item, leave the loop and forget the stream."""
+def break_loop(items: Any) -> None:
+    """Read one item, leave the loop, and drop the stream."""
     for _ in items:
         break
 
 
 @pytest.mark.parametrize("endpoint", ["stream_chat", "stream_complete"])
-@pytest.mark.parametrize("ended", [close, leave], ids=["close", "break"])
-def test_a_stream_that_is_left_is_hung_up(
-    plain_bench: Bench, ended: Callable[[Any], None], endpoint: str
+@pytest.mark.parametrize("leave", [close_stream, break_loop], ids=["close", "break"])
+def test_leaving_a_stream_closes_the_connection(
+    sync_harness: Harness, leave: Callable[[Any], None], endpoint: str
 ) -> None:
-    """A stop button stops the bill."""
-    plain_bench.script(ENDLESS)
-    ended(getattr(plain_bench.llm, endpoint)("Hi" if "complete" in endpoint else say()))
-    assert plain_bench.sim.last.wait_hung_up(SOON)
+    """The server stops generating, and billing."""
+    sync_harness.script(ENDLESS)
+    leave(getattr(sync_harness.llm, endpoint)("Hi" if "complete" in endpoint else user_messages()))
+    assert sync_harness.sim.last.wait_hung_up(DISCONNECT_SECONDS)
 
 
-async def aclose(llm: Any) -> None:
-    """Take an item and close."""
-    items = await llm.astream_chat(say())
+async def aclose_stream(llm: Any) -> None:
+    """Read one item, and close the stream."""
+    items = await llm.astream_chat(user_messages())
     await anext(items)
     await items.aclose()
 
 
-async def aleave(llm: Any) -> None:
-    """Take an item, leave the loop and forget the stream."""
-    async for _ in await llm.astream_chat(say()):
+async def abreak_loop(llm: Any) -> None:
+    """Read one item, leave the loop, and drop the stream."""
+    async for _ in await llm.astream_chat(user_messages()):
         break
 
 
-async def cancel(llm: Any) -> None:
-    """Cancel a task that reads on."""
-    task = asyncio.ensure_future(asked(llm, "astream_chat"))
+async def cancel_reading(llm: Any) -> None:
+    """Cancel a task that reads a stream."""
+    task = asyncio.ensure_future(answer_text(llm, "astream_chat"))
     await asyncio.sleep(0.3)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
 
 
-async def cancel_waiting(llm: Any) -> None:
-    """Cancel a task that waits for a whole answer."""
+async def cancel_chat(llm: Any) -> None:
+    """Cancel a task that waits for a complete response."""
     with suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(asked(llm, "achat"), 0.3)
+        await asyncio.wait_for(answer_text(llm, "achat"), 0.3)
 
 
-@pytest.mark.parametrize("ended", [aclose, aleave, cancel, cancel_waiting])
-async def test_an_async_call_that_is_left_is_hung_up(plain_bench: Bench, ended: Any) -> None:
-    """While the loop and the model live on."""
-    plain_bench.script(Script(delay=30) if ended is cancel_waiting else ENDLESS)
-    await ended(plain_bench.llm)
-    left = await asyncio.to_thread(plain_bench.sim.last.wait_hung_up, SOON)
-    assert left
+@pytest.mark.parametrize("leave", [aclose_stream, abreak_loop, cancel_reading, cancel_chat])
+async def test_leaving_an_async_call_closes_the_connection(
+    sync_harness: Harness, leave: Any
+) -> None:
+    """The event loop and the instance stay alive."""
+    sync_harness.script(Script(delay=30) if leave is cancel_chat else ENDLESS)
+    await leave(sync_harness.llm)
+    disconnected = await asyncio.to_thread(sync_harness.sim.last.wait_hung_up, DISCONNECT_SECONDS)
+    assert disconnected
 
 
-def test_a_stream_that_is_never_read_holds_nothing(plain_bench: Bench) -> None:
-    """Made and thrown away: the server was not asked, or sees that nobody listens."""
-    plain_bench.script(ENDLESS)
-    items = plain_bench.llm.stream_chat(say())
+def test_a_stream_that_is_never_read_holds_no_connection(sync_harness: Harness) -> None:
+    """No request was sent, or its connection is closed."""
+    sync_harness.script(ENDLESS)
+    items = sync_harness.llm.stream_chat(user_messages())
     items.close()
     del items
-    assert plain_bench.count == 0 or plain_bench.sim.last.wait_hung_up(SOON)
+    assert sync_harness.request_count == 0 or sync_harness.sim.last.wait_hung_up(DISCONNECT_SECONDS)

@@ -1,4 +1,4 @@
-"""Tools out: what a model is told that it may call, and how that is said."""
+"""Tools: the encoded tools and options of a request."""
 
 from __future__ import annotations
 
@@ -7,70 +7,72 @@ from typing import Any
 
 import pytest
 
-from tests.llama_index.conformance.answers import ADD, answer
-from tests.llama_index.conformance.bench import Bench, say
+from tests.llama_index.conformance.harness import Harness, user_messages
+from tests.llama_index.conformance.scripted_replies import ADD, text_reply
 
 TOOL_CHATS = ("chat_with_tools", "stream_chat_with_tools")
 NAMED = {"type": "function", "function": {"name": "add"}}
 
 
-def offered(bench: Bench, endpoint: str = "chat_with_tools", **options: Any) -> Any:
-    """Offer `add` and return the request; an endpoint that streams is answered by a stream."""
-    bench.script(answer(endpoint))
-    bench.last(endpoint, [ADD], "Hello", **options)
-    return bench.body
+def sent_body(harness: Harness, endpoint: str = "chat_with_tools", **options: Any) -> Any:
+    """Send a request that offers `add`, and return its body."""
+    harness.script(text_reply(endpoint))
+    harness.final(endpoint, [ADD], "Hello", **options)
+    return harness.last_body
 
 
-def test_a_tool_goes_out(bench: Bench) -> None:
-    """Name, description and parameters are the tool's."""
+def test_a_tool_is_sent_with_name_description_and_parameters(harness: Harness) -> None:
+    """Streamed or not."""
     for endpoint in TOOL_CHATS:
-        (tool,) = offered(bench, endpoint)["tools"]
+        (tool,) = sent_body(harness, endpoint)["tools"]
         assert tool["function"]["name"] == "add"
         assert "Add two numbers." in tool["function"]["description"]
         assert tool["function"]["parameters"]["properties"].keys() == {"a", "b"}
         assert sorted(tool["function"]["parameters"]["required"]) == ["a", "b"]
 
 
-def test_without_tools_nothing_is_said_of_them(bench: Bench) -> None:
-    """Servers refuse a null and an empty list."""
-    bench.script(answer("chat"))
-    bench.last("chat_with_tools", [], "Hello")
-    assert not bench.body.keys() & {"tools", "tool_choice", "parallel_tool_calls"}
+def test_a_request_without_tools_has_no_tool_keys(harness: Harness) -> None:
+    """Servers reject a null and an empty list."""
+    harness.script(text_reply("chat"))
+    harness.final("chat_with_tools", [], "Hello")
+    assert not harness.last_body.keys() & {"tools", "tool_choice", "parallel_tool_calls"}
 
 
 @pytest.mark.parametrize(
-    ("choice", "spelled"),
+    ("choice", "encoded"),
     [("none", "none"), ("required", "required"), ("add", NAMED), (NAMED, NAMED)],
-    ids=["none", "required", "a name", "a dict"],
+    ids=["none", "required", "name", "dict"],
 )
-def test_a_choice_of_tools(bench: Bench, choice: Any, spelled: Any) -> None:
-    """Agents choose by a name, users in the API's words."""
-    assert offered(bench, tool_choice=choice)["tool_choice"] == spelled
+def test_each_form_of_tool_choice_is_encoded(harness: Harness, choice: Any, encoded: Any) -> None:
+    """Agents give a name, users the API's own form."""
+    assert sent_body(harness, tool_choice=choice)["tool_choice"] == encoded
 
 
-def test_a_tool_can_be_required(bench: Bench) -> None:
-    """`tool_required` is LlamaIndex's word for it, streamed too."""
+def test_tool_required_forces_a_tool_call(harness: Harness) -> None:
+    """`tool_required` is LlamaIndex's keyword. Streamed or not."""
     for endpoint in TOOL_CHATS:
-        body = offered(bench, endpoint, tool_required=True)
+        body = sent_body(harness, endpoint, tool_required=True)
         assert body["tool_choice"] in ("required", NAMED)
 
 
-def test_one_call_at_a_time_is_asked_for(bench: Bench) -> None:
-    """LlamaIndex's default is one call, and models must be told."""
-    assert offered(bench)["parallel_tool_calls"] is False
-    assert offered(bench, allow_parallel_tool_calls=True).get("parallel_tool_calls", True) is True
+def test_parallel_tool_calls_are_off_by_default(harness: Harness) -> None:
+    """This is LlamaIndex's default; the API's is the opposite."""
+    assert sent_body(harness)["parallel_tool_calls"] is False
+    assert (
+        sent_body(harness, allow_parallel_tool_calls=True).get("parallel_tool_calls", True) is True
+    )
 
 
-def test_strict_is_said_only_when_asked_for(bench: Bench) -> None:
-    """Servers that do not know the word refuse it, false or not."""
-    assert "strict" not in offered(bench)["tools"][0]["function"]
+def test_strict_is_not_sent_by_default(harness: Harness) -> None:
+    """Servers that do not know the key reject it, whatever its value."""
+    assert "strict" not in sent_body(harness)["tools"][0]["function"]
 
 
-def test_a_history_is_left_as_it_is(bench: Bench) -> None:
-    """The user's message goes out, and is not added to the caller's list."""
-    history = say("first")
+def test_chat_history_is_not_changed(harness: Harness) -> None:
+    """The user message is added to a copy."""
+    history = user_messages("first")
     before = copy.deepcopy(history)
-    assert [one["content"] for one in offered(bench, chat_history=history)["messages"]] == [
+    assert [m["content"] for m in sent_body(harness, chat_history=history)["messages"]] == [
         "first",
         "Hello",
     ]
