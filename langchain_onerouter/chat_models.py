@@ -245,12 +245,16 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
             return to_result(reply, cost_in_usage=self.cost_in_usage)
 
     async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
-        """Return the answers to several lists of messages, as LangChain does."""
+        """Return the answers to several lists of messages, see `BaseChatModel.agenerate`.
+
+        Its frame keeps the error that it raises, a reference cycle with the locals of all callers;
+        without frames the error breaks the cycle (see `onerouter_core.tracebacks`).
+        """
         try:
             return await super().agenerate(*args, **kwargs)
         except OneRouterError as error:
-            failed = [error]
-        raise without_frames(failed.pop())
+            caught = [error]
+        raise without_frames(caught.pop())
 
     def _stream(
         self,

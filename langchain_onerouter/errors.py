@@ -116,26 +116,27 @@ def to_langchain(error: core.OneRouterError) -> OneRouterError:
     """Convert an error of the core to the class of this module with the same name."""
     if isinstance(error, OneRouterError):
         return error
-    twin: OneRouterError = getattr(sys.modules[__name__], type(error).__name__)(error.message)
-    twin.__dict__.update(error.__dict__, is_retryable=error.transient)
-    return twin
+    error_class = getattr(sys.modules[__name__], type(error).__name__)
+    converted: OneRouterError = error_class(error.message)
+    converted.__dict__.update(error.__dict__, is_retryable=error.transient)
+    return converted
 
 
 class _TranslateErrors:
-    """Context that raises the core's errors as this module's.
+    """Context manager that converts errors of the core with `to_langchain`.
 
-    A generator in its place would make a cycle: see `onerouter_core.tracebacks`.
+    A generator-based context manager would make a reference cycle, see `onerouter_core.tracebacks`.
     """
 
     __slots__ = ()
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
-        if isinstance(failure, core.OneRouterError):
-            raise to_langchain(failure) from failure.__cause__
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, core.OneRouterError):
+            raise to_langchain(error) from error.__cause__
 
 
 def translate_errors() -> _TranslateErrors:
-    """Raise the core's errors as this module's."""
+    """Return a context manager that converts errors of the core with `to_langchain`."""
     return _TranslateErrors()
