@@ -1,8 +1,7 @@
-"""Bytes there and back.
+"""Transport: sends one HTTP request through an SDK client and iterates over the response body.
 
-This module knows how a request is sent and its answer read through an SDK client, and what each
-failure on the way is called here. It does not know what the bytes mean, how clients come and go,
-nor how long anything may take.
+Exceptions of the HTTP libraries become errors of this package here. The module does not decode
+bodies, and knows neither how clients are shared nor how long a call may take.
 """
 
 from __future__ import annotations
@@ -34,45 +33,68 @@ from onerouter_core.tracebacks import iter_chain, without_frames
 
 @dataclass(frozen=True, slots=True)
 class HTTPRequest:
-    """One HTTP request; without a body it is a GET. `timeout` is in seconds."""
+    """One HTTP request."""
 
     url: str
+    """Absolute URL."""
+
     headers: Mapping[str, str] = field(repr=False)
+    """Headers, the API key included; names in lower case."""
+
     timeout: float | None
+    """Seconds until the response headers must have arrived. None: no limit."""
+
     body: Mapping[str, Any] | None = None
+    """JSON body of a POST. None: a GET."""
 
 
 def send(clients: Clients, connection: ConnectionSettings, http_request: HTTPRequest) -> Response:
-    """Send, and return when the headers are there; raise BadStatus or APIConnectionError."""
+    """Send a request; return when the response headers have arrived.
+
+    Args:
+        clients: the instance's references to shared clients.
+        connection: connection settings, for an HTTP client of the user.
+        http_request: the request.
+
+    Raises:
+        HTTPErrorResponse: the response has an error status.
+        APIConnectionError: the connection failed, or timed out.
+        ConfigurationError: JSON cannot hold the body, or no HTTP client can be created.
+
+    """
     sdk = load_sdk()
     client = clients.get_sync(sdk, connection.http_client)
     set_read_deadline(None if http_request.timeout is None else monotonic() + http_request.timeout)
     try:
         return Response(_post(client, http_request))
-    except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-        failed = [error]
-    # Not from there: the SDK's error quotes the body, and so perhaps the key. And held by no local
-    # of the frames that it goes through: it would keep them alive until the collector comes.
-    raise _to_error(failed.pop())
+    except Exception as error:  # noqa: BLE001 -- HTTP libraries have no common base class
+        errors = [error]
+    # Raised after the block, because the SDK's error must not become its context: it quotes the
+    # body. Popped from a list, because a local variable of a frame in the traceback would make a
+    # reference cycle: see tracebacks.py.
+    raise _to_error(errors.pop())
 
 
 async def asend(
-    clients: Clients, connection: ConnectionSettings, http_request: HTTPRequest, alarm: ReadTimeout
+    clients: Clients,
+    connection: ConnectionSettings,
+    http_request: HTTPRequest,
+    read_timeout: ReadTimeout,
 ) -> Response:
-    """Do the same without blocking the event loop."""
+    """Send a request; the async variant of `send`, which ends at the deadline of `read_timeout`."""
     sdk = await aload_sdk()
     client = await clients.get_async(sdk, connection.http_async_client)
-    for _ in range(2):  # let a loop that was busy hear which kept connections have ended
+    for _ in range(2):  # let a busy event loop notice which idle connections the server has closed
         await asyncio.sleep(0)
     try:
-        return Response(await alarm.wait(_post(client, http_request)))
-    except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-        failed = [error]
-    raise _to_error(failed.pop())
+        return Response(await read_timeout.wait(_post(client, http_request)))
+    except Exception as error:  # noqa: BLE001 -- as in `send`
+        errors = [error]
+    raise _to_error(errors.pop())
 
 
 class _RedactedHeader(str):
-    """A header's value that shows nothing: the SDK's second major version logs it at DEBUG."""
+    """Header value with a masked repr: the SDK's second major version logs headers at DEBUG."""
 
     __slots__ = ()
 
@@ -81,46 +103,43 @@ class _RedactedHeader(str):
 
 
 def _post(client: Any, http_request: HTTPRequest) -> Any:
-    """Have the SDK return before the body is read, also that of a reply that is no stream."""
+    """Send a request through the SDK, which returns before the body is read (`stream`)."""
     headers = {name: _RedactedHeader(value) for name, value in http_request.headers.items()}
     options = {"headers": headers, "timeout": http_request.timeout}
-    how = {"cast_to": response_type(client), "options": options, "stream": True}
+    arguments = {"cast_to": response_type(client), "options": options, "stream": True}
     if http_request.body is None:
-        return client.get(http_request.url, **how)
-    return client.post(http_request.url, body=http_request.body, **how)
+        return client.get(http_request.url, **arguments)
+    return client.post(http_request.url, body=http_request.body, **arguments)
 
 
 def _to_error(error: Exception) -> HTTPErrorResponse | OneRouterError:
-    """Return the refusal that an error is, or has behind it, or else our error."""
-    causes = list(iter_chain(without_frames(error)))
-    for cause in causes:
-        if (refused := to_http_error_response(cause)) is not None:
-            refused.__cause__ = refused.__context__ = None
-            return refused
-    ours = _unserializable_body_error(error) or _name_failure(
-        error, unverified=any(isinstance(c, _CERTIFICATE_ERROR) for c in causes)
+    """Return the error to raise for an exception of `_post`."""
+    chain = list(iter_chain(without_frames(error)))
+    for linked in chain:
+        if (http_error := to_http_error_response(linked)) is not None:
+            http_error.__cause__ = http_error.__context__ = None
+            return http_error
+    is_unverified = any(isinstance(linked, ssl.SSLCertVerificationError) for linked in chain)
+    new_error = _unserializable_body_error(error) or _to_connection_error(
+        error, is_unverified=is_unverified
     )
-    *_, ours.__cause__ = _iter_causes(
-        error
-    )  # the first: aiohttp's next shows the request, key and all
-    return ours
-
-
-_CERTIFICATE_ERROR = ssl.SSLCertVerificationError
+    # The root cause only: an error of aiohttp that it led to shows the request with the key.
+    *_, new_error.__cause__ = _iter_causes(error)
+    return new_error
 
 
 def _unserializable_body_error(error: Exception) -> ConfigurationError | None:
-    """Return what is wrong with a request that no JSON can say, before it was sent."""
-    *_, first = _iter_causes(error)
-    kinds = (TypeError, ValueError, RecursionError)
-    if not isinstance(first, kinds) or isinstance(first, OSError | UnicodeDecodeError):
+    """Return an error if the root cause is that JSON cannot hold the body; nothing was sent."""
+    *_, root_cause = _iter_causes(error)
+    classes = (TypeError, ValueError, RecursionError)  # of `json.dumps`
+    if not isinstance(root_cause, classes) or isinstance(root_cause, OSError | UnicodeDecodeError):
         return None
-    what = f"{type(first).__name__}: {first}"
-    return ConfigurationError(f"The request cannot be written as JSON: {what}")
+    reason = f"{type(root_cause).__name__}: {root_cause}"
+    return ConfigurationError(f"The request cannot be written as JSON: {reason}")
 
 
 class Response:
-    """The headers of an answer, and its bytes as they come."""
+    """HTTP response whose body is read in chunks; `headers` have names in lower case."""
 
     __slots__ = ("_raw", "headers")
 
@@ -130,44 +149,59 @@ class Response:
         self.headers: dict[str, str] = {k.lower(): v for k, v in raw.headers.items()}
 
     def chunks(self, deadline: DeadlineFn) -> Generator[bytes, None, None]:
-        """Yield bytes; raise APIConnectionError if the connection breaks or is silent too long."""
+        """Yield the chunks of the body, decompressed.
+
+        Args:
+            deadline: function that returns the present read deadline.
+
+        Raises:
+            APITimeoutError: the read deadline has passed.
+            APIConnectionError: the connection failed before the end of the body.
+            MalformedReplyError: the body is not compressed as its headers say.
+
+        """
         try:
             set_read_deadline(deadline())
             for chunk in self._raw.iter_bytes():
                 yield chunk
                 set_read_deadline(deadline())
-        except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-            failed = [error]
+        except Exception as error:  # noqa: BLE001 -- as in `send`
+            errors = [error]
         else:
             return
-        raise _to_read_error(failed.pop())
+        raise _to_read_error(errors.pop())
 
-    async def achunks(self, alarm: ReadTimeout) -> AsyncGenerator[bytes, None]:
-        """Do the same on an event loop."""
+    async def achunks(self, read_timeout: ReadTimeout) -> AsyncGenerator[bytes, None]:
+        """Yield the chunks of the body; the async variant of `chunks`."""
         chunks = self._raw.aiter_bytes()
         try:
-            while (chunk := await alarm.wait(anext(chunks, None))) is not None:
+            while (chunk := await read_timeout.wait(anext(chunks, None))) is not None:
                 yield chunk
-        except Exception as error:  # noqa: BLE001 -- whatever an HTTP library raises
-            failed = [error]
+        except Exception as error:  # noqa: BLE001 -- as in `send`
+            errors = [error]
         else:
             return
-        raise _to_read_error(failed.pop())
+        raise _to_read_error(errors.pop())
 
     def close(self) -> None:
-        """Hang up, unless all was read."""
+        """Close the connection, unless the body was read to its end."""
         self._raw.close()
 
     async def aclose(self) -> None:
-        """Hang up, unless all was read."""
+        """Close the connection, unless the body was read to its end."""
         await self._raw.aclose()
 
 
-# --- the key ---
+# --- API key ---
 
 
 def get_api_key(connection: ConnectionSettings) -> str | None:
-    """Return the key for the next request."""
+    """Return the API key for the next request; call a callable.
+
+    Raises:
+        ConfigurationError: the callable is async.
+
+    """
     key = connection.api_key() if callable(connection.api_key) else connection.api_key
     if isawaitable(key):
         if hasattr(key, "close"):
@@ -177,41 +211,47 @@ def get_api_key(connection: ConnectionSettings) -> str | None:
 
 
 async def aget_api_key(connection: ConnectionSettings) -> str | None:
-    """Return the key for the next request, awaiting a callable that must be."""
+    """Return the API key for the next request; call a callable, and await it if it is async."""
     key = connection.api_key() if callable(connection.api_key) else connection.api_key
     if isawaitable(key):
         key = await key
     return key.get_secret_value() if isinstance(key, SecretStr) else key
 
 
-# --- what went wrong ---
+# --- errors ---
 
 
 def _to_read_error(error: Exception) -> OneRouterError:
-    """Return the error of ours that a failure to read is."""
+    """Return the error to raise for an exception while the body was read."""
     if isinstance(error, OneRouterError):
         return error
-    ours = _name_failure(error)
-    ours.__cause__ = without_frames(error)
-    return ours
+    new_error = _to_connection_error(error)
+    new_error.__cause__ = without_frames(error)
+    return new_error
 
 
-def _name_failure(error: Exception, *, unverified: bool = False) -> OneRouterError:
-    """Name a failure by its first cause: over aiohttp the SDK calls a dead server a slow one."""
+def _to_connection_error(error: Exception, *, is_unverified: bool = False) -> OneRouterError:
+    """Classify an exception of an HTTP library by the class names of its causes.
+
+    The root cause decides between timeout and connection error: over aiohttp, openai 2.54 reports
+    a refused, closed or reset connection as `APITimeoutError <- ConnectTimeout <- aiohttp's error`.
+    A certificate that cannot be verified (`is_unverified`) is not transient.
+    """
     causes = list(_iter_causes(error))
-    first, names = causes[-1], " ".join(type(cause).__name__ for cause in causes)
-    name = type(first).__name__
-    what = " ".join(f"{name}: {first}".split()).removesuffix(":")
-    if "Timeout" in name:
+    root_cause, class_names = causes[-1], " ".join(type(cause).__name__ for cause in causes)
+    root_name = type(root_cause).__name__
+    reason = " ".join(f"{root_name}: {root_cause}".split()).removesuffix(":")
+    if "Timeout" in root_name:
         return APITimeoutError("The gateway did not answer in time.")
-    if "Decod" in names or "ContentEncoding" in names:
-        return MalformedReplyError(f"The reply cannot be decoded: {what}")
+    if "Decod" in class_names or "ContentEncoding" in class_names:
+        return MalformedReplyError(f"The reply cannot be decoded: {reason}")
     return APIConnectionError(
-        f"The connection to the gateway failed: {what}", transient=not unverified
+        f"The connection to the gateway failed: {reason}", transient=not is_unverified
     )
 
 
 def _iter_causes(error: BaseException | None) -> Iterator[Exception]:
+    """Yield an exception and its causes; the last one is the root cause."""
     while isinstance(error, Exception):
         yield error
         error = error.__cause__

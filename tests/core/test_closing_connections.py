@@ -1,4 +1,4 @@
-"""Closing is prompt: whoever stops reading hangs up, and the server sees it."""
+"""Closing: a stream or call that is given up disconnects at once, and the server sees it."""
 
 from __future__ import annotations
 
@@ -16,153 +16,165 @@ from tests.core.payloads import HELLO, chunk, completion
 Make = Callable[..., Gateway]
 
 ENDLESS = Script(events=[chunk("Hel"), chunk("lo")], end="hang")
-SOON = 2
+SOON = 2  # seconds
 
 
-async def until(done: Callable[[], object]) -> None:
-    """Wait until something has happened."""
-    while not done():  # noqa: ASYNC110 -- it happens in another thread
+async def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds."""
+    while not condition():  # noqa: ASYNC110 -- another thread changes it
         await asyncio.sleep(0.01)
 
 
-async def seen(sim: Simulator) -> bool:
-    """Wait, without blocking the event loop, until the server has seen the client leave."""
+async def wait_disconnected(sim: Simulator) -> bool:
+    """Wait, without blocking the event loop, until the server has seen the client disconnect."""
     return await asyncio.to_thread(sim.last.wait_hung_up, SOON)
 
 
-def test_closing_a_stream(sim: Simulator, gateway: Make, caller: Caller) -> None:
-    """A stream that is closed early hangs up."""
+def test_closing_a_stream_disconnects(sim: Simulator, gateway: Make, caller: Caller) -> None:
+    """After its first delta."""
     sim.script(ENDLESS)
-    (piece,) = caller.first(gateway(), HELLO, 1)
-    assert piece.text == "Hel"
+    (delta,) = caller.first(gateway(), HELLO, 1)
+    assert delta.text == "Hel"
     assert sim.last.wait_hung_up(SOON)
 
 
-def test_closing_a_stream_that_was_not_read(sim: Simulator, gateway: Make, caller: Caller) -> None:
-    """A stream that is closed before its first piece is taken hangs up as well."""
+def test_closing_an_unread_stream_disconnects(
+    sim: Simulator, gateway: Make, caller: Caller
+) -> None:
+    """Before its first delta was taken."""
     sim.script(ENDLESS)
     assert caller.first(gateway(), HELLO, 0) == []
     assert sim.last.wait_hung_up(SOON)
 
 
-def test_leaving_a_loop(sim: Simulator, gateway: Make) -> None:
-    """`break` out of a loop over a stream hangs up."""
+def test_break_disconnects(sim: Simulator, gateway: Make) -> None:
+    """Out of a loop over a stream."""
     sim.script(ENDLESS)
-    for piece in gateway().stream(HELLO):
-        assert piece.text == "Hel"
+    for delta in gateway().stream(HELLO):
+        assert delta.text == "Hel"
         break
     assert sim.last.wait_hung_up(SOON)
 
 
-async def test_leaving_an_async_loop(sim: Simulator, gateway: Make) -> None:
-    """`break` out of an async loop hangs up while the event loop runs on."""
+async def test_break_in_async_code_disconnects(sim: Simulator, gateway: Make) -> None:
+    """While the event loop keeps running."""
     sim.script(ENDLESS)
     one = gateway()
-    async for piece in await one.astream(HELLO):
-        assert piece.text == "Hel"
+    async for delta in await one.astream(HELLO):
+        assert delta.text == "Hel"
         break
-    assert await seen(sim)
+    assert await wait_disconnected(sim)
     await one.aclose()
 
 
-def test_an_error_in_a_loop(sim: Simulator, gateway: Make) -> None:
-    """An error of the reader's passes unchanged, and hangs up."""
+def test_an_exception_of_the_reader_disconnects(sim: Simulator, gateway: Make) -> None:
+    """It is raised unchanged."""
     sim.script(ENDLESS)
-    pieces = gateway().stream(HELLO)
-    next(pieces)
+    stream = gateway().stream(HELLO)
+    next(stream)
     with pytest.raises(KeyError, match="mine"):
-        pieces.throw(KeyError("mine"))
+        stream.throw(KeyError("mine"))
     assert sim.last.wait_hung_up(SOON)
 
 
-@pytest.mark.parametrize("verb", ["acomplete", "astream"])
+@pytest.mark.parametrize("method", ["acomplete", "astream"])
 @pytest.mark.parametrize(
-    "script", [Script(delay=9), Script(body="", end="hang")], ids=["no head", "no body"]
+    "script", [Script(delay=9), Script(body="", end="hang")], ids=["no response", "no body"]
 )
-async def test_cancelling_a_call(sim: Simulator, gateway: Make, verb: str, script: Script) -> None:
-    """A call that is cancelled while it waits hangs up, and is not asked again."""
+async def test_cancelling_a_call_disconnects(
+    sim: Simulator, gateway: Make, method: str, script: Script
+) -> None:
+    """It is not retried."""
     sim.script(script)
     one = gateway()
-    call = asyncio.create_task(getattr(one, verb)(HELLO))
-    await until(lambda: sim.requests)
+    call = asyncio.create_task(getattr(one, method)(HELLO))
+    await wait_until(lambda: sim.requests)
     await asyncio.sleep(0.05)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    assert await seen(sim)
+    assert await wait_disconnected(sim)
     assert len(sim.requests) == 1
     await one.aclose()
 
 
-async def test_cancelling_a_reader(sim: Simulator, gateway: Make) -> None:
-    """A task that is cancelled in mid-stream hangs up."""
+async def test_cancelling_the_reader_of_a_stream_disconnects(sim: Simulator, gateway: Make) -> None:
+    """The deltas before that have arrived."""
     sim.script(ENDLESS)
     one = gateway()
     texts: list[str] = []
 
     async def read() -> None:
-        async for piece in await one.astream(HELLO):
-            texts.append(piece.text)  # noqa: PERF401 -- what came must be seen before the end
+        async for delta in await one.astream(HELLO):
+            texts.append(delta.text)  # noqa: PERF401 -- the list is read before the end
 
     reader = asyncio.create_task(read())
-    await until(lambda: len(texts) == 2)
+    await wait_until(lambda: len(texts) == 2)
     reader.cancel()
     with suppress(asyncio.CancelledError):
         await reader
-    assert await seen(sim)
+    assert await wait_disconnected(sim)
     assert texts == ["Hel", "lo"]
     await one.aclose()
 
 
-async def test_a_time_limit_of_the_callers(sim: Simulator, gateway: Make) -> None:
-    """`asyncio.wait_for` ends a call at its limit."""
+async def test_wait_for_ends_a_call_and_disconnects(sim: Simulator, gateway: Make) -> None:
+    """`asyncio.wait_for` raises its own timeout."""
     sim.script(Script(json=completion()), Script(delay=9))
     one = gateway()
     await one.acomplete(HELLO)
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(one.acomplete(HELLO), 0.1)
-    assert await seen(sim)
+    assert await wait_disconnected(sim)
     await one.aclose()
 
 
-def test_closing_a_gateway(sim: Simulator, gateway: Make, new_clients: None) -> None:
-    """The last gateway to be closed hangs up on the stream that is still open."""
+def test_closing_the_last_gateway_disconnects_its_stream(
+    sim: Simulator, gateway: Make, new_clients: None
+) -> None:
+    """The stream was still open."""
     sim.script(ENDLESS)
     one = gateway(clients=Clients())
-    pieces = one.stream(HELLO)
-    next(pieces)
+    stream = one.stream(HELLO)
+    next(stream)
     one.close()
     assert sim.last.wait_hung_up(SOON)
-    pieces.close()
+    stream.close()
 
 
-async def test_closing_an_async_gateway(sim: Simulator, gateway: Make, new_clients: None) -> None:
-    """So does the last one that is closed on its event loop."""
+async def test_closing_the_last_async_gateway_disconnects_its_stream(
+    sim: Simulator, gateway: Make, new_clients: None
+) -> None:
+    """The last one on the event loop."""
     sim.script(ENDLESS)
     one = gateway(clients=Clients())
-    pieces = await one.astream(HELLO)
-    await anext(pieces)
+    stream = await one.astream(HELLO)
+    await anext(stream)
     await one.aclose()
-    assert await seen(sim)
-    await pieces.aclose()
+    assert await wait_disconnected(sim)
+    await stream.aclose()
 
 
-def test_the_end_of_a_loop(sim: Simulator, gateway: Make) -> None:
-    """A stream left open hangs up when its event loop ends."""
+def test_the_end_of_the_event_loop_disconnects_an_open_stream(
+    sim: Simulator, gateway: Make
+) -> None:
+    """Although the stream is still referenced."""
     sim.script(ENDLESS)
-    kept = []
+    references = []
 
     async def run() -> None:
-        pieces = await gateway().astream(HELLO)
-        kept.append(pieces)
-        await anext(pieces)
+        stream = await gateway().astream(HELLO)
+        references.append(stream)
+        await anext(stream)
 
     asyncio.run(run())
     assert sim.last.wait_hung_up(SOON)
 
 
-def test_a_whole_stream_is_no_hang_up(sim: Simulator, gateway: Make, caller: Caller) -> None:
-    """A stream that was read to its end leaves the connection for the next call."""
+def test_the_end_of_a_stream_does_not_disconnect(
+    sim: Simulator, gateway: Make, caller: Caller
+) -> None:
+    """The connection is kept for the next call."""
     sim.script(*[Script(events=[chunk("Hi", "stop")])] * 2)
     one = gateway()
     for _ in range(2):

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import pytest
 
@@ -72,7 +73,8 @@ def annotated_names(tree: ast.AST) -> Iterator[str]:
 
 def defined_in_core(name: str, module: ModuleType) -> bool:
     """Tell whether a name in a module is a type, or an alias of one, that the core defines."""
-    if name.startswith("_") or name == "T" or not hasattr(module, name):
+    value = getattr(module, name, None)
+    if name.startswith("_") or value is None or isinstance(value, TypeVar):
         return False
     source_of = [m for m in sys.modules if m.startswith("onerouter_core.")]
     return any(defines(sys.modules[m], name) for m in source_of if hasattr(sys.modules[m], name))

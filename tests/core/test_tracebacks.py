@@ -14,10 +14,10 @@ def fail(error: Exception, cause: Exception | None = None) -> None:
 
 def raised(cause: Exception | None = None) -> ValueError:
     """Return an error that was raised while another one was handled, with a cause."""
-    with pytest.raises(ValueError, match="error") as caught:
-        try:
-            fail(KeyError("context"))
-        except KeyError:
+    try:
+        fail(KeyError("context"))
+    except KeyError:
+        with pytest.raises(ValueError, match="error") as caught:
             fail(ValueError("error"), cause)
     return caught.value
 
