@@ -17,7 +17,7 @@ import openai
 
 from benchmarks.payloads import API_KEY, MODEL, CallSpec, encode_tool, tool_functions
 from onerouter_core import ConnectionSettings, Gateway, Message, ReplyDelta, Request, Text
-from onerouter_core.wire.encode import decode_tool
+from onerouter_core.wire.tools import decode_tool
 
 
 class Target(Protocol):

@@ -22,7 +22,7 @@ from onerouter_core.retry import OnRetry, apolicy, policy
 from onerouter_core.sdk_clients import aload_sdk, load_sdk
 from onerouter_core.transport import Response, aget_api_key, asend, get_api_key, send
 from onerouter_core.types import Json, Reply, ReplyDelta, Request
-from onerouter_core.wire.decode import decode_models
+from onerouter_core.wire.model_list import decode_model_list
 from onerouter_core.wire.stream import StreamDecoder, decode_body
 
 DeltaStream: TypeAlias = Generator[ReplyDelta, None, None]
@@ -180,12 +180,12 @@ class Gateway(ClientOwner):
 
     def _models_once(self, call: Call) -> tuple[Json, ...]:
         with call.translate_errors():
-            return decode_models(self._fetch(call)[0])
+            return decode_model_list(self._fetch(call)[0])
 
     async def _amodels_once(self, call: Call) -> tuple[Json, ...]:
         with call.translate_errors():
             body, _ = await self._afetch(call)
-            return decode_models(body)
+            return decode_model_list(body)
 
 
 def _final_deltas(decoder: StreamDecoder, call: Call) -> DeltaStream:

@@ -1,25 +1,27 @@
-"""The wire format of the API; no other package has a JSON key of it.
+"""Wire format of the API: no other package knows its JSON keys.
 
-`encode` turns a Request into the JSON body, `decode` a completion into a Reply, `sse` bytes into
-events, and `stream` events into deltas. None of them does any input or output.
+`encode_request` encodes a Request as a JSON body. `decode.decode_reply` decodes a completion to a
+Reply, and `stream.StreamDecoder` decodes the bytes of a stream to deltas. No module here does any
+input or output.
 """
 
 from onerouter_core.wire.annotations import decode_citations, decode_logprobs
-from onerouter_core.wire.coerce import as_items, as_mapping, as_text, omit
+from onerouter_core.wire.coerce import as_items, as_json_text, as_mapping, as_text, omit
 from onerouter_core.wire.content_parts import decode_cache_control, decode_part
-from onerouter_core.wire.decode import decode_tool_call, encode_arguments, partial_reply
-from onerouter_core.wire.encode import (
+from onerouter_core.wire.decode import decode_partial_reply, decode_tool_call
+from onerouter_core.wire.encode import encode_request
+from onerouter_core.wire.tool_names import ToolNames
+from onerouter_core.wire.tools import (
     check_tool_choice,
     decode_tool,
     decode_tool_choice,
-    encode_request,
     encode_tool,
 )
-from onerouter_core.wire.tool_names import ToolNames
 
 __all__ = [
     "ToolNames",
     "as_items",
+    "as_json_text",
     "as_mapping",
     "as_text",
     "check_tool_choice",
@@ -27,12 +29,11 @@ __all__ = [
     "decode_citations",
     "decode_logprobs",
     "decode_part",
+    "decode_partial_reply",
     "decode_tool",
     "decode_tool_call",
     "decode_tool_choice",
-    "encode_arguments",
     "encode_request",
     "encode_tool",
     "omit",
-    "partial_reply",
 ]

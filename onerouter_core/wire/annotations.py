@@ -1,7 +1,7 @@
-"""What few answers have: citations, and the log probabilities of tokens.
+"""Citations and token log probabilities of a reply.
 
-This module reads them out of `Reply.annotations`, `Reply.logprobs` and `Piece.logprobs`, for a
-framework that has classes of its own for them.
+Input are `Reply.annotations`, `Reply.logprobs` and `ReplyDelta.logprobs`, as the gateway sent
+them. Both frameworks have classes of their own for the results.
 """
 
 from __future__ import annotations
@@ -14,30 +14,33 @@ from onerouter_core.wire.coerce import as_count, as_items, as_mapping, as_number
 
 
 def decode_citations(annotations: Iterable[Json]) -> Iterator[Citation]:
-    """Yield the pages an answer cites."""
+    """Yield a Citation for each annotation that has a URL.
+
+    The fields of a citation are below `url_citation`, or directly in the annotation.
+    """
     for annotation in annotations:
-        facts = as_mapping(annotation.get("url_citation")) or annotation
-        if url := as_text(facts.get("url")):
+        fields = as_mapping(annotation.get("url_citation")) or annotation
+        if url := as_text(fields.get("url")):
             yield Citation(
                 url,
-                as_text(facts.get("title")) or url,
-                as_text(facts.get("content")) or "",
-                as_count(facts.get("start_index")),
-                as_count(facts.get("end_index")),
+                as_text(fields.get("title")) or url,
+                as_text(fields.get("content")) or "",
+                as_count(fields.get("start_index")),
+                as_count(fields.get("end_index")),
             )
 
 
 def decode_logprobs(logprobs: Json | None) -> tuple[TokenLogprob, ...]:
-    """Return the tokens of an answer, or of a piece of one, with their probabilities."""
+    """Return the tokens of a reply, or of a delta, with their log probabilities."""
     return tuple(_decode_token(item) for item in as_items(as_mapping(logprobs).get("content")))
 
 
 def _decode_token(item: Json) -> TokenLogprob:
-    others = as_items(item.get("top_logprobs"))
-    data: Any = item.get("bytes")
+    alternatives = as_items(item.get("top_logprobs"))
+    token_bytes: Any = item.get("bytes")
     return TokenLogprob(
         as_text(item.get("token")) or "",
         as_number(item.get("logprob")) or 0.0,
-        tuple(data) if isinstance(data, list) else (),
-        tuple(_decode_token(other) for other in others),
+        tuple(token_bytes) if isinstance(token_bytes, list) else (),
+        tuple(_decode_token(alternative) for alternative in alternatives),
     )

@@ -1,26 +1,28 @@
-"""JSON whose types may be anything, read without ever raising.
+"""Read JSON values whose types are not what they should be.
 
-This module knows Python's types. It knows no key.
+Each `as_*` function takes any value and never raises. No function here knows a key of the API.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from pydantic_core import from_json
 
 from onerouter_core.types import Json
 
-_MAX_NUMBER = 1e15  # no count and no cost is larger; infinities and NaN are not smaller
+_MAX_NUMBER = 1e15  # larger than any token count or cost; also excludes infinities and NaN
 
 
 def parse_json_bytes(data: bytes) -> Any:
-    """Return the JSON value; raise ValueError if it is none.
+    """Return the JSON value in UTF-8 bytes; raise ValueError if there is none.
 
-    The quick parser refuses a few things that some servers send (bytes that are no UTF-8, halves
-    of surrogate pairs); for these the standard library's stands in. What is nested more than some
-    two hundred times it refuses, too, and so do we: others would fail on it later, as they copy it.
+    pydantic_core's parser is fast, and rejects some input that servers do send: bytes that are
+    not UTF-8, and unpaired surrogates. Such input is parsed again by the standard library, with
+    invalid bytes replaced. Both parsers' limits on nesting (about 200 levels in pydantic_core)
+    stand: code that copies deeper values recursively would fail later.
     """
     try:
         return from_json(data)
@@ -34,27 +36,30 @@ def parse_json_bytes(data: bytes) -> Any:
 
 
 def as_mapping(value: Any) -> Json:
-    """Return an object, or an empty one."""
+    """Return a JSON object as it is; an empty one for any other value."""
     return value if isinstance(value, dict) else {}
 
 
 def as_items(value: Any) -> list[Json]:
-    """Return the objects in a list."""
+    """Return the JSON objects in a list, without its other items; an empty list for no list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def as_text(value: Any) -> str | None:
-    """Return a string that says something."""
+    """Return a string that is not empty; None for any other value."""
     return value if isinstance(value, str) and value else None
 
 
 def is_text_or_null(value: Any) -> bool:
-    """Tell whether a value is what a string field may hold: a string, or nothing."""
+    """Return whether a value is a string or None, the two types of an optional text field."""
     return value is None or isinstance(value, str)
 
 
 def as_number(value: Any) -> float | None:
-    """Return a number, also one in a string; no bool, no NaN, nothing absurd."""
+    """Return a number, also one written as a string.
+
+    None for a bool, NaN, infinity, an absolute value of 1e15 or more, and everything else.
+    """
     if value is None or isinstance(value, bool):
         return None
     try:
@@ -65,13 +70,23 @@ def as_number(value: Any) -> float | None:
 
 
 def as_count(value: Any) -> int | None:
-    """Return a whole number."""
+    """Return a number as an integer, its fraction cut off; None as for `as_number`."""
     if type(value) is int and abs(value) < _MAX_NUMBER:
         return value
     number = as_number(value)
     return None if number is None else int(number)
 
 
-def omit(value: Json, known: tuple[str, ...]) -> dict[str, Any]:
-    """Return all but the known keys."""
-    return {key: item for key, item in value.items() if key not in known}
+def as_json_text(value: Any) -> str:
+    """Return a string as it is, "" for None, and any other value encoded as JSON.
+
+    Tool arguments should be a string with JSON in it; some gateways send the object itself.
+    """
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def omit(value: Json, keys: Collection[str]) -> dict[str, Any]:
+    """Return a copy of a mapping without these keys."""
+    return {key: item for key, item in value.items() if key not in keys}

@@ -1,8 +1,8 @@
-"""Content parts, both ways: a value to the API's part, and a part written by hand to a value.
+"""Content parts: text, image, audio, video and file, encoded and decoded.
 
-This module knows every kind of part the API takes (source: the API page; for audio, video and
-documents by URL the gateway's docs on multimodal input). People write such parts by hand, too, so
-it reads them back: what comes in as a part goes out as the same part.
+This module knows every kind of part that the API takes (source: the API page; for audio, video
+and documents by URL the gateway's docs on multimodal input). Users also write parts by hand as
+dicts: these are decoded to values, and `encode_part(decode_part(part))` is the same part.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ _DATA_URL = re.compile(r"data:([^,]+);base64,(.*)", re.DOTALL)
 
 
 def encode_part(part: Part, file_form: str = "data") -> Body:
-    """Return a part as the API takes it; raise UnsupportedContentError if it cannot be."""
+    """Return a part as the API takes it.
+
+    `file_form` is the form of documents: "data" (the API page's) or "file_data" (OpenRouter's).
+    Raises UnsupportedContentError if the part has no content, or is of an unknown kind.
+    """
     match part:
         case Text():
             body: Body = {"type": "text", "text": part.text}
@@ -35,12 +39,14 @@ def encode_part(part: Part, file_form: str = "data") -> Body:
         case File():
             body = {"type": "file", "file": _encode_file(part, file_form)}
         case _:
-            raise UnsupportedContentError(f"The API has no part for {part!r}.")
+            raise UnsupportedContentError(
+                f"Unsupported content part {part!r}: use Text, Image, Audio, Video or File."
+            )
     return add_cache_control(body, part.cache)
 
 
 def _encode_file(part: File, file_form: str) -> Body:
-    """Spell a document; a URL, which only OpenRouter's form takes, is in that form always."""
+    """Return the body of a document; only OpenRouter's form (file_data) can hold an http URL."""
     url = _encode_url(part)
     data_url = _DATA_URL.fullmatch(url)
     if data_url is None or file_form == "file_data":
@@ -56,6 +62,7 @@ def _filename(part: File) -> str:
 
 
 def _encode_url(part: Image | Video | File) -> str:
+    """Return the URL of a part, or its data as a data URL."""
     if part.url is not None:
         return part.url
     if part.data is None or part.media_type is None:
@@ -65,7 +72,7 @@ def _encode_url(part: Image | Video | File) -> str:
 
 
 def add_cache_control(body: Body, cache: CacheControl | None) -> Body:
-    """Put a cache breakpoint on a part or a tool."""
+    """Add a cache breakpoint, if there is one, to an encoded part or tool, and return it."""
     if cache is not None:
         ttl = {} if cache.ttl is None else {"ttl": cache.ttl}
         body["cache_control"] = {"type": "ephemeral", **ttl}
@@ -73,19 +80,28 @@ def add_cache_control(body: Body, cache: CacheControl | None) -> Body:
 
 
 def decode_cache_control(body: Mapping[str, Any]) -> CacheControl | None:
-    """Return the cache breakpoint on a part or a tool."""
+    """Return the cache breakpoint of a part or a tool.
+
+    Raises UnsupportedContentError for one that the API does not know.
+    """
     match body.get("cache_control"):
         case None:
             return None
         case {"type": "ephemeral", **rest} if rest.keys() <= {"ttl"}:
             ttl = rest.get("ttl")
             return CacheControl(None if ttl is None else str(ttl))
-        case other:
-            raise UnsupportedContentError(f"The API knows no cache_control {other!r}.")
+        case unknown:
+            raise UnsupportedContentError(
+                f'Unsupported cache_control {unknown!r}: use {{"type": "ephemeral"}}, '
+                'if need be with a "ttl".'
+            )
 
 
 def decode_part(body: Mapping[str, Any]) -> Part | None:
-    """Return the value of a part that is spelled as the API takes it, None if it is not."""
+    """Return the value of a part in the API's form; None for a dict of another form.
+
+    Short forms that users write are accepted: a URL in place of `{"url": ...}`.
+    """
     cache = decode_cache_control(body)
     part: Part | None = None
     match body:
@@ -105,6 +121,7 @@ def decode_part(body: Mapping[str, Any]) -> Part | None:
 
 
 def _decode_file(file: Mapping[str, Any], cache: CacheControl | None) -> File | None:
+    """Return a document in either of the two forms; None for another (a `file_id`, say)."""
     name = file.get("filename")
     match file:
         case {"file_data": str(url)}:

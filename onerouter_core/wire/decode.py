@@ -1,8 +1,7 @@
-"""A completion to a Reply, and an error body to one of our errors.
+"""Decode a completion to a Reply; raise its error if it has no answer.
 
-This module knows every key the gateway answers with, and how it varies them (gateway docs and
-recorded calls). It trusts no type: what is not as expected is kept in `Reply.extra`, and what
-holds no answer raises. It knows no framework and no transport.
+This module knows every key of a response, and how gateways vary it (source: gateway docs and
+recorded calls). No type is trusted: a value of an unexpected type is kept in `Reply.extra`.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from onerouter_core.types import Audio, Image, Json, Reply, ToolCall, Usage
 from onerouter_core.wire.coerce import (
     as_count,
     as_items,
+    as_json_text,
     as_mapping,
     as_number,
     as_text,
     is_text_or_null,
     omit,
-    parse_json_bytes,
 )
 from onerouter_core.wire.error_bodies import decode_error
 from onerouter_core.wire.text_buffer import join_surrogates
@@ -44,19 +43,27 @@ MESSAGE_KEYS = (
     *("role", "content", "reasoning", "reasoning_content", "reasoning_details", "tool_calls"),
     *("refusal", "images", "audio", "annotations"),
 )
+"""Keys of a message that have a field in Reply; any other goes to `Reply.extra`."""
+
+_ERROR_KEYS = ("error", "code")
 
 
 def decode_reply(completion: Any, names: ToolNames, headers: Mapping[str, str]) -> Reply:
-    """Return the answer in a completion; raise the error it is, or that it has none."""
+    """Return the reply in a completion, with the other choices as its alternatives.
+
+    `names` decodes the names of tools; `headers` are the response's, in lower case. Raises the
+    error in the completion or in a choice, with all choices as `partial`. Raises LengthLimitError,
+    ContentFilterError or MalformedReplyError if no choice has an answer.
+    """
     choices = as_items(as_mapping(completion).get("choices"))
     if not choices or completion.get("error"):
         raise decode_error(
             completion,
             headers=headers,
-            partial=partial_reply(completion, names, headers) if choices else None,
+            partial=decode_partial_reply(completion, names, headers) if choices else None,
         )
-    replies = [_decode_reply(completion, choice, names, headers) for choice in choices]
-    first, *others = sorted(replies, key=_is_empty)  # an answer first, if one is there
+    replies = [_decode_choice(completion, choice, names, headers) for choice in choices]
+    first, *others = sorted(replies, key=_is_empty)  # choices with an answer come first
     reply_with_alternatives = replace(first, alternatives=tuple(others)) if others else first
     for reply in replies:
         _raise_for_failed_choice(reply, reply_with_alternatives)
@@ -65,32 +72,31 @@ def decode_reply(completion: Any, names: ToolNames, headers: Mapping[str, str]) 
     return reply_with_alternatives
 
 
-def partial_reply(completion: Json, names: ToolNames, headers: Mapping[str, str]) -> Reply:
-    """Return what there is of an answer, however little, and never raise."""
+def decode_partial_reply(completion: Json, names: ToolNames, headers: Mapping[str, str]) -> Reply:
+    """Return the first choice of a completion, complete or not; never raise.
+
+    The keys of an error are left out of `raw` and `extra`: the error itself has its message, and
+    some servers echo secrets in them.
+    """
     choice = omit(next(iter(as_items(completion.get("choices"))), {}), _ERROR_KEYS)
-    said = {**omit(completion, _ERROR_KEYS), "choices": [choice]}
-    return _decode_reply(said, choice, names, headers, cut=True)
+    root = {**omit(completion, _ERROR_KEYS), "choices": [choice]}
+    return _decode_choice(root, choice, names, headers, is_cut=True)
 
 
-_ERROR_KEYS = ("error", "code")  # it says so itself, without the secrets that some servers echo
-
-
-def _decode_reply(
-    root: Json, choice: Json, names: ToolNames, headers: Mapping[str, str], *, cut: bool = False
+def _decode_choice(
+    root: Json, choice: Json, names: ToolNames, headers: Mapping[str, str], *, is_cut: bool = False
 ) -> Reply:
+    """Return the reply in one choice; `is_cut` if it may have ended anywhere."""
     message = as_mapping(choice.get("message"))
     text, images = decode_content(message.get("content"))
     usage = as_mapping(root.get("usage"))
     finish_reason = as_text(choice.get("finish_reason"))
-    cut = cut or finish_reason == "length"
-    # The gateway says it at the root, others among the counts, a LiteLLM proxy in a header.
-    said = (root.get("cost"), usage.get("cost"), headers.get("x-litellm-response-cost"))
-    costs = (cost for cost in map(as_number, said) if cost is not None)
+    is_cut = is_cut or finish_reason == "length"
     return Reply(
         text=join_surrogates(text),
         reasoning=join_surrogates(decode_reasoning(message)),
         reasoning_details=tuple(as_items(message.get("reasoning_details"))),
-        tool_calls=tuple(_decode_tool_calls(root, message, names, cut=cut)),
+        tool_calls=tuple(_decode_tool_calls(root, message, names, is_cut=is_cut)),
         refusal=as_text(message.get("refusal")),
         images=(*images, *decode_images(message)),
         audio=_decode_audio(message.get("audio")),
@@ -99,7 +105,7 @@ def _decode_reply(
         finish_reason=finish_reason,
         native_finish_reason=as_text(choice.get("native_finish_reason")),
         usage=decode_usage(usage) if usage else None,
-        cost=next(costs, None),
+        cost=_decode_cost(root, usage, headers),
         cost_details=as_mapping(root.get("cost_details")) or None,
         **_decode_identity(root, headers),
         extra=_unknown_keys(root, choice, message),
@@ -107,8 +113,18 @@ def _decode_reply(
     )
 
 
+def _decode_cost(root: Json, usage: Json, headers: Mapping[str, str]) -> float | None:
+    """Return the cost in USD.
+
+    OneRouter has it at the root, other gateways in `usage`, a LiteLLM proxy in a header.
+    """
+    candidates = (root.get("cost"), usage.get("cost"), headers.get("x-litellm-response-cost"))
+    costs = (cost for cost in map(as_number, candidates) if cost is not None)
+    return next(costs, None)
+
+
 def _decode_identity(root: Json, headers: Mapping[str, str]) -> dict[str, Any]:
-    """Return who answered, and the names the answer goes by."""
+    """Return the fields of a Reply that identify it, and the model and upstream that served it."""
     return {
         "model": as_text(root.get("model")),
         "provider": as_text(root.get("provider")),
@@ -123,22 +139,22 @@ def _decode_identity(root: Json, headers: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _unknown_keys(root: Json, choice: Json, message: Json) -> Json:
-    """Return what has no field of its own; also a known key whose value is of another type."""
-    odd = {key: root[key] for key in _TEXT_KEYS if not is_text_or_null(root.get(key))}
+    """Return the keys without a field in Reply, and text fields with a value of another type."""
+    wrong_type = {key: root[key] for key in _TEXT_KEYS if not is_text_or_null(root.get(key))}
     return {
         **omit(root, _ROOT_KEYS),
         **omit(choice, _CHOICE_KEYS),
         **omit(message, MESSAGE_KEYS),
-        **odd,
+        **wrong_type,
     }
 
 
 def _raise_for_failed_choice(reply: Reply, reply_with_alternatives: Reply) -> None:
-    """Raise if a choice says that it failed, with all there is."""
-    failure = reply.extra.get("error")
-    if failure or reply.finish_reason == "error":
-        failure = failure or "The upstream failed while it answered."
-        raise decode_error({**reply.raw, "error": failure}, partial=reply_with_alternatives)
+    """Raise the error of a choice, if it has one, with all choices as the partial reply."""
+    error = reply.extra.get("error")
+    if error or reply.finish_reason == "error":
+        error = error or "The upstream failed while it answered."
+        raise decode_error({**reply.raw, "error": error}, partial=reply_with_alternatives)
 
 
 def _is_empty(reply: Reply) -> bool:
@@ -146,33 +162,36 @@ def _is_empty(reply: Reply) -> bool:
 
 
 def _empty_reply_error(reply: Reply) -> OneRouterError:
-    facts = _error_context(reply) | {"partial": reply}
+    """Return the error for a reply without content, by its finish reason."""
+    context = error_context(reply)
     match reply.finish_reason:
         case "length":
             message = "max_tokens was used up before the answer began."
-            return LengthLimitError(message, **facts)
+            return LengthLimitError(message, **context)
         case "content_filter":
-            return ContentFilterError("Moderation withheld the answer.", **facts)
+            return ContentFilterError("Moderation withheld the answer.", **context)
         case reason:
             return MalformedReplyError(
-                f"The reply has no content and no tool call (finish reason {reason!r}).", **facts
+                f"The reply has no content and no tool call (finish reason {reason!r}).", **context
             )
 
 
-def _error_context(reply: Reply) -> dict[str, Any]:
+def error_context(partial: Reply) -> dict[str, Any]:
+    """Return the attributes of an error that come from a partial reply, and the reply itself."""
     return {
-        "model": reply.model,
-        "provider": reply.provider,
-        "request_id": reply.request_id,
-        "generation_id": reply.id,
+        "partial": partial,
+        "model": partial.model,
+        "provider": partial.provider,
+        "request_id": partial.request_id,
+        "generation_id": partial.id,
     }
 
 
-# --- the parts of a message, for whole and streamed replies alike ---
+# --- fields of a message: in a completion, or in a delta of a stream ---
 
 
 def decode_content(content: Any) -> tuple[str, tuple[Image, ...]]:
-    """Return the text, and the images among parts, of a content of either form."""
+    """Return the text and the images of a content, which is a string or a list of parts."""
     if isinstance(content, str):
         return content, ()
     parts = as_items(content)
@@ -181,7 +200,7 @@ def decode_content(content: Any) -> tuple[str, tuple[Image, ...]]:
 
 
 def decode_images(message: Json) -> tuple[Image, ...]:
-    """Return the images that stand beside the content."""
+    """Return the images in `images`, which is beside the content."""
     return tuple(_decode_image_parts(as_items(message.get("images"))))
 
 
@@ -192,7 +211,7 @@ def _decode_image_parts(parts: list[Json]) -> Iterator[Image]:
 
 
 def decode_reasoning(message: Json) -> str:
-    """Return the reasoning text; a gateway says it under one of three keys, or under several."""
+    """Return the reasoning text; gateways have it under one of three keys, or under several."""
     for key in ("reasoning", "reasoning_content"):
         text = message.get(key)
         if text and isinstance(text, str):
@@ -205,7 +224,7 @@ def decode_reasoning(message: Json) -> str:
 
 
 def decode_usage(usage: Json) -> Usage:
-    """Return the counts; a gateway may send floats or nulls."""
+    """Return the token counts; a gateway may send floats, strings or nulls."""
     prompt = as_mapping(usage.get("prompt_tokens_details"))
     completion = as_mapping(usage.get("completion_tokens_details"))
     input_tokens = as_count(usage.get("prompt_tokens")) or 0
@@ -226,44 +245,42 @@ def decode_usage(usage: Json) -> Usage:
     )
 
 
+# Audio formats by the first characters of their base64 data; any other data is pcm16.
+_AUDIO_PREFIXES = {"UklGR": "wav", "SUQz": "mp3", "//": "mp3", "T2dn": "opus", "ZkxhQ": "flac"}
+
+
 def _decode_audio(audio: Any) -> Audio | None:
     data = as_text(as_mapping(audio).get("data"))
     if data is None:
         return None
-    heads = {"UklGR": "wav", "SUQz": "mp3", "//": "mp3", "T2dn": "opus", "ZkxhQ": "flac"}
-    kind = next((name for head, name in heads.items() if data.startswith(head)), "pcm16")
-    return Audio(data=data, format=kind, transcript=as_text(audio.get("transcript")))
+    formats = (name for prefix, name in _AUDIO_PREFIXES.items() if data.startswith(prefix))
+    transcript = as_text(audio.get("transcript"))
+    return Audio(data=data, format=next(formats, "pcm16"), transcript=transcript)
 
 
 def _decode_tool_calls(
-    root: Json, message: Json, names: ToolNames, *, cut: bool
+    root: Json, message: Json, names: ToolNames, *, is_cut: bool
 ) -> Iterator[ToolCall]:
     for index, call in enumerate(as_items(message.get("tool_calls"))):
         function = as_mapping(call.get("function"))
         yield decode_tool_call(
             as_text(call.get("id")) or generate_call_id(root.get("id"), index),
             names.decode(as_text(function.get("name")) or ""),
-            join_surrogates(encode_arguments(function.get("arguments"))),
-            cut=cut,
+            join_surrogates(as_json_text(function.get("arguments"))),
+            cut=is_cut,
         )
 
 
 def generate_call_id(reply_id: Any, index: int) -> str:
-    """Return an id for a call that came without, different in every reply."""
+    """Return an id for a tool call that came without one, different in every reply."""
     return f"call_{as_text(reply_id) or uuid4().hex}_{index}"
 
 
-def encode_arguments(arguments: Any) -> str:
-    """Return arguments as the string they should have been; some gateways send an object."""
-    if arguments is None:
-        return ""
-    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-
-
 def decode_tool_call(call_id: str, name: str, arguments: str, *, cut: bool) -> ToolCall:
-    """Return a call; arguments that are not one whole JSON object are an error, never mended.
+    """Return a tool call; arguments that are not one complete JSON object make its `error`.
 
-    No arguments at all are an empty object, unless the length limit cut the reply.
+    Arguments are never repaired: a tool would run on guessed values. Blank arguments are an empty
+    object, but not if `cut`: the length limit, or the end of a stream, cut the reply.
     """
     if not arguments.strip() and not cut:
         return ToolCall(call_id, name, arguments, parsed={})
@@ -275,15 +292,3 @@ def decode_tool_call(call_id: str, name: str, arguments: str, *, cut: bool) -> T
     if not isinstance(parsed, dict):
         return ToolCall(call_id, name, arguments, error=error)
     return ToolCall(call_id, name, arguments, parsed=parsed)
-
-
-def decode_models(body: bytes) -> tuple[Json, ...]:
-    """Return the entries of a model list, whatever envelope they come in."""
-    try:
-        listed = parse_json_bytes(body)
-    except ValueError:
-        listed = body.decode("utf-8", "replace")
-    entries = as_mapping(listed).get("data", as_mapping(listed).get("models", listed))
-    if not isinstance(entries, list):
-        raise decode_error(listed)
-    return tuple(as_items(entries))

@@ -1,7 +1,8 @@
-"""An error body to one of our errors.
+"""Error bodies, decoded to an OneRouterError.
 
-This module knows how the gateway states a failure: under a bad status, under a good one, inside a
-stream, as JSON, as prose, as somebody's HTML page. Which class it is, `onerouter_core.errors` says.
+This module knows where the gateway reports a failure: in the body of an HTTP error, in a body
+with status 200, or in an event of a stream; and in which form: JSON, plain text, or the HTML page
+of a proxy. `onerouter_core.errors` chooses the class.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from onerouter_core.errors import MalformedReplyError, OneRouterError, classify,
 from onerouter_core.types import Json, Reply
 from onerouter_core.wire.coerce import as_mapping, as_text
 
-_SNIPPET = 300  # characters of a body that is not JSON: enough to recognise whose page it is
+_EXCERPT_LENGTH = 300  # characters of a body without a message: enough to recognise its sender
 
 
 def decode_error(
@@ -25,17 +26,22 @@ def decode_error(
     headers: Mapping[str, str] | None = None,
     partial: Reply | None = None,
 ) -> OneRouterError:
-    """Return the error a body states; under a good status a body that states none is malformed."""
+    """Return the error in a body: parsed JSON, or the text of the body.
+
+    `status` is the HTTP status of an error response, None for a body that came with 200; then an
+    error code that is an HTTP status takes its place. A body with neither an error nor such a
+    code is a MalformedReplyError. `headers` have lower-case names. `partial` is the reply so far.
+    """
     if isinstance(body, str):
-        body = _parse_body(body)
+        body = _parse_json_or_text(body)
     root, headers = as_mapping(body), headers or {}
     error = root.get("error") or (has_error(root) and root)
-    facts = as_mapping(error)
-    message = as_text(facts.get("message")) or as_text(error) or _snippet(body, status)
-    code = facts.get("code")
-    status = status or _status(code)
-    stated = error or status is not None
-    kind = classify(status, f"{message} {code} {facts.get('type')}") if stated else None
+    details = as_mapping(error)
+    message = as_text(details.get("message")) or as_text(error) or _describe_body(body, status)
+    code = details.get("code")
+    status = status or _as_http_status(code)
+    is_error = error or status is not None
+    kind = classify(status, f"{message} {code} {details.get('type')}") if is_error else None
     return (kind or MalformedReplyError)(
         message,
         status=status,
@@ -50,12 +56,11 @@ def decode_error(
 
 
 def has_error(root: Json) -> bool:
-    """Tell whether a body or an event says that something went wrong."""
+    """Return whether a body or an event has an error: under its key, or as a bare message."""
     return bool(root.get("error") or ("choices" not in root and root.get("message")))
 
 
-def _parse_body(body: str) -> Any:
-    """Return the JSON in a body, or the body."""
+def _parse_json_or_text(body: str) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -63,25 +68,25 @@ def _parse_body(body: str) -> Any:
 
 
 def _request_id(headers: Mapping[str, str], message: str, root: Json) -> str | None:
-    """Return the id to report; the gateway gives it in a header, in prose or in the body."""
-    in_prose = re.search(r"\(request id: ([^)\s]+)\)", message)
+    """Return the request id, from a header, from the text of the message, or from the body."""
+    in_message = re.search(r"\(request id: ([^)\s]+)\)", message)
     return (
         as_text(headers.get("x-infron-request-id"))
-        or (in_prose[1] if in_prose else None)
+        or (in_message[1] if in_message else None)
         or as_text(root.get("request_id"))
     )
 
 
-def _status(code: Any) -> int | None:
-    """Return an error code that is an HTTP status, as number or as string."""
+def _as_http_status(code: Any) -> int | None:
+    """Return an error code that is an HTTP error status, a number or a string; else None."""
     digits = str(code)
     return int(digits) if re.fullmatch(r"[45]\d\d", digits) else None
 
 
-def _snippet(body: Any, status: int | None) -> str:
-    """Describe a body that states no error: the title of a page, or its first words."""
-    page = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=str)
-    title = re.search(r"<title>(.*?)</title>", page, re.IGNORECASE | re.DOTALL)
-    words = " ".join((title[1] if title else page).split())[:_SNIPPET]
-    what = "The reply holds no answer" if status is None else "The gateway refused"
-    return f"{what}: {words}" if words else f"{what}, and says nothing."
+def _describe_body(body: Any, status: int | None) -> str:
+    """Return a message for a body without one: the title of an HTML page, or how it begins."""
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=str)
+    title = re.search(r"<title>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    excerpt = " ".join((title[1] if title else text).split())[:_EXCERPT_LENGTH]
+    problem = "Unexpected response body" if status is None else "The gateway returned an error"
+    return f"{problem}: {excerpt or '(empty)'}"

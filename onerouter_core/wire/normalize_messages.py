@@ -1,8 +1,8 @@
-"""A conversation in an order that the API takes.
+"""Normalize a conversation: an order of messages, and parts per role, that the API accepts.
 
-This module knows which message may follow which, and what each role may carry (source: the API
-page, and upstreams that are strict about it). Memories cut histories anywhere: what lost its
-neighbour is put where it may stand, and nothing is left out. It knows no JSON key.
+The API (source: the API page, and upstreams that are strict about it) wants each tool call
+followed by its one result, and media only in user messages. A chat memory may cut a history
+anywhere. A message that lost its neighbour is moved, and nothing is left out. No JSON key here.
 """
 
 from __future__ import annotations
@@ -19,62 +19,66 @@ _END = Message("user")
 
 
 def normalize(messages: Iterable[Message]) -> Iterator[Message]:
-    """Yield the messages so that every call has one result, right behind it.
+    """Yield the messages with exactly one result for every tool call, directly after it.
 
-    Media that a role cannot carry, and results without their call, follow in a user message, after
-    all results of the turn; a call without its result gets one that says so. Raises
-    ConfigurationError if the API cannot carry it at all.
+    * A call without a result gets a result with a text that says so.
+    * A result without its call goes into a user message after all results of the turn.
+    * Media that a role cannot carry (tool and assistant) go into the same user message.
+
+    Raises ConfigurationError for a tool result without an id, and UnsupportedContentError for
+    media in a system or developer message.
     """
-    pending: list[str] = []
-    others: tuple[Part, ...] = ()
+    pending_ids: list[str] = []
+    moved: tuple[Part, ...] = ()
     for message in (*messages, _END):
         if message.role != "tool":
-            yield from map(_missing_result, pending)
-            if others:
-                yield Message("user", others)
-            pending, others = [call.id for call in message.tool_calls], ()
+            yield from map(_missing_result, pending_ids)
+            if moved:
+                yield Message("user", moved)
+            pending_ids, moved = [call.id for call in message.tool_calls], ()
         if message is _END:
             return
-        if message.role == "tool" and not _take_pending_call(message, pending):
-            others += _to_user_parts(message)
+        if message.role == "tool" and not _take_pending_call(message, pending_ids):
+            moved += _to_user_parts(message)
         else:
-            parts, apart = _split_supported(message)
-            yield replace(message, parts=parts) if apart else message
-            others += apart
+            kept, unsupported = _split_supported(message)
+            yield replace(message, parts=kept) if unsupported else message
+            moved += unsupported
 
 
-def _take_pending_call(result: Message, pending: list[str]) -> bool:
-    """Tell whether a result has its call, which then waits no longer."""
+def _take_pending_call(result: Message, pending_ids: list[str]) -> bool:
+    """Remove the id of a result's call from the pending ones; return whether it was there."""
     if not result.tool_call_id:
         raise ConfigurationError("A tool message needs the tool_call_id of its call.")
-    if result.tool_call_id in pending:
-        pending.remove(result.tool_call_id)
+    if result.tool_call_id in pending_ids:
+        pending_ids.remove(result.tool_call_id)
         return True
-    _log.info("A result without its call goes out as a user message: %s", result.tool_call_id)
+    _log.info("A tool result without its call is sent as a user message: %s", result.tool_call_id)
     return False
 
 
 def _missing_result(call_id: str) -> Message:
-    _log.info("A call without a result gets one that says so: %s", call_id)
+    _log.info("A tool call without a result is sent with a result that says so: %s", call_id)
     return Message("tool", (Text("There is no result of this call."),), tool_call_id=call_id)
 
 
 def _to_user_parts(result: Message) -> tuple[Part, ...]:
+    """Return the parts of a tool result for a user message, after a line that names the call."""
     return Text(f"Content of tool result {result.tool_call_id}:"), *result.parts
 
 
 def _split_supported(message: Message) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
-    """Part what a message can carry from what must follow it."""
-    others = tuple([part for part in message.parts if not isinstance(part, Text)])
-    if not others or message.role == "user":
+    """Return the parts that a message of this role can carry, and those for a user message."""
+    media = tuple([part for part in message.parts if not isinstance(part, Text)])
+    if not media or message.role == "user":
         return message.parts, ()
-    words = tuple(part for part in message.parts if isinstance(part, Text))
+    texts = tuple(part for part in message.parts if isinstance(part, Text))
     match message.role:
         case "tool":
-            return words, _to_user_parts(replace(message, parts=others))
+            return texts, _to_user_parts(replace(message, parts=media))
         case "assistant":
-            return words, (Text("Content of the answer above:"), *others)
-    kind = type(others[0]).__name__.lower()
+            return texts, (Text("Content of the answer above:"), *media)
+    kind = type(media[0]).__name__.lower()
     raise UnsupportedContentError(
         f"The API carries no {kind} in a message of role {message.role!r}; "
         "put it into a user message."

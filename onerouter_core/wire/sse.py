@@ -1,8 +1,8 @@
-"""Bytes to server-sent events.
+"""SSE parser: bytes to server-sent events.
 
-This module knows lines and the `data` field (source: the HTML standard, section 9.2). It does not
-know what an event says. It takes bytes in any split and never loses or invents an event; one that
-never ends it refuses before it fills the memory.
+This module knows lines and the `data` field (source: the HTML standard, section 9.2), and not the
+content of an event. Bytes may arrive in any split; no event is lost or invented. An event that
+never ends is rejected before it fills the memory.
 """
 
 from __future__ import annotations
@@ -10,20 +10,23 @@ from __future__ import annotations
 from onerouter_core.errors import MalformedReplyError
 
 MAX_EVENT_BYTES = 64 * 2**20
-"""Bytes of one event: a picture has a few million, and what has more is no event."""
+"""Largest event, in bytes: an image has a few million."""
 
 _BOM = b"\xef\xbb\xbf"
 
 
 class SSEParser:
-    """Feed it bytes, take the data of whole events; `finish` gives what no newline ended."""
+    """Incremental parser: `feed` returns the data of complete events, `finish` that of the last.
+
+    The last event of a stream may lack its final newlines.
+    """
 
     def __init__(self) -> None:
-        self._line: list[bytes] = []  # an unfinished line, in the pieces it came in
+        self._line: list[bytes] = []  # fragments of an unfinished line
         self._size = 0  # bytes since the last event or comment
         self._data: list[bytes] = []  # the data lines of an unfinished event
-        self._after_cr = False  # the last byte was CR: an LF next is the same line end
-        self._head: bytes | None = b""  # the first bytes, until they are known not to be a BOM
+        self._after_cr = False  # the last byte was CR: an LF next belongs to the same line end
+        self._head: bytes | None = b""  # the first bytes, until it is known if they are a BOM
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the data of each event that this chunk completes."""
@@ -37,34 +40,34 @@ class SSEParser:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if self._size > MAX_EVENT_BYTES:
             raise MalformedReplyError(
-                f"The stream holds more than {MAX_EVENT_BYTES} bytes in a row."
+                f"The stream has an event of more than {MAX_EVENT_BYTES} bytes."
             )
         self._size += len(chunk)
         first, *rest = chunk.split(b"\n")
         self._line.append(first)
         if not rest:
-            return []  # kept in pieces: joining here would cost the square of a long line
+            return []  # joining the fragments here would take quadratic time for a long line
         *lines, last = (b"".join(self._line), *rest)
         self._line = [last]
-        return self._take_lines(lines)
+        return self._add_lines(lines)
 
     def finish(self) -> list[bytes]:
-        """Return the data of an event that the end of the stream cut off its last newline."""
+        """Return the data of an event that the stream ended without its final newlines."""
         head, self._head = self._head or b"", None
-        return [*self.feed(head), *self._take_lines([b"".join(self._line), b""])]
+        return [*self.feed(head), *self._add_lines([b"".join(self._line), b""])]
 
-    def _take_lines(self, lines: list[bytes]) -> list[bytes]:
-        """Return the data of the events that end in these lines."""
+    def _add_lines(self, lines: list[bytes]) -> list[bytes]:
+        """Add complete lines; return the data of the events that end in them."""
         events = []
         for line in lines:
             if line.startswith(b"data: "):
                 self._data.append(line[6:])
-            elif (data := self._take_line(line)) is not None:
+            elif (data := self._add_line(line)) is not None:
                 events.append(data)
         return events
 
-    def _take_line(self, line: bytes) -> bytes | None:
-        """Take one whole line; an empty one ends an event."""
+    def _add_line(self, line: bytes) -> bytes | None:
+        """Add a complete line; return the data of the event that an empty line ends."""
         if line.startswith(b"data:"):
             self._data.append(line[6:] if line[5:6] == b" " else line[5:])
         elif line == b"data":
@@ -75,11 +78,11 @@ class SSEParser:
             return data[0] if len(data) == 1 else b"\n".join(data)
         elif line.startswith(b":"):
             self._size = 0
-        # Anything else is a comment, or a field (event, id, retry) that this API gives no meaning.
+        # Any other line is a comment, or a field that this API does not use (event, id, retry).
         return None
 
     def _strip_bom(self, chunk: bytes) -> bytes:
-        """Hold the first bytes back until they are a BOM, which goes, or are not."""
+        """Hold the first bytes back until it is known if they are a BOM, and remove a BOM."""
         head = (self._head or b"") + chunk
         if len(head) < len(_BOM) and _BOM.startswith(head):
             self._head = head

@@ -1,14 +1,15 @@
-"""The bytes of a streamed reply to pieces, and one terminal piece.
+"""Decode a streamed reply: bytes to deltas, and one final reply.
 
-This module knows chunks. It adds them up into the completion that the gateway would have sent
-unstreamed and has `replies.decode` read that, so a streamed reply and a complete one cannot
-differ. What the gateway repeats (usage, cost, finish reason) leaves here once, at the end. A
-stream without finish reason and without [DONE] has no end: it raises, with what came.
+The decoder merges the chunks into the completion that the gateway would have sent without
+streaming, and `decode.decode_reply` decodes it: a streamed reply and a complete one cannot
+differ. Values that the gateway repeats (usage, cost, finish reason) are only in the final reply.
+A stream without a finish reason and without [DONE] is incomplete: it raises IncompleteStreamError
+with the partial reply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from onerouter_core.errors import IncompleteStreamError, MalformedReplyError
@@ -18,9 +19,10 @@ from onerouter_core.wire.decode import (
     MESSAGE_KEYS,
     decode_content,
     decode_images,
+    decode_partial_reply,
     decode_reasoning,
     decode_reply,
-    partial_reply,
+    error_context,
 )
 from onerouter_core.wire.error_bodies import decode_error, has_error
 from onerouter_core.wire.sse import SSEParser
@@ -33,14 +35,18 @@ _COMMON_KEYS = {"role", "content", "reasoning", "reasoning_content", "tool_calls
 _TEXT_ONLY = {"role", "content"}
 _EMPTY_DELTA = ReplyDelta()
 _FRAGMENT_KEYS = {"reasoning.text": "text", "reasoning.summary": "summary"}
+_AUDIO_FRAGMENT_KEYS = ("data", "transcript")
 
 
 def decode_body(body: bytes, names: ToolNames, headers: Mapping[str, str]) -> Reply:
-    """Return the answer in a whole body; some servers send a stream though none was asked for."""
+    """Return the reply in a complete body.
+
+    Some servers send an event stream although none was asked for: it is decoded as one.
+    """
     if _is_event_stream(body):
         decoder = StreamDecoder(names, headers)
-        ends = [reply_delta.final_reply for reply_delta in (*decoder.feed(body), *decoder.finish())]
-        return next(end for end in ends if end is not None)
+        finals = [delta.final_reply for delta in (*decoder.feed(body), *decoder.finish())]
+        return next(final for final in finals if final is not None)
     try:
         completion = parse_json_bytes(body)
     except ValueError:
@@ -49,21 +55,27 @@ def decode_body(body: bytes, names: ToolNames, headers: Mapping[str, str]) -> Re
 
 
 def _is_event_stream(body: bytes) -> bool:
-    """Tell whether a body begins as a stream of events does."""
+    """Return whether a body begins with a field or a comment of server-sent events."""
     return body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_SSE_PREFIXES)
 
 
 class StreamDecoder:
-    """Feed it bytes, take pieces; `finish` gives the terminal one. `done` after [DONE]."""
+    """Incremental decoder of one streamed reply.
+
+    `feed` yields the deltas of the events that its bytes complete. `finish` yields the last
+    deltas; the very last one has the `final_reply`, and no other has.
+    """
 
     def __init__(self, names: ToolNames, headers: Mapping[str, str]) -> None:
-        """Begin a reply; `headers` are the response's, lower case."""
+        """Prepare for a reply; `names` decodes tool names, `headers` have lower-case names."""
         self.done = False
+        """Whether [DONE] was received; later events are ignored."""
         self.events = 0
+        """Number of events received, without [DONE]."""
         self._names = names
         self._headers = headers
-        self._reader = SSEParser()
-        self._first_bytes: list[bytes] = []  # what came before the first event, if one ever comes
+        self._parser = SSEParser()
+        self._first_bytes: list[bytes] = []  # the bytes before the first event, if there is one
         self._root: dict[str, Any] = {}
         self._last_root: Json = {}
         self._choice: dict[str, Any] = {}
@@ -76,28 +88,32 @@ class StreamDecoder:
         self._calls = ToolCallDeltas(names)
 
     def feed(self, chunk: bytes) -> Iterator[ReplyDelta]:
-        """Yield what each whole event adds; raise the error that one states."""
+        """Yield the delta of each event that these bytes complete; raise the error in an event."""
         if not self.events:
             self._first_bytes.append(chunk)
-        for data in self._reader.feed(chunk):
+        for data in self._parser.feed(chunk):
             if (reply_delta := self._decode_event(data)) is not None:
                 yield reply_delta
 
     def finish(self) -> Iterator[ReplyDelta]:
-        """Yield the end, when no more bytes come; raise IncompleteStreamError if it is none."""
+        """Yield the last deltas after the end of the bytes.
+
+        Raises IncompleteStreamError for a stream without finish reason and [DONE], and the errors
+        of `decode_reply`.
+        """
         try:
-            for data in self._reader.finish():
+            for data in self._parser.finish():
                 if (reply_delta := self._decode_event(data)) is not None:
                     yield reply_delta
         except MalformedReplyError:
-            pass  # half an event: the stream was cut there, which the next lines find out
+            pass  # the stream was cut within an event: the check of `finished` below reports it
         body = b"".join(self._first_bytes).strip()
         if not (self.events or self.done) and body and not _is_event_stream(body):
             yield from _deltas_of_reply(decode_body(body, self._names, self._headers))
             return
         if not (self.done or self.finished):
             raise IncompleteStreamError(
-                "The stream ended before the answer did.", **self._error_context()
+                "The stream ended before the answer was complete.", **self._error_context()
             )
         calls = self._calls.finish(self._root.get("id"))
         last = ReplyDelta(self._text.flush(), self._reasoning.flush(), calls)
@@ -107,25 +123,18 @@ class StreamDecoder:
 
     @property
     def finished(self) -> bool:
-        """Whether the answer is whole: a finish reason came, and only counts may follow."""
+        """Whether a finish reason was received: only usage and cost may follow."""
         return bool(self._choice.get("finish_reason"))
 
     def partial(self) -> Reply:
-        """Return what came so far."""
-        return partial_reply(self._to_completion(), self._names, self._headers)
+        """Return the reply so far."""
+        return decode_partial_reply(self._to_completion(), self._names, self._headers)
 
     def _error_context(self) -> dict[str, Any]:
-        so_far = self.partial()
-        return {
-            "partial": so_far,
-            "model": so_far.model,
-            "provider": so_far.provider,
-            "request_id": so_far.request_id,
-            "generation_id": so_far.id,
-        }
+        return error_context(self.partial())
 
     def _decode_event(self, data: bytes) -> ReplyDelta | None:
-        """Take the data of one event."""
+        """Decode the data of one event; None if it adds nothing to the reply."""
         data = data.strip()
         if self.done or not data:
             return None
@@ -138,46 +147,49 @@ class StreamDecoder:
             event = parse_json_bytes(data)
         except ValueError as reason:
             if self.finished:
-                return None  # as "[done]": the answer is whole
+                return None  # for example "[done]": the answer is complete
             raise MalformedReplyError(
-                f"The stream holds an event that is not JSON ({reason}).", **self._error_context()
+                f"The stream has an event that is not JSON ({reason}).", **self._error_context()
             ) from None
         reply_delta = self._add_event(event) if isinstance(event, dict) else _EMPTY_DELTA
         return reply_delta if any(reply_delta) else None
 
     def _add_event(self, event: dict[str, Any]) -> ReplyDelta:
+        """Add a chunk; `choices` is taken out of it, to compare its other keys with the last ones.
+
+        Most chunks repeat the other keys of the last chunk: comparing is cheaper than merging.
+        """
         choices = event.pop("choices", None)
         reply_delta = self._add_choices(choices)
-        if event != self._last_root:  # most say the same as the last one: to find out is cheaper
+        if event != self._last_root:
             self._last_root = event
-            _update_known(self._root, event, ())
+            _merge_known(self._root, event, ())
             if has_error(event if choices is None else {**event, "choices": choices}):
                 raise decode_error(event, headers=self._headers, partial=self.partial())
         return reply_delta
 
     def _add_choices(self, choices: Any) -> ReplyDelta:
-        """Take the first choice; a stream has no other."""
+        """Add the first choice; the others are ignored, since a stream carries one answer."""
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and choice.get("index") in (0, None):
                 return self._add_choice(choice)
         return _EMPTY_DELTA
 
     def _add_choice(self, choice: dict[str, Any]) -> ReplyDelta:
-        message = choice.pop("message", None)  # some call it so, in their only event
+        message = choice.pop("message", None)  # some servers send the complete message in one event
         delta = choice.pop("delta", message)
         logprobs = as_mapping(choice.pop("logprobs", None)) or None
         if choice != self._last_choice:
             self._last_choice = choice
-            _update_known(self._choice, choice, ("index",))
+            _merge_known(self._choice, choice, ("index",))
         if logprobs:
             _extend_lists(self._choice.setdefault("logprobs", {}), logprobs)
         return self._add_delta(as_mapping(delta), logprobs)
 
     def _add_delta(self, delta: Json, logprobs: Json | None) -> ReplyDelta:
         content = delta.get("content")
-        if delta.keys() <= _TEXT_ONLY and isinstance(
-            content, str
-        ):  # saves 2 of 4 us for most deltas
+        # A short cut for most deltas; it saves 2 of 4 us.
+        if delta.keys() <= _TEXT_ONLY and isinstance(content, str):
             return ReplyDelta(self._text.add(content), "", (), (), logprobs)
         text, images = decode_content(content) if content else ("", ())
         if text:
@@ -192,22 +204,22 @@ class StreamDecoder:
             images += self._add_rare_keys(delta, images)
         return ReplyDelta(text, reasoning, calls, images, logprobs)
 
-    def _add_rare_keys(self, delta: Json, in_content: tuple[Image, ...]) -> tuple[Image, ...]:
-        """Take what most deltas do not have; return the images that stand beside the content."""
+    def _add_rare_keys(self, delta: Json, content_images: tuple[Image, ...]) -> tuple[Image, ...]:
+        """Add the keys that most deltas do not have; return the images beside the content."""
         for detail in as_items(delta.get("reasoning_details")):
             self._add_reasoning_detail(detail)
-        self._images += ({"image_url": {"url": image.url}} for image in in_content)
+        self._images += ({"image_url": {"url": image.url}} for image in content_images)
         self._images += as_items(delta.get("images"))
         _extend_lists(self._message, {"annotations": delta.get("annotations") or []})
         if refusal := as_text(delta.get("refusal")):
             self._message["refusal"] = self._message.get("refusal", "") + refusal
         if audio := as_mapping(delta.get("audio")):
             _append_audio(self._message.setdefault("audio", {}), audio)
-        _update_known(self._message, delta, MESSAGE_KEYS)
+        _merge_known(self._message, delta, MESSAGE_KEYS)
         return decode_images(delta)
 
     def _add_reasoning_detail(self, detail: Json) -> None:
-        """Join the fragments of one reasoning text; keep encrypted items as they are."""
+        """Join the fragments of a reasoning text or summary; keep other details as they are."""
         last = self._details[-1] if self._details else {}
         key = _FRAGMENT_KEYS.get(str(detail.get("type")))
         if key and _continues_detail(last, detail):
@@ -218,7 +230,7 @@ class StreamDecoder:
             self._details.append(dict(detail))
 
     def _to_completion(self) -> dict[str, Any]:
-        """Return the completion that the chunks add up to."""
+        """Return the completion that the chunks so far add up to."""
         message = {
             "role": "assistant",
             "content": str(self._text) or None,
@@ -233,15 +245,19 @@ class StreamDecoder:
 
 
 def _continues_detail(last: Json, detail: Json) -> bool:
-    """Tell whether a fragment belongs to the last text: a signature ends one, an id names one."""
+    """Return whether a fragment belongs to the last reasoning detail.
+
+    A signature ends a detail: the next fragment of its type and index begins a new one. Two
+    different ids are two details.
+    """
     ids = {as_text(last.get("id")), as_text(detail.get("id"))} - {None}
     if last.get("signature") or len(ids) > 1:
         return False
-    return all(last.get(same) == detail.get(same) for same in ("type", "index"))
+    return all(last.get(key) == detail.get(key) for key in ("type", "index"))
 
 
 def _deltas_of_reply(reply: Reply) -> Iterator[ReplyDelta]:
-    """Yield the pieces of a reply that came in one: some servers do not stream when asked to."""
+    """Yield the deltas of a complete reply, which some servers send when asked for a stream."""
     calls = (
         ToolCallDelta(index, call.id, call.name, call.arguments)
         for index, call in enumerate(reply.tool_calls)
@@ -250,24 +266,24 @@ def _deltas_of_reply(reply: Reply) -> Iterator[ReplyDelta]:
     yield ReplyDelta(final_reply=reply)
 
 
-def _update_known(known: dict[str, Any], facts: Json, but: tuple[str, ...]) -> None:
-    """Take over what is said; a null or an empty string does not take back what was."""
-    for key, value in facts.items():
-        if key not in but and (key not in known or value not in (None, "")):
+def _merge_known(known: dict[str, Any], update: Json, excluded: Collection[str]) -> None:
+    """Update the known values; a null or an empty string does not replace a value."""
+    for key, value in update.items():
+        if key not in excluded and (key not in known or value not in (None, "")):
             known[key] = value
 
 
-def _extend_lists(total: dict[str, Any], lists: Json) -> None:
-    """Add the items of each list to the list of the same name."""
-    for key, items in lists.items():
+def _extend_lists(lists: dict[str, Any], update: Json) -> None:
+    """Append the items of each list in the update to the list under the same key."""
+    for key, items in update.items():
         if isinstance(items, list) and items:
-            total.setdefault(key, []).extend(items)
+            lists.setdefault(key, []).extend(items)
 
 
-def _append_audio(total: dict[str, Any], strings: Json) -> None:
-    """Add base64 data and transcript to what came before; other fields are facts, not fragments."""
-    for key, value in strings.items():
-        if key in ("data", "transcript") and isinstance(value, str):
-            total[key] = (as_text(total.get(key)) or "") + value
+def _append_audio(audio: dict[str, Any], update: Json) -> None:
+    """Append base64 data and transcript to the audio so far; replace its other fields."""
+    for key, value in update.items():
+        if key in _AUDIO_FRAGMENT_KEYS and isinstance(value, str):
+            audio[key] = (as_text(audio.get(key)) or "") + value
         elif value is not None:
-            total[key] = value
+            audio[key] = value

@@ -1,6 +1,6 @@
-"""Streamed text as it is added up: surrogate pairs that arrive in two fragments are joined.
+"""Streamed text: joins its fragments, and the surrogate pairs that a server split between two.
 
-This module knows Unicode and no JSON key.
+This module knows Unicode and no key of the API.
 """
 
 from __future__ import annotations
@@ -8,13 +8,17 @@ from __future__ import annotations
 import re
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_HIGH_SURROGATES = ("\ud800", "\udbff")
+_FIRST_HIGH_SURROGATE, _LAST_HIGH_SURROGATE = "\ud800", "\udbff"
+
+_MAX_FRAGMENTS = 1000  # then they are joined: a short string takes ten times its length in memory
 
 
 def join_surrogates(text: str) -> str:
-    """Return text with halves of characters joined, or replaced: no file and no socket takes one.
+    """Join the surrogate pairs of a text into characters, and replace unpaired surrogates (U+FFFD).
 
-    JSON spells a character beyond the first 65,536 as two escapes, and some servers cut between.
+    JSON escapes a character above U+FFFF as a pair of surrogates, and some servers split the
+    pair between two events. A string with a surrogate in it cannot be encoded as UTF-8, so it
+    could be written to no file and no socket.
     """
     if text.isascii() or not _SURROGATE.search(text):
         return text
@@ -22,7 +26,11 @@ def join_surrogates(text: str) -> str:
 
 
 class TextBuffer:
-    """A text that comes in pieces: half a character waits for its other half."""
+    """The text of a stream so far.
+
+    A high surrogate at the end of a fragment is held back until the next fragment, which should
+    begin with its low surrogate.
+    """
 
     __slots__ = ("_fragments", "_high_surrogate")
 
@@ -31,11 +39,11 @@ class TextBuffer:
         self._fragments: list[str] = []
 
     def __str__(self) -> str:
-        """Return all that could be said so far."""
+        """Return the text so far, without a surrogate that is held back."""
         return "".join(self._fragments)
 
     def add(self, text: str) -> str:
-        """Return what can be said now."""
+        """Add a fragment; return the part of it that is complete text."""
         if self._high_surrogate or not text.isascii():
             text = self._join(text)
         self._fragments.append(text)
@@ -45,15 +53,12 @@ class TextBuffer:
 
     def _join(self, text: str) -> str:
         text, self._high_surrogate = self._high_surrogate + text, ""
-        if text and _HIGH_SURROGATES[0] <= text[-1] <= _HIGH_SURROGATES[1]:
+        if text and _FIRST_HIGH_SURROGATE <= text[-1] <= _LAST_HIGH_SURROGATE:
             text, self._high_surrogate = text[:-1], text[-1]
         return join_surrogates(text)
 
     def flush(self) -> str:
-        """Return what is left when no more comes."""
-        half, self._high_surrogate = join_surrogates(self._high_surrogate), ""
-        self._fragments.append(half)
-        return half
-
-
-_MAX_FRAGMENTS = 1000  # pieces of a text: each takes ten times the memory of its letters
+        """Add and return the replacement of a surrogate that is held back; "" if there is none."""
+        replaced, self._high_surrogate = join_surrogates(self._high_surrogate), ""
+        self._fragments.append(replaced)
+        return replaced

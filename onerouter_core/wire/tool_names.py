@@ -1,8 +1,8 @@
-"""Tool names as the API allows them, and back.
+"""Tool names: encoded to the pattern that the API accepts, and decoded to the caller's names.
 
-This module knows the pattern of legal names (source: the API, as OpenAI's). A name that fits goes
-out as it is; one that does not is spelled differently on the way out and spelled back on the way
-in, so that neither framework ever sees the other spelling.
+The API accepts 1 to 64 characters of a-z, A-Z, 0-9, "_" and "-" (source: the API page; OpenAI's
+rule). A name that fits is sent as it is. Any other name is encoded in requests and decoded in
+replies, so the frameworks see only the caller's names.
 """
 
 from __future__ import annotations
@@ -13,34 +13,38 @@ from hashlib import blake2s
 
 _LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _ILLEGAL_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
-_KEPT_LENGTH = 55  # characters of a name that is cut: 64 less an underscore and eight of a digest
+_KEPT_LENGTH = 55  # characters of a shortened name: 64 less "_" and eight hexadecimal digits
 
 
 class ToolNames:
-    """The two spellings of the tools of one request."""
+    """Mapping between the tool names of one request and their encoded names."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        """Spell each name; two that would look alike get different spellings."""
+        """Encode each name; different names get different encodings."""
         self._encoded: dict[str, str] = {}
         self._decoded: dict[str, str] = {}
-        known = list(dict.fromkeys(names))
-        taken = {name for name in known if _LEGAL.fullmatch(name)}
-        for name in known:
-            if name not in taken:
-                self._encoded[name] = spelling = _legal_name(name, taken | self._decoded.keys())
-                self._decoded[spelling] = name
+        unique = list(dict.fromkeys(names))
+        legal = {name for name in unique if _LEGAL.fullmatch(name)}
+        for name in unique:
+            if name not in legal:
+                self._encoded[name] = encoded = _legal_name(name, legal | self._decoded.keys())
+                self._decoded[encoded] = name
 
     def encode(self, name: str) -> str:
-        """Return the name for the wire."""
+        """Return the name to send."""
         return self._encoded.get(name, name)
 
     def decode(self, name: str) -> str:
-        """Return the caller's name for a name from the wire."""
+        """Return the caller's name for a received one; an unknown name is returned as it is."""
         return self._decoded.get(name, name)
 
 
 def _legal_name(name: str, taken: set[str]) -> str:
-    """Return a legal name, the same each time; a digest tells apart what would look alike."""
+    """Return a legal name that is not taken; it depends on the two arguments only.
+
+    Illegal characters are replaced by "_". Where that makes two names equal, or the name is too
+    long or empty, it gets a digest at its end.
+    """
     plain = _ILLEGAL_CHARACTER.sub("_", name)
     if _LEGAL.fullmatch(plain) and plain not in taken:
         return plain

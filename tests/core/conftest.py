@@ -139,24 +139,3 @@ def gateway(sim: Simulator, clients: Clients) -> Callable[..., Gateway]:
 def new_clients(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Have new HTTP clients made: only those with the same certificates are shared."""
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-
-
-# Names of before the fixtures were renamed.
-Colour = Caller
-
-
-@pytest.fixture
-def colour(caller: Caller) -> Caller:
-    """Alias of `caller`."""
-    return caller
-
-
-@pytest.fixture
-def ask(send: Callable[..., Any]) -> Callable[..., Any]:
-    """Alias of `send`."""
-    return send
-
-
-@pytest.fixture
-def apart(new_clients: None) -> None:
-    """Alias of `new_clients`."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from onerouter_core import Message, Reply, ReplyDelta, Request, Text
 from onerouter_core.types import ToolCallDelta
+from onerouter_core.wire.sse import SSEParser
 from onerouter_core.wire.stream import StreamDecoder, decode_body
 from onerouter_core.wire.tool_names import ToolNames
 
@@ -165,6 +166,13 @@ def _single_value(values: Iterable[str | None]) -> str | None:
 # --- server-sent events ---
 
 
+def sse_events(chunks: Iterable[bytes]) -> list[bytes]:
+    """Return the data of the events that SSEParser finds in the chunks of a stream."""
+    parser = SSEParser()
+    events = [event for received in chunks for event in parser.feed(received)]
+    return [*events, *parser.finish()]
+
+
 def reference_sse_events(stream: bytes) -> list[bytes]:
     """Return the data of the events in a complete stream, as the HTML standard defines them.
 
@@ -180,8 +188,3 @@ def reference_sse_events(stream: bytes) -> list[bytes]:
             events.append(b"\n".join(data_lines))
             data_lines = []
     return events
-
-
-# Names of before the helpers were renamed.
-whole, streamed, read_in_chunks = read_body, read_stream, read_chunks
-end_of, added_up = final_reply, joined_calls

@@ -12,7 +12,7 @@ import atheris
 
 with atheris.instrument_imports(include=["onerouter_core"]):
     from tests.core.generated import cut
-    from tests.core.test_round_trip_properties import events_in, events_told
+    from tests.core.payloads import reference_sse_events, sse_events
 
 
 def fuzz_one_input(data: bytes) -> None:
@@ -21,7 +21,7 @@ def fuzz_one_input(data: bytes) -> None:
     positions = [provider.ConsumeIntInRange(0, 255) for _ in range(4)]
     stream = provider.ConsumeBytes(sys.maxsize)
     chunks = cut(stream, sorted(min(position, len(stream)) for position in positions))
-    assert events_in(chunks) == events_in([stream]) == events_told(stream)
+    assert sse_events(chunks) == sse_events([stream]) == reference_sse_events(stream)
 
 
 if __name__ == "__main__":

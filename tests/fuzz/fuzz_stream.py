@@ -14,12 +14,13 @@ import atheris
 with atheris.instrument_imports(include=["onerouter_core"]):
     from hypothesis import given
 
-    from tests.core.generated import cut, odd_streams
-    from tests.core.test_round_trip_properties import check_cuts, often
+    from tests.core.generated import cut
+    from tests.core.generated_malformed import malformed_streams
+    from tests.core.test_round_trip_properties import check_cuts, slow_property
 
 
-@often
-@given(chunks=odd_streams)
+@slow_property
+@given(chunks=malformed_streams)
 def check_generated_stream(chunks: list[bytes]) -> None:
     """Check a stream that is almost valid."""
     check_cuts(chunks)

@@ -1,4 +1,4 @@
-"""The order of a conversation: what may follow what, and what happens where a history was cut."""
+"""Normalized conversations: one result directly after each tool call, media only from the user."""
 
 from __future__ import annotations
 
@@ -25,55 +25,55 @@ from onerouter_core.wire.encode import encode_request
 from onerouter_simulator import Simulator
 
 USER = Message("user", (Text("Hello"),))
-PICTURE = Image(url="https://a/b.png")
-IMAGE = {"type": "image_url", "image_url": {"url": "https://a/b.png"}}
-NOTHING = "There is no result of this call."
+IMAGE = Image(url="https://a/b.png")
+ENCODED_IMAGE = {"type": "image_url", "image_url": {"url": "https://a/b.png"}}
+NO_RESULT = "There is no result of this call."
 
 
-def calling(*ids: str) -> Message:
-    """Return an answer that calls."""
+def calls(*ids: str) -> Message:
+    """Return an assistant message with tool calls of these ids."""
     return Message("assistant", tool_calls=tuple(ToolCall(i, "find", parsed={}) for i in ids))
 
 
 def result(call_id: Any, text: str = "42", *more: Any) -> Message:
-    """Return a tool's result."""
+    """Return a tool result."""
     return Message("tool", (Text(text), *more), tool_call_id=call_id)
 
 
 def sent(*messages: Message) -> list[Any]:
-    """Return the messages that go out."""
+    """Return the messages of the request body."""
     body: list[Any] = encode_request(Request("m", messages))[0]["messages"]
     return body
 
 
 def outline(*messages: Message) -> list[tuple[str, Any]]:
-    """Return who says what: an id and a text for a result, the texts for parts."""
-    said = []
+    """Return role and content of the messages in the body; of a part its text, or its type."""
+    pairs = []
     for message in sent(*messages):
         content = message["content"]
         if isinstance(content, list):
             content = [part.get("text", part["type"]) for part in content]
-        said.append((message["role"], content))
-    return said
+        pairs.append((message["role"], content))
+    return pairs
 
 
-# --- calls and results ---
+# --- tool calls and results ---
 
 
-def test_a_result_follows_its_call() -> None:
-    """A result has the id of its call and its text; its name is not sent."""
+def test_a_result_is_sent_with_the_id_of_its_call() -> None:
+    """Its name is not sent; a result without parts has empty content."""
     message = Message("tool", (Text("42"),), name="find", tool_call_id="1")
     expected = {"role": "tool", "tool_call_id": "1", "content": "42"}
-    assert sent(USER, calling("1"), message)[2:] == [expected]
+    assert sent(USER, calls("1"), message)[2:] == [expected]
     empty = Message("tool", tool_call_id="1")
-    assert sent(calling("1"), empty)[1]["content"] == ""
+    assert sent(calls("1"), empty)[1]["content"] == ""
 
 
 @pytest.mark.parametrize("call_id", [None, ""])
-def test_a_result_needs_an_id(call_id: Any) -> None:
-    """A tool result that names no call is an error."""
+def test_a_result_without_an_id_is_rejected(call_id: Any) -> None:
+    """It could belong to any call."""
     with pytest.raises(ConfigurationError, match="needs the tool_call_id"):
-        sent(calling("1"), result(call_id))
+        sent(calls("1"), result(call_id))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_result_needs_an_id(call_id: Any) -> None:
             [("user", ["Content of tool result 1:", "42"]), ("user", "Hello")],
         ),
         (
-            [calling("1"), result("2"), result("1"), USER],
+            [calls("1"), result("2"), result("1"), USER],
             [
                 ("assistant", None),
                 ("tool", "42"),
@@ -93,7 +93,7 @@ def test_a_result_needs_an_id(call_id: Any) -> None:
             ],
         ),
         (
-            [calling("1"), result("1", "a"), result("1", "b")],
+            [calls("1"), result("1", "a"), result("1", "b")],
             [
                 ("assistant", None),
                 ("tool", "a"),
@@ -101,83 +101,89 @@ def test_a_result_needs_an_id(call_id: Any) -> None:
             ],
         ),
         (
-            [calling("1"), USER, result("1")],
+            [calls("1"), USER, result("1")],
             [
                 ("assistant", None),
-                ("tool", NOTHING),
+                ("tool", NO_RESULT),
                 ("user", "Hello"),
                 ("user", ["Content of tool result 1:", "42"]),
             ],
         ),
         (
-            [result("1", "a", PICTURE)],
+            [result("1", "a", IMAGE)],
             [("user", ["Content of tool result 1:", "a", "image_url"])],
         ),
     ],
-    ids=["its call was cut off", "of another call", "twice", "too late", "with a picture"],
+    ids=["its call was cut off", "of another call", "second result", "too late", "with an image"],
 )
-def test_a_result_without_its_call(history: list[Message], expected: Any) -> None:
-    """It goes out as the user's, behind the results that have their call; nothing is lost."""
+def test_a_result_without_its_call_is_sent_as_a_user_message(
+    history: list[Message], expected: Any
+) -> None:
+    """It comes after the results that have their call, with all its parts."""
     assert outline(*history) == expected
 
 
 @pytest.mark.parametrize(
     ("history", "expected"),
     [
-        ([USER, calling("1")], [("user", "Hello"), ("assistant", None), ("tool", NOTHING)]),
+        ([USER, calls("1")], [("user", "Hello"), ("assistant", None), ("tool", NO_RESULT)]),
         (
-            [calling("1", "2", "3"), result("2"), USER],
+            [calls("1", "2", "3"), result("2"), USER],
             [
                 ("assistant", None),
                 ("tool", "42"),
-                ("tool", NOTHING),
-                ("tool", NOTHING),
+                ("tool", NO_RESULT),
+                ("tool", NO_RESULT),
                 ("user", "Hello"),
             ],
         ),
         (
-            [calling("1"), calling("2"), result("2")],
-            [("assistant", None), ("tool", NOTHING), ("assistant", None), ("tool", "42")],
+            [calls("1"), calls("2"), result("2")],
+            [("assistant", None), ("tool", NO_RESULT), ("assistant", None), ("tool", "42")],
         ),
     ],
-    ids=["at the end", "among others", "before another"],
+    ids=["at the end", "among others", "before another call"],
 )
-def test_a_call_without_its_result(history: list[Message], expected: Any) -> None:
-    """It gets a result that says that there is none."""
+def test_a_call_without_a_result_gets_one_that_says_so(
+    history: list[Message], expected: Any
+) -> None:
+    """It comes before the next message that is no result."""
     assert outline(*history) == expected
 
 
-def test_two_calls_may_have_one_id() -> None:
-    """Where a vendor gives no ids, a name may stand in for several."""
-    said = outline(calling("f", "f"), result("f", "a"), result("f", "b"))
-    assert said == [("assistant", None), ("tool", "a"), ("tool", "b")]
+def test_two_calls_with_one_id_have_two_results() -> None:
+    """A vendor that gives no ids may have the tool's name in their place."""
+    messages = outline(calls("f", "f"), result("f", "a"), result("f", "b"))
+    assert messages == [("assistant", None), ("tool", "a"), ("tool", "b")]
 
 
-def test_what_was_moved_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Who looks is told, by id and without a word of content."""
+def test_a_moved_result_and_a_missing_one_are_logged_by_id(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log has no content of the conversation."""
     with caplog.at_level(logging.INFO, "onerouter_core"):
-        sent(calling("1"), result("2", "secret"))
+        sent(calls("1"), result("2", "secret"))
     assert [record.getMessage()[-1] for record in caplog.records] == ["2", "1"]
     assert "secret" not in caplog.text
 
 
 @pytest.mark.parametrize("cut", range(8))
 def test_a_strict_gateway_takes_a_cut_history(sim: Simulator, cut: int) -> None:
-    """Wherever a memory cuts a history, at its head or its end, it can be sent."""
+    """A history can be sent wherever a memory cut off its beginning or its end."""
     history = (
         USER,
-        calling("1", "2"),
+        calls("1", "2"),
         result("1"),
-        result("2", "x", PICTURE),
+        result("2", "x", IMAGE),
         Message("assistant", (Text("So."),)),
         USER,
-        calling("3"),
+        calls("3"),
         result("3"),
     )
     connection = ConnectionSettings(api_key=lambda: sim.api_key, base_url=sim.base_url)
     with Gateway(connection) as gateway:
-        gateway.complete(Request("simulated/echo", history[cut:]))
-        gateway.complete(Request("simulated/echo", history[: cut + 1]))
+        for part in (history[cut:], history[: cut + 1]):
+            assert gateway.complete(Request("simulated/echo", part)).finish_reason
 
 
 # --- media ---
@@ -187,18 +193,18 @@ def test_a_strict_gateway_takes_a_cut_history(sim: Simulator, cut: int) -> None:
 @pytest.mark.parametrize(
     "part", [Image(url="u"), Audio("QUJD", "wav"), Video(url="u"), File(url="u")]
 )
-def test_media_belong_to_the_user(role: Any, part: Any) -> None:
-    """Media in another role is an error that names both."""
+def test_media_in_a_system_message_are_rejected(role: Any, part: Any) -> None:
+    """The error names the kind of the part and the role."""
     kind = type(part).__name__.lower()
     with pytest.raises(UnsupportedContentError, match=f"no {kind} in a message of role '{role}'"):
         sent(Message(role, (Text("a"), part)))
 
 
-def test_media_of_an_answer_follow_it() -> None:
-    """A picture that the model made goes back in a user message, after its calls' results."""
+def test_media_of_an_assistant_are_sent_in_a_user_message() -> None:
+    """An image that the model made comes after the results of the message's calls."""
     call = ToolCall("1", "find", "{}", parsed={})
-    made = Message("assistant", (Text("Here."), PICTURE), tool_calls=(call,))
-    assert outline(made, result("1"), USER) == [
+    message = Message("assistant", (Text("Here."), IMAGE), tool_calls=(call,))
+    assert outline(message, result("1"), USER) == [
         ("assistant", "Here."),
         ("tool", "42"),
         ("user", ["Content of the answer above:", "image_url"]),
@@ -206,13 +212,13 @@ def test_media_of_an_answer_follow_it() -> None:
     ]
 
 
-def test_media_of_tool_results_move_to_the_user() -> None:
-    """Media in tool results follow them in one user message that says whose they are."""
+def test_media_of_tool_results_are_sent_in_one_user_message() -> None:
+    """A line of text before them names their call; results of media only have empty content."""
     messages = sent(
-        calling("1", "2", "3"),
-        result("1", "one", PICTURE),
+        calls("1", "2", "3"),
+        result("1", "one", IMAGE),
         result("2", "two"),
-        Message("tool", (PICTURE,), tool_call_id="3"),
+        Message("tool", (IMAGE,), tool_call_id="3"),
         USER,
     )
     assert [(m["role"], m["content"]) for m in messages[1:4]] == [
@@ -220,13 +226,13 @@ def test_media_of_tool_results_move_to_the_user() -> None:
         ("tool", "two"),
         ("tool", ""),
     ]
-    said = [{"type": "text", "text": f"Content of tool result {n}:"} for n in (1, 3)]
-    assert messages[4] == {"role": "user", "content": [said[0], IMAGE, said[1], IMAGE]}
+    lines = [{"type": "text", "text": f"Content of tool result {n}:"} for n in (1, 3)]
+    expected = [lines[0], ENCODED_IMAGE, lines[1], ENCODED_IMAGE]
+    assert messages[4] == {"role": "user", "content": expected}
     assert messages[5]["content"] == "Hello"
 
 
-def test_marks_move_with_their_part() -> None:
-    """A result that moves keeps its cache mark."""
-    orphan = Message("tool", (Text("42", CacheControl()),), tool_call_id="1")
-    (message,) = sent(orphan)
+def test_a_moved_part_keeps_its_cache_control() -> None:
+    """A result without its call is moved with it."""
+    (message,) = sent(Message("tool", (Text("42", CacheControl()),), tool_call_id="1"))
     assert message["content"][1]["cache_control"] == {"type": "ephemeral"}
