@@ -20,7 +20,7 @@ from benchmarks.soak_server import (
     answer_text,
     scheduled_fault,
 )
-from onerouter_core.call_state import Call
+from onerouter_core.call_state import CallState
 from onerouter_core.deadlines import ReadTimeout
 from onerouter_core.errors import AuthenticationError, UpstreamError
 from tests.core.payloads import completion
@@ -69,7 +69,7 @@ def test_a_finished_call_is_garbage_collected(
 def count_live_calls() -> int:
     """Return the number of calls and read timeouts that are still referenced."""
     gc.collect()
-    return sum(isinstance(item, ReadTimeout | Call) for item in gc.get_objects())
+    return sum(isinstance(item, ReadTimeout | CallState) for item in gc.get_objects())
 
 
 def test_about_one_request_in_twenty_fails() -> None:

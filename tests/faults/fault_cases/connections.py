@@ -63,10 +63,10 @@ def _cut_connections() -> Iterator[FaultCase]:
         for position, script in FIRST_EVENT_CUTS.items():
             yield stream_only(f"{name} {position}", (*script, end), error)
         for position, script in LATER_EVENT_CUTS.items():
-            expected = fails("IncompleteStreamError", "Hel", match="broke off")
+            expected = fails("IncompleteStreamError", "Hel", match="interrupted")
             yield stream_only(f"{name} {position}", (*script, end), expected)
         in_call = (*chunked(CALL, ended=False), end)
-        expected = fails("IncompleteStreamError", match="broke off")
+        expected = fails("IncompleteStreamError", match="interrupted")
         yield stream_only(f"{name} within a tool call", in_call, expected, (1, 1))
         retried = [(end,), HI]
         yield FaultCase(f"{name}, once", retried, error, (1, 2), after_retry=succeeds("Hi"))

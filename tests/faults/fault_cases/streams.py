@@ -245,7 +245,7 @@ def _cut_tool_calls() -> Iterator[FaultCase]:
     yield case("cut arguments", stream(half, chunk(finish="tool_calls")), succeeds(""))
     yield case("arguments cut by the limit", stream(half, limit), succeeds(""))
     yield case("no arguments, cut by the limit", stream(first_delta(), limit), succeeds(""))
-    expected = fails("IncompleteStreamError", match="ended before|broke off")
+    expected = fails("IncompleteStreamError", match="ended before|interrupted")
     broken = chunked(sse(half, done=False), End.CLOSE)
     not_retried = (1, 1)  # the delta of a call has been handed out, like a delta of text
     yield case("a call that breaks off", broken, expected, not_retried)
