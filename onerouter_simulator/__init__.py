@@ -39,11 +39,12 @@ pixel, a recording of silence, and log probabilities. Models named `simulated/de
 
 Validation is strict: a request that the API page does not allow is rejected with the gateway's own
 error body. A `Script` replaces the rules for one chat completion: an exact reply, or any failure
-that HTTP and TCP allow. With `failing=0.02`, every 50th request fails with status 500.
+that HTTP and TCP allow. With `failing=0.02`, every 50th request fails with status 500. With
+`quirks=["call-in-two-pieces"]`, the answers of the rules are sent as other servers send them;
+`onerouter_simulator.quirks.QUIRKS` lists these quirks.
 """
 
 import warnings as _warnings
-from importlib import import_module as _import_module
 from typing import Any as _Any
 
 try:
@@ -73,15 +74,23 @@ __all__ = [
     "tool_call",
 ]
 
-# Names of version 1.0; the aliases go with the next minor version.
-_RENAMED = {"Received": "RecordedRequest", "dialects": "other_servers"}
+# Names of version 1.0; the alias goes with the next minor version.
+_RENAMED = {"Received": "RecordedRequest"}
+_REMOVED = {"dialects", "other_servers"}
 
 
 def __getattr__(name: str) -> _Any:
+    if name in _REMOVED:
+        # `from onerouter_simulator import dialects` would hide the message of an AttributeError.
+        raise ImportError(
+            f"{__name__}.{name} is no longer part of the package: Simulator(quirks=[...]) plays"
+            " what other servers send, and the recorded replies are in tests/other_servers.py of"
+            " the repository"
+        )
     if name not in _RENAMED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     new_name = _RENAMED[name]
     _warnings.warn(
         f"{__name__}.{name} is now {__name__}.{new_name}", DeprecationWarning, stacklevel=2
     )
-    return globals().get(new_name) or _import_module(f"{__name__}.{new_name}")
+    return globals()[new_name]

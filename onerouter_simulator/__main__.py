@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 
+from onerouter_simulator.quirks import QUIRKS
 from onerouter_simulator.server import Simulator
 
 # This event is never set: only an interrupt ends wait_for_interrupt.
@@ -15,11 +16,14 @@ FOREVER = threading.Event()
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Start a simulator, print its URL and key, and serve until interrupted."""
+    """List the quirks; or start a simulator, print its URL and key, and serve until interrupted."""
     parser = argument_parser()
-    options = parser.parse_args(arguments)
+    options = vars(parser.parse_args(arguments))
+    if options.pop("list_quirks"):
+        sys.stdout.writelines(f"{quirk.name}: {quirk.sends}\n" for quirk in QUIRKS)
+        return
     try:
-        simulator = Simulator(**vars(options)).start()
+        simulator = Simulator(**options).start()
     except (OSError, ValueError) as error:
         parser.error(str(error))
     with simulator:
@@ -47,6 +51,15 @@ def argument_parser() -> argparse.ArgumentParser:
         default=0.0,
         help="share of requests that fail with status 500, 0 to 1; 0.02: every 50th request",
     )
+    parser.add_argument(
+        "--quirk",
+        dest="quirks",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="quirk of real gateways to play; can be given more than once",
+    )
+    parser.add_argument("--list-quirks", action="store_true", help="list the quirks and exit")
     return parser
 
 

@@ -1,7 +1,7 @@
 """Starlette application: the gateway's paths, API keys, and the order of steps of one request.
 
 Knows paths and keys. The steps are: record the request, take a queued script, check the key,
-validate, answer by the rules. The rules and the response bytes are in other modules.
+validate, answer by the rules, play the quirks. Rules, quirks and bytes are in other modules.
 """
 
 import secrets
@@ -17,6 +17,7 @@ from starlette.routing import Route
 from onerouter_simulator import catalog
 from onerouter_simulator.delivery import ScriptResponse
 from onerouter_simulator.errors import RejectedError
+from onerouter_simulator.quirks import ActiveQuirks
 from onerouter_simulator.replies import build_reply
 from onerouter_simulator.request_log import RecordedRequest, RequestLog
 from onerouter_simulator.scripts import Script
@@ -36,16 +37,24 @@ class GatewayApp:
         chunk_size: Characters per streamed chunk.
         delay: Seconds before an answer and between the chunks of a stream.
         failing: Share of valid requests that fail with status 500, 0 to 1.
+        quirks: The quirks of the answers by the rules.
     """
 
-    def __init__(
-        self, log: RequestLog, api_key: str, chunk_size: int, delay: float, failing: Fraction
+    def __init__(  # noqa: PLR0913, PLR0917 -- the settings of the Simulator, each named here once
+        self,
+        log: RequestLog,
+        api_key: str,
+        chunk_size: int,
+        delay: float,
+        failing: Fraction,
+        quirks: ActiveQuirks,
     ) -> None:
         self.log = log
         self.api_key = api_key
         self.chunk_size = chunk_size
         self.delay = delay
         self.failing = failing
+        self.quirks = quirks
         self.is_stopping = False
         error_handlers: dict[Any, Any] = dict.fromkeys((404, 405), self.endpoint(not_found))
         self.app = Starlette(
@@ -95,13 +104,15 @@ class GatewayApp:
             return script
         self.check_api_key(recorded)
         request = validate_request(recorded.body)
+        self.quirks.check(recorded)
         if should_fail(self.log.next_number(), self.failing):
             raise RejectedError(500, "Internal server error")
-        return build_reply(request, self.chunk_size, self.delay)
+        reply = build_reply(request, self.chunk_size, self.delay, self.quirks.rewrite)
+        return self.quirks.play(reply, request)
 
     def models(self, _: RecordedRequest) -> Script:
         """GET /v1/models; it needs no API key."""
-        return Script(json={"data": catalog.MODELS, "success": True})
+        return Script(json=self.quirks.list_models({"data": catalog.MODELS, "success": True}))
 
     def balance(self, recorded: RecordedRequest) -> Script:
         """GET /v1/balance."""

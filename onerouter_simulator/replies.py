@@ -5,7 +5,7 @@ Knows the fields of a reply and their order in a stream. Knows no rule of the an
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from onerouter_simulator.bodies import JSON, chunk, completion
 from onerouter_simulator.counting import CHARACTERS_PER_TOKEN, compute_cost, count_usage
@@ -18,14 +18,21 @@ from onerouter_simulator.scripts import Script
 UNSPLIT_FIELDS = ("annotations", "images", "audio")
 
 
-def build_reply(request: JSON, chunk_size: int, delay: float) -> Script:
+def build_reply(
+    request: JSON,
+    chunk_size: int,
+    delay: float,
+    rewrite: Callable[[JSON, JSON], JSON] = lambda message, _: message,
+) -> Script:
     """Return the script that answers a request.
 
     `chunk_size` is in characters; `delay` is in seconds, before the answer and between chunks.
+    `rewrite` returns the message to send; usage is that of the message by the rules.
     """
     model = select_model(request)
     message, finish_reason = build_message(request, choose_answer(request))
     usage = usage_and_cost(request, message, model)
+    message = rewrite(message, request)
     fields = root_fields(model)
     if request.get("stream"):
         size = round_up_to_tokens(chunk_size) if request.get("logprobs") else chunk_size
@@ -92,9 +99,10 @@ def is_usage_requested(request: JSON) -> bool:
 def split_into_deltas(message: JSON, size: int) -> Iterator[JSON]:
     """Yield the deltas of a message: role, reasoning, text or refusal, tool calls, the rest."""
     yield {"role": "assistant", "content": ""}
-    for detail in message.get("reasoning_details", ()):
+    details = message.get("reasoning_details", ())
+    for detail in details:
         yield from reasoning_deltas(detail, size)
-    for key in ("content", "refusal"):
+    for key in ("content", "refusal") if details else ("reasoning", "content", "refusal"):
         for text in split_text(message.get(key) or "", size):
             yield {key: text}
     for index, call in enumerate(message.get("tool_calls", ())):

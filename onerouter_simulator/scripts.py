@@ -93,7 +93,7 @@ class Script:
 
     def _unsplit_packets(self) -> Iterator[bytes | float]:
         if self.json is not ...:
-            yield compact_json(self.json).encode()
+            yield encode_json(self.json)
         elif self.body is not None:
             yield self.body.encode() if isinstance(self.body, str) else self.body
         for event in self.events or ():
@@ -115,7 +115,7 @@ def encode_event(event: Event) -> bytes | float:
         case str():
             return f"data: {event}\n\n".encode()
         case _:
-            return f"data: {compact_json(event)}\n\n".encode()
+            return b"data: " + encode_json(event) + b"\n\n"
 
 
 def split_packets(packets: Iterator[bytes | float], size: int) -> Iterator[bytes | float]:
@@ -132,6 +132,11 @@ def split_packets(packets: Iterator[bytes | float], size: int) -> Iterator[bytes
             buffer = buffer[size:]
     if buffer:
         yield buffer
+
+
+def encode_json(value: Any) -> bytes:
+    """Return JSON in UTF-8; half a surrogate pair, which UTF-8 cannot have, is escaped."""
+    return compact_json(value).encode("utf-8", "backslashreplace")
 
 
 def compact_json(value: Any) -> str:

@@ -6,6 +6,7 @@ Knows sockets, threads and uvicorn's protocol. Paths and rules are in app.py.
 import asyncio
 import socket
 import threading
+from collections.abc import Sequence
 from fractions import Fraction
 from types import TracebackType
 from typing import final
@@ -15,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from onerouter_simulator.app import GatewayApp
+from onerouter_simulator.quirks import ActiveQuirks
 from onerouter_simulator.request_log import RecordedRequest, RequestLog
 from onerouter_simulator.scripts import Script
 
@@ -27,12 +29,15 @@ class Simulator:
         chunk_size: Characters per chunk of a streamed reply; at least 1.
         delay: Seconds before every answer of the rules, and between the chunks of a stream.
         failing: Share of requests that fail with status 500, 0 to 1; with 0.02, every 50th fails.
+        quirks: Names of quirks of real gateways, which the answers of the rules have
+            (docs/gateway-quirks.md lists them, and so does `--list-quirks`); scripts stay exact.
         api_key: The API key that requests must have.
         host: Address to listen on.
         port: Port to listen on, 0 to 65535; 0 takes a free port.
 
     Raises:
-        ValueError: `failing`, `port` or `chunk_size` is out of its range.
+        ValueError: `failing`, `port` or `chunk_size` is out of its range; a quirk is unknown, or
+            two quirks exclude each other.
     """
 
     def __init__(  # noqa: PLR0913 -- all are keyword-only and optional
@@ -41,6 +46,7 @@ class Simulator:
         chunk_size: int = 12,
         delay: float = 0.0,
         failing: float = 0.0,
+        quirks: Sequence[str] = (),
         api_key: str = "sk-simulated",
         host: str = "127.0.0.1",
         port: int = 0,
@@ -54,7 +60,8 @@ class Simulator:
         self.api_key = api_key
         self._address = (host, port)
         self._log = RequestLog()
-        self._app = GatewayApp(self._log, api_key, chunk_size, delay, Fraction(str(failing)))
+        share, active = Fraction(str(failing)), ActiveQuirks(quirks)
+        self._app = GatewayApp(self._log, api_key, chunk_size, delay, share, active)
         self._thread: ServerThread | None = None
 
     def start(self) -> "Simulator":

@@ -106,11 +106,16 @@ def check_tool_call(call: Any, path: str) -> None:
 
 
 def is_json_object(text: str) -> bool:
-    """Whether a text is a JSON object."""
+    """Whether a text is a JSON object; NaN and Infinity, which Python reads, are no JSON."""
     try:
-        return isinstance(json.loads(text), dict)
+        return isinstance(json.loads(text, parse_constant=reject_constant), dict)
     except ValueError:
         return False
+
+
+def reject_constant(name: str) -> None:
+    """Raise ValueError for NaN and Infinity."""
+    raise ValueError(f"{name} is no JSON")
 
 
 def update_pending_calls(pending: set[str], message: JSON, path: str) -> set[str]:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from onerouter_simulator.__main__ import FOREVER, argument_parser, main
+from onerouter_simulator.quirks import QUIRKS
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
@@ -58,6 +59,7 @@ def test_main_serves_and_stops_on_an_interrupt(
         (["--port", "99999"], "port must be from 0 to 65535, not 99999"),
         (["--failing", "2"], "failing must be a share of requests from 0 to 1, not 2.0"),
         (["--port", "http"], "invalid int value: 'http'"),
+        (["--quirk", "call-in-pieces"], "there is no quirk 'call-in-pieces'; did you mean call-in"),
     ],
 )
 def test_a_wrong_argument_is_an_error_message(
@@ -70,6 +72,29 @@ def test_a_wrong_argument_is_an_error_message(
     output = capsys.readouterr().err
     assert "python -m onerouter_simulator: error: " in output
     assert message in output
+
+
+def test_quirks_are_played_by_the_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--quirk` can be given more than once."""
+    models: list[object] = []
+
+    def interrupt() -> None:
+        url = capsys.readouterr().out.partition("ONEROUTER_BASE_URL=")[2].splitlines()[0]
+        models.append(httpx.get(f"{url}/models").json())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FOREVER, "wait", interrupt)
+    main(["--port", "0", "--quirk", "id-empty", "--quirk", "models-in-another-envelope"])
+    assert [list(body) for body in models] == [["models"]]
+
+
+def test_the_list_of_quirks_has_a_line_for_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command lists names and sentences, and does not serve."""
+    main(["--list-quirks"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"{quirk.name}: {quirk.sends}" for quirk in QUIRKS]
 
 
 def test_the_help_shows_every_default() -> None:

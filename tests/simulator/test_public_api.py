@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import onerouter_simulator
-from onerouter_simulator import End, Event, RecordedRequest, Script, Simulator, other_servers
+from onerouter_simulator import End, Event, RecordedRequest, Script, Simulator
 
 PUBLIC = {name: getattr(onerouter_simulator, name) for name in onerouter_simulator.__all__}
 # Names in annotations that are Python's own.
@@ -89,12 +89,11 @@ def test_received_is_a_deprecated_name_of_recorded_request() -> None:
     assert Received is RecordedRequest
 
 
-def test_dialects_is_a_deprecated_name_of_other_servers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The old name still works, also before the module is imported, and warns with the new one."""
-    monkeypatch.delattr(onerouter_simulator, "other_servers")
-    with pytest.warns(DeprecationWarning, match="dialects is now onerouter_simulator.other_serv"):
-        from onerouter_simulator import dialects  # noqa: PLC0415 - the import is under test
-    assert dialects is other_servers
+@pytest.mark.parametrize("name", ["dialects", "other_servers"])
+def test_the_replies_of_other_servers_have_left_the_package(name: str) -> None:
+    """The error says what takes their place."""
+    with pytest.raises(ImportError, match=rf"{name} is no longer .* Simulator\(quirks="):
+        exec(f"from onerouter_simulator import {name}")  # noqa: S102 -- the import is under test
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -64,6 +64,10 @@ REJECTED: dict[str, tuple[JSON, str]] = {
         with_tool_call(function={"name": "search", "arguments": '{"q": '}),
         "messages[1].tool_calls[0].function.arguments",
     ),
+    "arguments-nan": (
+        with_tool_call(function={"name": "search", "arguments": '{"q": NaN}'}),
+        "messages[1].tool_calls[0].function.arguments",
+    ),
     "arguments-list": (
         with_tool_call(function={"name": "search", "arguments": "[]"}),
         "messages[1].tool_calls[0].function.arguments",

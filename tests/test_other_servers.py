@@ -14,7 +14,8 @@ from onerouter_core.errors import (
     RateLimitError,
     UpstreamError,
 )
-from onerouter_simulator import Script, Simulator, other_servers
+from onerouter_simulator import Script, Simulator
+from tests import other_servers
 from tests.integration.adapters import ADAPTERS, CALLERS, Caller
 
 

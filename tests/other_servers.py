@@ -1,8 +1,10 @@
 """Replies in the formats of other servers: the LiteLLM proxy 1.106 and llama.cpp's llama-server.
 
 Each is a `Script` with the fields that were seen on the wire of that server, where they differ
-from the gateway's format. Knows no rule of the answers.
+from the gateway's format.
 """
+
+from __future__ import annotations
 
 from typing import Any
 
