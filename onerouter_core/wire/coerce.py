@@ -1,4 +1,4 @@
-"""Read JSON values whose types are not what they should be.
+"""Coerce JSON values of unexpected types to the types that the decoder needs.
 
 Each `as_*` function takes any value and never raises. No function here knows a key of the API.
 """

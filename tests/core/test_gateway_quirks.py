@@ -113,7 +113,7 @@ def test_quirk_02_usage_may_have_floats_strings_and_nulls() -> None:
         assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (3, 2, 5)
 
 
-def test_quirk_02_usage_on_every_chunk() -> None:
+def test_quirk_02_usage_on_every_chunk_counts_once() -> None:
     """Usage is cumulative: the last one counts, and it is in the final reply only."""
     counts = [{**USAGE, "completion_tokens": count, "total_tokens": 3 + count} for count in (1, 2)]
     deltas = read_stream(
@@ -153,7 +153,7 @@ def test_quirk_02_the_chunk_with_usage_may_have_any_form(last: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("choices", [[], None, "x", [None], [[]]])
-def test_quirk_03_no_choices(choices: Any) -> None:
+def test_quirk_03_a_reply_without_choices_is_malformed(choices: Any) -> None:
     """A complete reply without a choice is malformed; such a chunk of a stream is ignored."""
     with pytest.raises(MalformedReplyError, match="Unexpected response body"):
         read_body({"id": "gen-1", "choices": choices})
@@ -208,7 +208,7 @@ def test_quirk_09_an_id_that_is_empty_or_no_string_is_none(reply_id: Any) -> Non
 
 
 def test_quirk_09_the_request_id_of_the_header_counts_more_than_the_bodys() -> None:
-    """Where an error has it, `wire/test_error_bodies.py` tests."""
+    """The tests of `wire/error_bodies.py` cover the request id of an error."""
     header = {"x-infron-request-id": "in-header"}
     assert read_body(completion(request_id="in-body")).request_id == "in-body"
     assert read_body(completion(request_id="in-body"), header).request_id == "in-header"
@@ -228,7 +228,7 @@ def test_quirk_09_the_request_id_of_the_header_counts_more_than_the_bodys() -> N
         {"reasoning_details": [{"type": "reasoning.summary", "summary": "Hm."}]},
     ],
 )
-def test_quirk_10_reasoning_under_any_name(fields: dict[str, Any]) -> None:
+def test_quirk_10_reasoning_is_read_from_any_of_its_keys(fields: dict[str, Any]) -> None:
     """Reasoning is read from one of its keys, never from two."""
     message = {"content": "Hi", **fields}
     for reply in read_both(message):
@@ -322,7 +322,7 @@ def test_quirk_11_logprobs_are_in_their_delta_and_add_up() -> None:
     assert final_reply(deltas).logprobs == expected
 
 
-def test_quirk_14_the_model_that_answered() -> None:
+def test_quirk_14_the_model_is_the_one_that_answered() -> None:
     """The model of a reply is the one in the response: a fallback may have served it."""
     for reply in read_both(model="other/model:free@1", provider="alibaba/cn"):
         assert (reply.model, reply.provider) == ("other/model:free@1", "alibaba/cn")
@@ -336,7 +336,7 @@ def test_quirk_15_user_agent_and_path(sim: Simulator, gateway: Callable[..., Gat
     assert sim.last.path == "/v1/chat/completions"
 
 
-def test_quirk_16_deltas_without_anything() -> None:
+def test_quirk_16_deltas_without_index_are_one_call() -> None:
     """A call whose deltas have no index, and an object as arguments, is one call."""
     fragments = [
         {"id": "1", "function": {"name": "f"}},
@@ -351,7 +351,7 @@ def test_quirk_16_deltas_without_anything() -> None:
 
 
 @pytest.mark.parametrize("arguments", ["", None, " \n"])
-def test_quirk_16_no_arguments(arguments: Any) -> None:
+def test_quirk_16_blank_arguments_are_an_empty_object(arguments: Any) -> None:
     """Arguments that are empty or null are an empty object."""
     call = {"id": "1", "function": {"name": "f", "arguments": arguments}}
     for reply in read_both({"content": None, "tool_calls": [call]}, "tool_calls"):

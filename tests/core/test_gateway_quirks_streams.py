@@ -31,7 +31,7 @@ from tests.core.payloads import (
 # --- 4: the end of a stream ---
 
 
-def test_quirk_04_a_stream_that_ends_early() -> None:
+def test_quirk_04_a_stream_that_ends_early_is_incomplete() -> None:
     """Without finish reason and [DONE] it is incomplete; the error has the partial reply."""
     events = (chunk("Hel", model="m", provider="p"), chunk("lo", request_id="r"))
     with pytest.raises(IncompleteStreamError) as caught:
@@ -76,7 +76,7 @@ CREDITS = {"error": {"message": "Your current credits have been used up", "code"
 
 
 @pytest.mark.parametrize("extra", [{}, {"choices": []}, {"choices": None}])
-def test_quirk_05_an_error_under_a_good_status(extra: dict[str, Any]) -> None:
+def test_quirk_05_an_error_body_with_status_200_is_raised(extra: dict[str, Any]) -> None:
     """An error body with status 200 is an error, complete and streamed."""
     body = {**CREDITS, **extra}
     for read in (
@@ -89,7 +89,7 @@ def test_quirk_05_an_error_under_a_good_status(extra: dict[str, Any]) -> None:
         assert (caught.value.status, caught.value.code) == (402, "402")
 
 
-def test_quirk_05_an_error_beside_an_answer() -> None:
+def test_quirk_05_an_error_beside_an_answer_is_raised() -> None:
     """An error in a completion or in its choice is raised with the answer as its partial reply."""
     failure = {"error": {"message": "Provider disconnected", "code": 502}}
     at_the_root = {**completion("Hel", "error", provider="openai"), **failure}
@@ -142,7 +142,7 @@ def test_quirk_06_a_body_that_is_no_completion_and_no_error_is_malformed(body: b
 # --- 12: events and bodies ---
 
 
-def test_quirk_12_the_lines_of_a_stream() -> None:
+def test_quirk_12_every_form_of_line_is_read() -> None:
     """A BOM, comments, CRLF, no space, trailing spaces, blank lines, no final newline."""
     escaped = json.dumps(chunk("é漢🙂")).encode()
     plain = json.dumps(chunk("!", "stop"), ensure_ascii=False).encode()
