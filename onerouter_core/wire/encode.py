@@ -6,7 +6,7 @@ nothing, the gateway's docs on multimodal input, routing and reasoning). It send
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from onerouter_core.errors import ConfigurationError
@@ -24,9 +24,7 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
 
     Raises ConfigurationError for a request that the API cannot carry.
     """
-    offered = [tool.name for tool in request.tools if isinstance(tool, Tool)]
-    called = [call.name for message in request.messages for call in message.tool_calls]
-    names = ToolNames([*offered, *called], offered)
+    names = ToolNames(_tool_names(request))
     parameters = dict(request.parameters)
     file_form = parameters.pop("file_form", "data")
     stream_usage = parameters.pop("stream_usage", True)
@@ -46,6 +44,12 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
         if stream:
             body["stream_options"] = {"include_usage": True}
     return {**body, **extra_body}, names
+
+
+def _tool_names(request: Request) -> Iterator[str]:
+    """Yield the names of the tools, and of the tool calls in the history."""
+    yield from (tool.name for tool in request.tools if isinstance(tool, Tool))
+    yield from (call.name for message in request.messages for call in message.tool_calls)
 
 
 # --- parameters ---
