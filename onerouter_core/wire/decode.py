@@ -7,8 +7,9 @@ recorded calls). No type is trusted: a value of an unexpected type is kept in `R
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain, count
 from typing import Any
 from uuid import uuid4
 
@@ -41,9 +42,16 @@ _TEXT_KEYS = ("provider", "service_tier", "system_fingerprint")
 _CHOICE_KEYS = ("index", "message", "finish_reason", "native_finish_reason", "logprobs")
 MESSAGE_KEYS = (
     *("role", "content", "reasoning", "reasoning_content", "reasoning_details", "tool_calls"),
-    *("refusal", "images", "audio", "annotations"),
+    *("refusal", "images", "audio", "annotations", "function_call"),
 )
 """Keys of a message that have a field in Reply; any other goes to `Reply.extra`."""
+
+REPLAYED_KEYS = ("extra_content", "provider_specific_fields")
+"""Keys of a message that later turns need: Gemini's thought signature beside a text, in Google's
+form (ai.google.dev, Thought signatures) and in LiteLLM's (BerriAI/litellm#16893)."""
+
+_CALL_KEYS = ("index", "id", "type", "function")
+_FUNCTION_KEYS = ("name", "arguments")
 
 _ERROR_KEYS = ("error", "code")
 
@@ -95,6 +103,7 @@ def _decode_choice(
     return Reply(
         text=join_surrogates(text),
         reasoning=join_surrogates(decode_reasoning(message)),
+        reasoning_keys=decode_reasoning_keys(message),
         reasoning_details=tuple(as_items(message.get("reasoning_details"))),
         tool_calls=tuple(_decode_tool_calls(root, message, names, is_cut=is_cut)),
         refusal=as_text(message.get("refusal")),
@@ -108,6 +117,7 @@ def _decode_choice(
         cost=_decode_cost(root, usage, headers),
         cost_details=as_mapping(root.get("cost_details")) or None,
         **_decode_identity(root, headers),
+        message_extra=_replayed_keys(message),
         extra=_unknown_keys(root, choice, message),
         raw=root,
     )
@@ -144,9 +154,13 @@ def _unknown_keys(root: Json, choice: Json, message: Json) -> Json:
     return {
         **omit(root, _ROOT_KEYS),
         **omit(choice, _CHOICE_KEYS),
-        **omit(message, MESSAGE_KEYS),
+        **omit(message, {*MESSAGE_KEYS, *_replayed_keys(message)}),
         **wrong_type,
     }
+
+
+def _replayed_keys(message: Json) -> Json:
+    return {key: message[key] for key in REPLAYED_KEYS if as_mapping(message.get(key))}
 
 
 def _raise_for_failed_choice(reply: Reply, reply_with_alternatives: Reply) -> None:
@@ -211,16 +225,43 @@ def _decode_image_parts(parts: list[Json]) -> Iterator[Image]:
 
 
 def decode_reasoning(message: Json) -> str:
-    """Return the reasoning text; gateways have it under one of three keys, or under several."""
+    """Return the reasoning text; gateways have it in one of four places, or in several."""
     for key in ("reasoning", "reasoning_content"):
         text = message.get(key)
         if text and isinstance(text, str):
             return text
-    details = as_items(message.get("reasoning_details"))
-    if not details:
-        return ""
-    texts = (as_text(item.get("text")) or as_text(item.get("summary")) for item in details)
-    return "".join(text for text in texts if text)
+    if details := message.get("reasoning_details"):
+        items = as_items(details)
+        texts = (as_text(item.get("text")) or as_text(item.get("summary")) for item in items)
+        return "".join(text for text in texts if text)
+    content = message.get("content")
+    return "".join(_thinking_texts(content)) if isinstance(content, list) else ""
+
+
+def _thinking_texts(content: list[Any]) -> Iterator[str]:
+    """Yield the texts of Mistral's `thinking` parts (docs.mistral.ai, Reasoning): lists of texts.
+
+    A gateway that translates Anthropic's format has one text in each.
+    """
+    for part in as_items(content):
+        if part.get("type") == "thinking":
+            thinking = part.get("thinking")
+            yield as_text(thinking) or decode_content(thinking)[0]
+
+
+def decode_reasoning_keys(message: Json) -> tuple[str, ...]:
+    """Return the keys with a reasoning text, under which it is sent back in later turns.
+
+    An empty `reasoning_content` is one: after a tool call, DeepSeek V4 rejects a message without
+    the key (earendil-works/pi#3636). Details are sent back as such.
+    """
+    keys = tuple(key for key in ("reasoning", "reasoning_content") if as_text(message.get(key)))
+    if keys or message.get("reasoning_details"):
+        return keys
+    content = message.get("content")
+    if isinstance(content, list) and any(_thinking_texts(content)):
+        return ("thinking",)
+    return ("reasoning_content",) if message.get("reasoning_content") == "" else ()
 
 
 def decode_usage(usage: Json) -> Usage:
@@ -261,19 +302,57 @@ def _decode_audio(audio: Any) -> Audio | None:
 def _decode_tool_calls(
     root: Json, message: Json, names: ToolNames, *, is_cut: bool
 ) -> Iterator[ToolCall]:
-    for index, call in enumerate(as_items(message.get("tool_calls"))):
+    known_ids: set[str] = set()
+    for index, call in enumerate(decode_calls(message)):
         function = as_mapping(call.get("function"))
-        yield decode_tool_call(
-            as_text(call.get("id")) or generate_call_id(root.get("id"), index),
+        call_id = as_text(call.get("id")) or generate_call_id(root.get("id"), index)
+        call_id = distinct_call_id(call_id, known_ids)
+        known_ids.add(call_id)
+        decoded = decode_tool_call(
+            call_id,
             names.decode(as_text(function.get("name")) or ""),
             join_surrogates(as_json_text(function.get("arguments"))),
             cut=is_cut,
         )
+        extra = unknown_call_keys(call)
+        yield replace(decoded, extra=extra) if extra else decoded
+
+
+def decode_calls(message: Json) -> list[Json]:
+    """Return the tool calls of a message or a delta; a legacy `function_call` is one without id.
+
+    OpenAI's API had it before November 2023; older proxies and fine-tuned models still send it.
+    """
+    if calls := as_items(message.get("tool_calls")):
+        return calls
+    legacy = as_mapping(message.get("function_call"))
+    return [{"index": 0, "function": legacy}] if legacy else []
+
+
+def unknown_call_keys(call: Json) -> dict[str, Any]:
+    """Return the other keys of a tool call, and those of its function under "function".
+
+    Gemini 3 has a thought signature in `extra_content` and rejects a history without it
+    (QuantumNous/new-api#2255); LiteLLM has it in `provider_specific_fields`, at either place.
+    """
+    extra = omit(call, _CALL_KEYS)
+    if of_function := omit(as_mapping(call.get("function")), _FUNCTION_KEYS):
+        extra["function"] = of_function
+    return {key: value for key, value in extra.items() if value is not None}
 
 
 def generate_call_id(reply_id: Any, index: int) -> str:
     """Return an id for a tool call that came without one, different in every reply."""
     return f"call_{as_text(reply_id) or uuid4().hex}_{index}"
+
+
+def distinct_call_id(call_id: str, known_ids: Collection[str]) -> str:
+    """Return an id that differs from the known ones: the received id, with a number if needed.
+
+    Results are matched to calls by id; some servers send one id for all calls of a reply.
+    """
+    numbered = (f"{call_id}_{number}" for number in count(1))
+    return next(new for new in chain((call_id,), numbered) if new not in known_ids)
 
 
 def decode_tool_call(call_id: str, name: str, arguments: str, *, cut: bool) -> ToolCall:

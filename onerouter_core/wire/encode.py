@@ -6,7 +6,7 @@ nothing, the gateway's docs on multimodal input, routing and reasoning). It send
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from onerouter_core.errors import ConfigurationError
@@ -24,7 +24,9 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
 
     Raises ConfigurationError for a request that the API cannot carry.
     """
-    names = ToolNames(_tool_names(request))
+    offered = [tool.name for tool in request.tools if isinstance(tool, Tool)]
+    called = [call.name for message in request.messages for call in message.tool_calls]
+    names = ToolNames([*offered, *called], offered)
     parameters = dict(request.parameters)
     file_form = parameters.pop("file_form", "data")
     stream_usage = parameters.pop("stream_usage", True)
@@ -44,12 +46,6 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
         if stream:
             body["stream_options"] = {"include_usage": True}
     return {**body, **extra_body}, names
-
-
-def _tool_names(request: Request) -> Iterator[str]:
-    """Yield the names of the tools, and of the tool calls in the history."""
-    yield from (tool.name for tool in request.tools if isinstance(tool, Tool))
-    yield from (call.name for message in request.messages for call in message.tool_calls)
 
 
 # --- parameters ---
@@ -119,21 +115,43 @@ def _encode_message(message: Message, content: str | list[Body], names: ToolName
         body.update(_encode_assistant_fields(message, names))
         if not content and (message.tool_calls or message.refusal is not None):
             body["content"] = None
+        if message.reasoning and "thinking" in message.reasoning_keys:
+            body["content"] = [_encode_thinking(message.reasoning), *_as_parts(content)]
     return body
 
 
 def _encode_assistant_fields(message: Message, names: ToolNames) -> Body:
     """Return the keys that only an assistant message has."""
-    body: Body = {}
+    body: Body = {**message.extra, **_encode_reasoning(message)}
     if message.tool_calls:
         body["tool_calls"] = [encode_tool_call(call, names) for call in message.tool_calls]
     if message.refusal is not None:
         body["refusal"] = message.refusal
+    return body
+
+
+def _encode_reasoning(message: Message) -> Body:
+    """Return the reasoning under the keys with which it came: see `Message.reasoning_keys`."""
+    body: Body = {}
     if message.reasoning_details:
         body["reasoning_details"] = list(message.reasoning_details)
-    elif message.reasoning:
+    elif message.reasoning and "reasoning" in message.reasoning_keys:
         body["reasoning"] = message.reasoning
+    if message.reasoning is not None and "reasoning_content" in message.reasoning_keys:
+        body["reasoning_content"] = message.reasoning
     return body
+
+
+def _encode_thinking(text: str) -> Body:
+    """Return reasoning as a part of the content, as Mistral takes it (vercel/ai's Mistral client)."""
+    return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+
+
+def _as_parts(content: str | list[Body]) -> list[Body]:
+    """Return a content as a list of parts; a blank text is none."""
+    if isinstance(content, list):
+        return content
+    return [{"type": "text", "text": content}] if content else []
 
 
 def _encode_parts(parts: tuple[Part, ...], file_form: str) -> str | list[Body]:

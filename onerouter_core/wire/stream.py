@@ -9,25 +9,35 @@ with the partial reply.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from onerouter_core.errors import IncompleteStreamError, MalformedReplyError
 from onerouter_core.types import Image, Json, Reply, ReplyDelta, ToolCallDelta
-from onerouter_core.wire.coerce import as_items, as_mapping, as_text, parse_json_bytes
+from onerouter_core.wire.coerce import as_items, as_mapping, as_text, omit, parse_json_bytes
 from onerouter_core.wire.decode import (
     MESSAGE_KEYS,
+    decode_calls,
     decode_content,
     decode_images,
     decode_partial_reply,
     decode_reasoning,
+    decode_reasoning_keys,
     decode_reply,
     error_context,
 )
 from onerouter_core.wire.error_bodies import decode_error, has_error
+from onerouter_core.wire.fragments import (
+    append_audio,
+    extend_lists,
+    merge_fragments,
+    remaining_lists,
+    remaining_text,
+    replace_known,
+)
 from onerouter_core.wire.sse import SSEParser
 from onerouter_core.wire.text_buffer import TextBuffer
-from onerouter_core.wire.tool_call_deltas import ToolCallDeltas
+from onerouter_core.wire.tool_call_deltas import ToolCallDeltas, merge_call_deltas
 from onerouter_core.wire.tool_names import ToolNames
 
 _SSE_PREFIXES = (b"data:", b"event:", b"id:", b":")
@@ -35,7 +45,6 @@ _COMMON_KEYS = {"role", "content", "reasoning", "reasoning_content", "tool_calls
 _TEXT_ONLY = {"role", "content"}
 _EMPTY_DELTA = ReplyDelta()
 _FRAGMENT_KEYS = {"reasoning.text": "text", "reasoning.summary": "summary"}
-_AUDIO_FRAGMENT_KEYS = ("data", "transcript")
 
 
 def decode_body(body: bytes, names: ToolNames, headers: Mapping[str, str]) -> Reply:
@@ -83,9 +92,11 @@ class StreamDecoder:
         self._message: dict[str, Any] = {}
         self._text = TextBuffer()
         self._reasoning = TextBuffer()
+        self._reasoning_source: Json = {}  # the last delta with a reasoning text
         self._details: list[dict[str, Any]] = []
         self._images: list[Json] = []
         self._calls = ToolCallDeltas(names)
+        self._has_deltas = False
 
     def feed(self, chunk: bytes) -> Iterator[ReplyDelta]:
         """Yield the delta of each event that these bytes complete; raise the error in an event."""
@@ -163,7 +174,7 @@ class StreamDecoder:
         reply_delta = self._add_choices(choices)
         if event != self._last_root:
             self._last_root = event
-            _merge_known(self._root, event, ())
+            replace_known(self._root, event)
             if has_error(event if choices is None else {**event, "choices": choices}):
                 raise decode_error(event, headers=self._headers, partial=self.partial())
         return reply_delta
@@ -176,15 +187,19 @@ class StreamDecoder:
         return _EMPTY_DELTA
 
     def _add_choice(self, choice: dict[str, Any]) -> ReplyDelta:
-        message = choice.pop("message", None)  # some servers send the complete message in one event
-        delta = choice.pop("delta", message)
+        delta, message = choice.pop("delta", None), choice.pop("message", None)
         logprobs = as_mapping(choice.pop("logprobs", None)) or None
         if choice != self._last_choice:
             self._last_choice = choice
-            _merge_known(self._choice, choice, ("index",))
+            replace_known(self._choice, choice, ("index",))
+        if logprobs and message:
+            logprobs = remaining_lists(self._choice.get("logprobs") or {}, logprobs)
         if logprobs:
-            _extend_lists(self._choice.setdefault("logprobs", {}), logprobs)
-        return self._add_delta(as_mapping(delta), logprobs)
+            extend_lists(self._choice.setdefault("logprobs", {}), logprobs)
+        if delta:
+            self._has_deltas = True
+        reply_delta = self._add_delta(as_mapping(delta), logprobs)
+        return self._add_complete_message(message, reply_delta) if message else reply_delta
 
     def _add_delta(self, delta: Json, logprobs: Json | None) -> ReplyDelta:
         content = delta.get("content")
@@ -197,9 +212,14 @@ class StreamDecoder:
         reasoning = decode_reasoning(delta)
         if reasoning:
             reasoning = self._reasoning.add(reasoning)
+            self._reasoning_source = delta
+        elif not self._reasoning_source and delta.get("reasoning_content") == "":
+            self._reasoning_source = delta
         calls: tuple[ToolCallDelta, ...] = ()
-        if "tool_calls" in delta:
-            calls = self._calls.feed(delta["tool_calls"])
+        if pieces := delta.get("tool_calls"):
+            calls = self._calls.feed(pieces)
+        elif delta.get("function_call"):
+            calls = self._calls.feed(decode_calls(delta))
         if images or not delta.keys() <= _COMMON_KEYS:
             images += self._add_rare_keys(delta, images)
         return ReplyDelta(text, reasoning, calls, images, logprobs)
@@ -210,13 +230,59 @@ class StreamDecoder:
             self._add_reasoning_detail(detail)
         self._images += ({"image_url": {"url": image.url}} for image in content_images)
         self._images += as_items(delta.get("images"))
-        _extend_lists(self._message, {"annotations": delta.get("annotations") or []})
+        extend_lists(self._message, {"annotations": delta.get("annotations") or []})
         if refusal := as_text(delta.get("refusal")):
             self._message["refusal"] = self._message.get("refusal", "") + refusal
         if audio := as_mapping(delta.get("audio")):
-            _append_audio(self._message.setdefault("audio", {}), audio)
-        _merge_known(self._message, delta, MESSAGE_KEYS)
+            append_audio(self._message.setdefault("audio", {}), audio)
+        merge_fragments(self._message, omit(delta, MESSAGE_KEYS))
         return decode_images(delta)
+
+    def _add_complete_message(self, message: Any, delta: ReplyDelta) -> ReplyDelta:
+        """Add what a complete message has more than its deltas; return it after `delta`.
+
+        Some servers send it in the last event, or as the only one (MiniMax-M3, source:
+        ENTERPILOT/GoModel#1068; abundantbeing/hermes-browser-extension#11).
+        """
+        message = as_mapping(message)
+        text, images = decode_content(message.get("content"))
+        text = self._text.add(self._remaining(self._text, text))
+        reasoning = self._reasoning.add(self._remaining(self._reasoning, decode_reasoning(message)))
+        calls = self._calls.feed_complete(decode_calls(message))
+        if decode_reasoning_keys(message):
+            self._reasoning_source = message
+        return delta._replace(
+            text=delta.text + text,
+            reasoning=delta.reasoning + reasoning,
+            tool_calls=merge_call_deltas((*delta.tool_calls, *calls)),
+            images=delta.images + self._replace_rare_keys(message, images),
+        )
+
+    def _remaining(self, streamed: TextBuffer, complete: str) -> str:
+        """Return the end of a text; all of it if such messages are themselves the fragments."""
+        rest = remaining_text(str(streamed), complete)
+        return ("" if self._has_deltas else complete) if rest is None else rest
+
+    def _replace_rare_keys(
+        self, message: Json, content_images: tuple[Image, ...]
+    ) -> tuple[Image, ...]:
+        """Replace what the deltas said under other keys; return the images that they lacked."""
+        known = decode_images({"images": self._images})
+        items: list[Json] = [{"image_url": {"url": image.url}} for image in content_images]
+        items += as_items(message.get("images"))
+        new = [item for item in items if not {*decode_images({"images": [item]})} <= {*known}]
+        self._images += new
+        self._details = [
+            dict(item) for item in as_items(message.get("reasoning_details"))
+        ] or self._details
+        typed = {
+            "annotations": as_items(message.get("annotations")) or None,
+            "refusal": as_text(message.get("refusal")),
+            "audio": {**self._message.get("audio", {}), **as_mapping(message.get("audio"))} or None,
+        }
+        replace_known(self._message, {k: v for k, v in typed.items() if v is not None})
+        replace_known(self._message, merge_fragments({}, omit(message, MESSAGE_KEYS)))
+        return decode_images({"images": new})
 
     def _add_reasoning_detail(self, detail: Json) -> None:
         """Join the fragments of a reasoning text or summary; keep other details as they are."""
@@ -234,7 +300,7 @@ class StreamDecoder:
         message = {
             "role": "assistant",
             "content": str(self._text) or None,
-            "reasoning": str(self._reasoning) or None,
+            **self._reasoning_fields(),
             "reasoning_details": self._details or None,
             "tool_calls": self._calls.to_message() or None,
             "images": self._images or None,
@@ -242,6 +308,15 @@ class StreamDecoder:
         message = {key: value for key, value in message.items() if value is not None}
         choice = {"index": 0, "message": message | self._message, **self._choice}
         return {**self._root, "object": "chat.completion", "choices": [choice]}
+
+    def _reasoning_fields(self) -> dict[str, Any]:
+        """Return the reasoning text under the keys with which it came; in details it is anyway."""
+        keys = decode_reasoning_keys(self._reasoning_source)
+        reasoning, text = str(self._reasoning), str(self._text)
+        if keys == ("thinking",):
+            thinking = {"type": "thinking", "thinking": [{"type": "text", "text": reasoning}]}
+            return {"content": [thinking, *([{"type": "text", "text": text}] if text else [])]}
+        return dict.fromkeys(keys, reasoning)
 
 
 def _continues_detail(last: Json, detail: Json) -> bool:
@@ -264,26 +339,3 @@ def _deltas_of_reply(reply: Reply) -> Iterator[ReplyDelta]:
     )
     yield ReplyDelta(reply.text, reply.reasoning, tuple(calls), reply.images, reply.logprobs)
     yield ReplyDelta(final_reply=reply)
-
-
-def _merge_known(known: dict[str, Any], update: Json, excluded: Collection[str]) -> None:
-    """Update the known values; a null or an empty string does not replace a value."""
-    for key, value in update.items():
-        if key not in excluded and (key not in known or value not in (None, "")):
-            known[key] = value
-
-
-def _extend_lists(lists: dict[str, Any], update: Json) -> None:
-    """Append the items of each list in the update to the list under the same key."""
-    for key, items in update.items():
-        if isinstance(items, list) and items:
-            lists.setdefault(key, []).extend(items)
-
-
-def _append_audio(audio: dict[str, Any], update: Json) -> None:
-    """Append base64 data and transcript to the audio so far; replace its other fields."""
-    for key, value in update.items():
-        if key in _AUDIO_FRAGMENT_KEYS and isinstance(value, str):
-            audio[key] = (as_text(audio.get(key)) or "") + value
-        elif value is not None:
-            audio[key] = value

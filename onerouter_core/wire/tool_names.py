@@ -8,7 +8,7 @@ replies, so the frameworks see only the caller's names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from hashlib import blake2s
 
 _LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -19,8 +19,12 @@ _KEPT_LENGTH = 55  # characters of a shortened name: 64 less "_" and eight hexad
 class ToolNames:
     """Mapping between the tool names of one request and their encoded names."""
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
-        """Encode each name; different names get different encodings."""
+    def __init__(self, names: Iterable[str] = (), offered: Collection[str] | None = None) -> None:
+        """Encode each name; different names get different encodings.
+
+        `offered` are the names among them that the model can call; None: all of them. The others
+        are those of earlier calls.
+        """
         self._encoded: dict[str, str] = {}
         self._decoded: dict[str, str] = {}
         unique = list(dict.fromkeys(names))
@@ -29,6 +33,7 @@ class ToolNames:
             if name not in legal:
                 self._encoded[name] = encoded = _legal_name(name, legal | self._decoded.keys())
                 self._decoded[encoded] = name
+        self._offered = {self.encode(name) for name in (unique if offered is None else offered)}
 
     def encode(self, name: str) -> str:
         """Return the name to send."""
@@ -37,6 +42,14 @@ class ToolNames:
     def decode(self, name: str) -> str:
         """Return the caller's name for a received one; an unknown name is returned as it is."""
         return self._decoded.get(name, name)
+
+    def is_beginning(self, name: str) -> bool:
+        """Return whether a received name is only the beginning of an offered tool's name."""
+        return name not in self._offered and self.begins_offered(name)
+
+    def begins_offered(self, name: str) -> bool:
+        """Return whether a received name is that of an offered tool, or the beginning of one."""
+        return any(offered.startswith(name) for offered in self._offered)
 
 
 def _legal_name(name: str, taken: set[str]) -> str:

@@ -1,0 +1,90 @@
+"""Merge the fragments of a streamed message, and find what a complete message adds to them.
+
+The rule for keys that this package does not know: strings are concatenated, lists are extended,
+objects are merged key by key with the same rule, and any other value replaces the earlier one. A
+null takes nothing back. The result is what the complete reply would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from onerouter_core.types import Json
+from onerouter_core.wire.coerce import as_text
+
+# Keys of facts, which servers repeat from fragment to fragment: they stay single.
+_FACT_KEYS = {"id", "type", "index", "name", "role", "format", "model", "object"}
+_AUDIO_FRAGMENT_KEYS = ("data", "transcript")
+
+
+def merge_fragments(known: dict[str, Any], update: Json) -> dict[str, Any]:
+    """Add the fragments in `update` to the values so far; return these.
+
+    The values so far are changed in place, and share no list and no dict with `update`.
+    """
+    for key, fragment in update.items():
+        match known.get(key), fragment:
+            case value, None | "":
+                known[key] = fragment if value is None else value
+            case str(text), str() if key not in _FACT_KEYS:
+                known[key] = text + fragment
+            case list(items), list():
+                items.extend(fragment)
+            case dict(fields), dict():
+                merge_fragments(fields, fragment)
+            case _, list():
+                known[key] = list(fragment)
+            case _, dict():
+                known[key] = merge_fragments({}, fragment)
+            case _:
+                known[key] = fragment
+    return known
+
+
+def replace_known(known: dict[str, Any], update: Json, excluded: Collection[str] = ()) -> None:
+    """Replace the known values; a null or an empty string does not replace a value."""
+    for key, value in update.items():
+        if key not in excluded and (key not in known or value not in (None, "")):
+            known[key] = value
+
+
+def extend_lists(lists: dict[str, Any], update: Json) -> None:
+    """Append the items of each list in the update to the list under the same key."""
+    for key, items in update.items():
+        if isinstance(items, list) and items:
+            lists.setdefault(key, []).extend(items)
+
+
+def append_audio(audio: dict[str, Any], update: Json) -> None:
+    """Append base64 data and transcript to the audio so far; replace its other fields."""
+    for key, value in update.items():
+        if key in _AUDIO_FRAGMENT_KEYS and isinstance(value, str):
+            audio[key] = (as_text(audio.get(key)) or "") + value
+        elif value is not None:
+            audio[key] = value
+
+
+# --- complete values after their fragments ---
+
+
+def remaining_text(streamed: str, complete: str) -> str | None:
+    """Return the end of a complete text that was not streamed; None if it is another text.
+
+    Some servers strip the complete text, so white space at both ends of the streamed text may be
+    missing in it.
+    """
+    for begun in (streamed, streamed.lstrip()):
+        if complete.startswith(begun):
+            return complete[len(begun) :]
+        if begun.rstrip() == complete.rstrip():
+            return ""
+    return "" if not complete else None
+
+
+def remaining_lists(streamed: Json, complete: Json) -> dict[str, Any]:
+    """Return the items of each complete list behind those that were streamed under its key."""
+    return {
+        key: items[len(streamed.get(key) or ()) :] if isinstance(items, list) else items
+        for key, items in complete.items()
+    }
