@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
 from typing import Any, cast, get_args
 
 from langchain_core.messages import (
@@ -23,6 +22,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
+from langchain_onerouter.invalid_tool_calls import received_invalid_calls
 from onerouter_core import (
     Audio,
     CacheControl,
@@ -39,10 +39,20 @@ from onerouter_core import (
     should_replay,
 )
 from onerouter_core.errors import UnsupportedContentError
-from onerouter_core.wire import as_items, as_mapping, as_text, decode_cache_control, decode_part
+from onerouter_core.wire import (
+    REPLAYED_KEYS,
+    as_items,
+    as_mapping,
+    as_text,
+    decode_cache_control,
+    decode_part,
+)
 
 PROVIDER = "onerouter"
 """Value of `model_provider` in our messages; only reasoning of these messages is sent back."""
+
+CALL_EXTRAS_KEY = "tool_call_extras"
+"""Key in `additional_kwargs` of the other keys of tool calls, such as thought signatures, by id."""
 
 # Block types of an assistant message that are not sent as content:
 # - tool calls: they are in `tool_calls` as well;
@@ -76,21 +86,37 @@ def to_messages(
         UnsupportedContentError: a block or role that the API cannot carry.
 
     """
-    if any("function_call" in message.additional_kwargs for message in messages):
-        messages = [*map(_add_legacy_call_id, count(), (None, *messages), messages)]
+    if any(_legacy_call(message) or _is_function_result(message) for message in messages):
+        messages = [*_with_legacy_call_ids(messages)]
     return tuple(_to_message(message, model, replay) for message in messages)
 
 
-def _add_legacy_call_id(
-    index: int, previous: BaseMessage | None, message: BaseMessage
-) -> BaseMessage:
-    """Add an id to a legacy function call, and to the function's result that follows it."""
-    if isinstance(message, FunctionMessage) and _legacy_call(previous):
-        return ToolMessage(message.content, tool_call_id=f"call_{index - 1}")
-    if call := _legacy_call(message):
-        extras = {**message.additional_kwargs, "function_call": {**call, "id": f"call_{index}"}}
-        return message.model_copy(update={"additional_kwargs": extras})
-    return message
+def _with_legacy_call_ids(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
+    """Yield the messages with an id for each legacy function call and for its result.
+
+    A result belongs to the last call of its function; one without a call has the function's name
+    as its id.
+    """
+    pending: dict[str, str] = {}
+    for index, message in enumerate(messages):
+        if isinstance(message, AIMessage):
+            pending |= {call["name"]: call["id"] or "" for call in message.tool_calls}
+        if call := _legacy_call(message):
+            pending[call["name"]] = f"call_{index}"
+            extras = {**message.additional_kwargs, "function_call": {**call, "id": f"call_{index}"}}
+            yield message.model_copy(update={"additional_kwargs": extras})
+        elif _is_function_result(message):
+            name = message.name or next(reversed(pending), "function")
+            yield ToolMessage(message.content, tool_call_id=pending.pop(name, name))
+        else:
+            yield message
+
+
+def _is_function_result(message: BaseMessage) -> bool:
+    match message:
+        case FunctionMessage() | ChatMessage(role="function"):
+            return True
+    return False
 
 
 def _legacy_call(message: BaseMessage | None) -> Json | None:
@@ -107,19 +133,21 @@ def _legacy_call(message: BaseMessage | None) -> Json | None:
 
 def _to_message(message: BaseMessage, model: str, replay: ReplayPolicy) -> Message:
     if isinstance(message, AIMessage):
-        with_reasoning = _should_replay_reasoning(message, model, replay)
-        return _from_assistant(message, with_reasoning=with_reasoning)
+        return _from_assistant(message, model, replay)
     role = _role(message)
     call_id = message.tool_call_id if isinstance(message, ToolMessage) else None
     name = None if role == "tool" else message.name
     return Message(role, tuple(_to_parts(message, role)), name=name, tool_call_id=call_id)
 
 
-def _should_replay_reasoning(message: AIMessage, model: str, replay: ReplayPolicy) -> bool:
-    """Return whether the message's reasoning is sent: other models may reject its signatures."""
+def _should_replay(message: AIMessage, model: str, replay: ReplayPolicy) -> bool:
+    """Return whether the message's reasoning is sent: other models may reject its signatures.
+
+    Older messages have no `requested_model`: that which served them is compared by its spelling.
+    """
     metadata = message.response_metadata
-    is_ours = metadata.get("model_provider") == PROVIDER
-    return is_ours and should_replay(replay, as_text(metadata.get("model_name")), model)
+    author = as_text(metadata.get("requested_model")) or as_text(metadata.get("model_name"))
+    return metadata.get("model_provider") == PROVIDER and should_replay(replay, author, model)
 
 
 def _role(message: BaseMessage) -> Role:
@@ -139,19 +167,40 @@ def _role(message: BaseMessage) -> Role:
     )
 
 
-def _from_assistant(message: AIMessage, *, with_reasoning: bool) -> Message:
+def _from_assistant(message: AIMessage, model: str, replay: ReplayPolicy) -> Message:
     extras = message.additional_kwargs
+    is_own = _should_replay(message, model, "same_model")  # whatever the policy for reasoning
     return Message(
         "assistant",
         _assistant_parts(message),
         name=message.name,
-        tool_calls=tuple(_tool_calls(message)),
-        reasoning=extras.get("reasoning_content") if with_reasoning else None,
-        reasoning_details=tuple(as_items(extras.get("reasoning_details")))
-        if with_reasoning
-        else (),
+        tool_calls=tuple(_tool_calls(message, _call_extras(message) if is_own else {})),
         refusal=extras.get("refusal") or _refusal(message),
+        extra={key: extras[key] for key in REPLAYED_KEYS if key in extras} if is_own else {},
+        **(_reasoning_fields(message) if _should_replay(message, model, replay) else {}),
     )
+
+
+def _reasoning_fields(message: AIMessage) -> dict[str, Any]:
+    """Return the reasoning, and the keys under which it came; an empty one is in no extras."""
+    extras, keys = message.additional_kwargs, message.response_metadata.get("reasoning_keys")
+    keys = tuple(keys) if isinstance(keys, (list, tuple)) else ("reasoning",)
+    return {
+        "reasoning": extras.get("reasoning_content", "" if "reasoning_content" in keys else None),
+        "reasoning_keys": keys,
+        "reasoning_details": tuple(as_items(extras.get("reasoning_details"))),
+    }
+
+
+def _call_extras(message: AIMessage) -> dict[str, Json]:
+    """Return the other keys of tool calls, by id: from v1 content, and from `additional_kwargs`."""
+    blocks = [block for block in _iter_blocks(message) if not isinstance(block, str)]
+    extras = {
+        str(block.get("id")): as_mapping(block.get("extras"))
+        for block in blocks
+        if block.get("type") in {"tool_call", "tool_call_chunk"}
+    }
+    return {**extras, **as_mapping(message.additional_kwargs.get(CALL_EXTRAS_KEY))}
 
 
 def _assistant_parts(message: AIMessage) -> tuple[Part, ...]:
@@ -172,14 +221,17 @@ def _refusal(message: AIMessage) -> str | None:
     return next((refusal for block in blocks if (refusal := block.get("refusal"))), None)
 
 
-def _tool_calls(message: AIMessage) -> Iterator[ToolCall]:
+def _tool_calls(message: AIMessage, extras: Mapping[str, Json]) -> Iterator[ToolCall]:
     for call in message.tool_calls:
         arguments = json.dumps(call["args"], ensure_ascii=False, default=str)
-        yield ToolCall(call["id"] or "", call["name"], arguments, parsed=call["args"])
-    for invalid in message.invalid_tool_calls:
+        extra = as_mapping(extras.get(call["id"] or ""))
+        yield ToolCall(call["id"] or "", call["name"], arguments, parsed=call["args"], extra=extra)
+    for invalid in received_invalid_calls(message):
         error = invalid.get("error") or "The arguments are not a JSON object."
         arguments = invalid["args"] or ""
-        yield ToolCall(invalid["id"] or "", invalid["name"] or "", arguments, error=error)
+        call_id = invalid["id"] or ""
+        extra = as_mapping(extras.get(call_id))
+        yield ToolCall(call_id, invalid["name"] or "", arguments, error=error, extra=extra)
     if "function_call" in message.additional_kwargs and (legacy := _legacy_call(message)):
         yield ToolCall(legacy["id"], legacy["name"], as_text(legacy.get("arguments")) or "")
 

@@ -11,21 +11,22 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
-from langchain_core.messages.tool import (
-    ToolCallChunk,
-    invalid_tool_call,
-    tool_call,
-    tool_call_chunk,
-)
+from langchain_core.messages.tool import tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.utils.json import parse_partial_json
 
-from langchain_onerouter.messages import PROVIDER
+from langchain_onerouter.invalid_tool_calls import (
+    INVALID_CALLS_KEY,
+    GenerationChunk,
+    LastChunk,
+    invalid_call_suffixes,
+    to_invalid_calls,
+)
+from langchain_onerouter.messages import CALL_EXTRAS_KEY, PROVIDER
 from onerouter_core import Audio, Image, Reply, ReplyDelta, Usage
 
 _METADATA_FIELDS = (
     *("finish_reason", "native_finish_reason", "id", "provider", "request_id", "created"),
-    *("system_fingerprint", "service_tier", "cost", "cost_details"),
+    *("system_fingerprint", "service_tier", "cost", "cost_details", "requested_model"),
 )
 _NORMALIZED_FINISH_REASONS = {
     "stop": "stop",
@@ -81,11 +82,7 @@ def to_message(reply: Reply, *, cost_in_usage: bool = False) -> AIMessage:
             for call in reply.tool_calls
             if call.parsed is not None
         ],
-        invalid_tool_calls=[
-            invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=call.error)
-            for call in reply.tool_calls
-            if call.parsed is None
-        ],
+        invalid_tool_calls=to_invalid_calls(reply),
         usage_metadata=_usage_metadata(reply, cost_in_usage=cost_in_usage),
         response_metadata=_response_metadata(reply)
         | ({"logprobs": reply.logprobs} if reply.logprobs else {}),
@@ -98,7 +95,7 @@ def to_chunks(delta: ReplyDelta, *, cost_in_usage: bool = False) -> list[ChatGen
     if delta.text or delta.reasoning or delta.tool_calls or delta.images or delta.logprobs:
         messages.append(_to_message_chunk(delta))
     if delta.final_reply is not None:
-        if suffixes := _invalid_call_suffixes(delta.final_reply):
+        if suffixes := invalid_call_suffixes(delta.final_reply):
             messages.append(
                 AIMessageChunk(
                     content="",
@@ -107,7 +104,7 @@ def to_chunks(delta: ReplyDelta, *, cost_in_usage: bool = False) -> list[ChatGen
                 )
             )
         messages.append(_last_chunk(delta.final_reply, cost_in_usage=cost_in_usage))
-    return [ChatGenerationChunk(message=message) for message in messages]
+    return [GenerationChunk(message=message) for message in messages]
 
 
 def _to_message_chunk(delta: ReplyDelta) -> AIMessageChunk:
@@ -135,9 +132,11 @@ def _logprobs(fields: Reply | ReplyDelta) -> dict[str, Any]:
 
 
 def _last_chunk(reply: Reply, *, cost_in_usage: bool) -> AIMessageChunk:
-    return AIMessageChunk(
+    kwargs = _additional_kwargs(reply, reasoning=False)
+    chunk_class = LastChunk if INVALID_CALLS_KEY in kwargs else AIMessageChunk
+    return chunk_class(
         content=_message_content("", (), reply),
-        additional_kwargs=_additional_kwargs(reply, reasoning=False),
+        additional_kwargs=kwargs,
         usage_metadata=_usage_metadata(reply, cost_in_usage=cost_in_usage),
         response_metadata=_response_metadata(reply),
         chunk_position="last",
@@ -172,6 +171,9 @@ def _additional_kwargs(reply: Reply, *, reasoning: bool) -> dict[str, Any]:
         "reasoning_details": list(reply.reasoning_details),
         "refusal": reply.refusal,
         "annotations": list(reply.annotations),
+        INVALID_CALLS_KEY: to_invalid_calls(reply),
+        CALL_EXTRAS_KEY: {call.id: dict(call.extra) for call in reply.tool_calls if call.extra},
+        **reply.message_extra,
     }
     return {key: value for key, value in extras.items() if value}
 
@@ -180,6 +182,8 @@ def _response_metadata(reply: Reply) -> dict[str, Any]:
     metadata = {name: getattr(reply, name) for name in _METADATA_FIELDS}
     metadata["model_name"] = reply.model
     metadata["headers"] = dict(reply.headers) or None
+    if reply.reasoning_keys not in {(), ("reasoning",)}:
+        metadata["reasoning_keys"] = list(reply.reasoning_keys)
     metadata["attempts"] = reply.attempts if reply.attempts > 1 else None
     is_refusal = reply.refusal is not None
     metadata["normalized_finish_reason"] = (
@@ -224,36 +228,3 @@ def to_usage(usage: Usage) -> UsageMetadata:
     if known := {key: count for key, count in outputs.items() if count is not None}:
         counts["output_token_details"] = OutputTokenDetails(**known)  # type: ignore[typeddict-item]
     return counts
-
-
-# --- invalid tool calls stay invalid when chunks are added ---
-
-_INVALIDATING_SUFFIXES = ("]", "}", '"]', '"}', '\\"]', '\\"}')
-
-
-def _invalid_call_suffixes(reply: Reply) -> list[ToolCallChunk]:
-    """Return call chunks that keep invalid calls invalid when LangChain adds the chunks.
-
-    LangChain parses the sum leniently: a truncated call would become one that can be executed.
-    """
-    return [
-        tool_call_chunk(name=None, id=None, index=index, args=suffix)
-        for index, call in enumerate(reply.tool_calls)
-        if call.parsed is None and (suffix := _invalidating_suffix(call.arguments))
-    ]
-
-
-def _invalidating_suffix(arguments: str) -> str:
-    """Return a suffix that makes the arguments unparsable: a bracket without an opening one."""
-    for suffix in ("", *_INVALIDATING_SUFFIXES):
-        if not _parses_leniently(arguments + suffix):
-            return suffix
-    return _INVALIDATING_SUFFIXES[0]
-
-
-def _parses_leniently(arguments: str) -> bool:
-    """Return whether LangChain would parse the text as an object, as it does the empty one."""
-    try:
-        return not arguments or isinstance(parse_partial_json(arguments), dict)
-    except ValueError:
-        return False

@@ -1,0 +1,108 @@
+"""Invalid tool calls: they stay invalid in the sum of chunks, with text and error as received.
+
+langchain-core parses the arguments leniently whenever chunks are added, so a truncated call would
+become one that can be executed, and it sets no error (langchain-core 1.8,
+`AIMessageChunk.init_tool_calls`). The chunks of a stream with an invalid call therefore end with a
+suffix that keeps the arguments unparsable, wherever the sum is parsed again. The received text and
+the error are in `additional_kwargs`, from where the last chunk puts them into the sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
+from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.utils.json import parse_partial_json
+
+from onerouter_core import Reply
+
+INVALID_CALLS_KEY = "invalid_tool_calls"
+"""Key in `additional_kwargs` of the invalid calls as received."""
+
+_INVALIDATING_SUFFIXES = ("]", "}", '"]', '"}', '\\"]', '\\"}')
+
+
+class LastChunk(AIMessageChunk):
+    """Last chunk of a stream with invalid calls; the sum that ends with it has them as received."""
+
+    def __radd__(self, other: AIMessageChunk) -> AIMessageChunk:
+        """Return the sum; Python asks the right operand first if its class is a subclass."""
+        return _restore(AIMessageChunk.__add__(other, self))
+
+    @classmethod
+    def lc_id(cls) -> list[str]:
+        """Return the identifier under which LangChain loads a serialized chunk."""
+        return AIMessageChunk.lc_id()
+
+
+class GenerationChunk(ChatGenerationChunk):
+    """Generation chunk whose sum with a list has invalid calls as received.
+
+    LangChain adds lists where it makes an `invoke` of a stream, for callbacks.
+    """
+
+    def __add__(self, other: ChatGenerationChunk | list[ChatGenerationChunk]) -> Any:
+        """Return the sum."""
+        total = super().__add__(other)
+        if isinstance(total.message, AIMessageChunk):
+            _restore(total.message)
+        return total
+
+
+def _restore(total: AIMessageChunk) -> AIMessageChunk:
+    """Put the received text and error into the invalid calls of a new sum; return it."""
+    if INVALID_CALLS_KEY in total.additional_kwargs:
+        total.invalid_tool_calls = [*received_invalid_calls(total)]
+    return total
+
+
+def received_invalid_calls(message: AIMessage) -> Iterator[InvalidToolCall]:
+    """Yield the invalid calls of a message, with text and error as received where it has them."""
+    kept = message.additional_kwargs.get(INVALID_CALLS_KEY)
+    calls = [call for call in kept if isinstance(call, dict)] if isinstance(kept, list) else []
+    received = {call.get("id"): call for call in calls}
+    for call in message.invalid_tool_calls:
+        fields = received.get(call.get("id"), {})
+        yield invalid_tool_call(
+            name=call.get("name"),
+            args=fields.get("args", call.get("args")),
+            id=call.get("id"),
+            error=fields.get("error", call.get("error")),
+        )
+
+
+def to_invalid_calls(reply: Reply) -> list[InvalidToolCall]:
+    """Return the invalid calls of a complete reply."""
+    return [
+        invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=call.error)
+        for call in reply.tool_calls
+        if call.parsed is None
+    ]
+
+
+def invalid_call_suffixes(reply: Reply) -> list[ToolCallChunk]:
+    """Return call chunks that keep invalid calls invalid when LangChain adds the chunks."""
+    return [
+        tool_call_chunk(name=None, id=None, index=index, args=suffix)
+        for index, call in enumerate(reply.tool_calls)
+        if call.parsed is None and (suffix := _invalidating_suffix(call.arguments))
+    ]
+
+
+def _invalidating_suffix(arguments: str) -> str:
+    """Return a suffix that makes the arguments unparsable: a bracket without an opening one."""
+    for suffix in ("", *_INVALIDATING_SUFFIXES):
+        if not _parses_leniently(arguments + suffix):
+            return suffix
+    return _INVALIDATING_SUFFIXES[0]
+
+
+def _parses_leniently(arguments: str) -> bool:
+    """Return whether LangChain would parse the text as an object, as it does the empty one."""
+    try:
+        return not arguments or isinstance(parse_partial_json(arguments), dict)
+    except ValueError:
+        return False
