@@ -52,14 +52,13 @@ def structured_output_runnable(  # noqa: PLR0913 -- the arguments of `with_struc
             'method "json_mode" cannot enforce a schema: for strict=True use "json_schema" or '
             '"function_calling".'
         )
-    chains = {
-        method: _method_chain(
-            model, schema, method, include_raw=include_raw, strict=strict, **kwargs
-        )
-        for method in (get_args(StructuredMethod) if method == "auto" else (method,))
-    }
+    make_chain = partial(
+        _method_chain, model, schema, include_raw=include_raw, strict=strict, **kwargs
+    )
     if method != "auto":
-        return chains[method]
+        return make_chain(method)
+    methods: tuple[StructuredMethod, ...] = get_args(StructuredMethod)
+    chains: dict[StructuredMethod, Runnable[Any, Any]] = {m: make_chain(m) for m in methods}
     return MethodFallback(chains, model, method_by_model, kwargs.get("model"))
 
 

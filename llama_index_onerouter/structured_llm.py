@@ -150,7 +150,7 @@ class StructuredOneRouterLLM(StructuredLLM):
         return to_completions(responses)
 
     @traced_endpoint(llm_completion_callback())
-    async def astream_complete(
+    async def astream_complete(  # pyright: ignore[reportIncompatibleMethodOverride] -- StructuredLLM's annotation is the sync type
         self,
         prompt: str,
         formatted: bool = False,  # noqa: ARG002 -- a parameter of LlamaIndex's base class

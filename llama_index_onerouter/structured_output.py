@@ -358,6 +358,7 @@ def _object_response(
 
 
 def _stream_objects(output_request: OutputRequest, responses: ChatResponseGen) -> ChatResponseGen:
+    response = ChatResponse(message=ChatMessage())  # a stream has at least one response
     with closing(responses):
         for response in responses:
             if (partial := output_request.parse_partial(response)) is not None:
@@ -370,6 +371,7 @@ def _stream_objects(output_request: OutputRequest, responses: ChatResponseGen) -
 async def _astream_objects(
     output_request: OutputRequest, responses: ChatResponseAsyncGen
 ) -> ChatResponseAsyncGen:
+    response = ChatResponse(message=ChatMessage())
     async with aclosing(responses):
         async for response in responses:
             if (partial := output_request.parse_partial(response)) is not None:

@@ -13,7 +13,7 @@ from inspect import iscoroutinefunction
 from typing import Any, TypeAlias, TypeVar, cast
 
 from llama_index.core.instrumentation.dispatcher import (  # type: ignore[attr-defined]
-    DISPATCHER_SPAN_DECORATED_ATTR,
+    DISPATCHER_SPAN_DECORATED_ATTR,  # pyright: ignore[reportPrivateImportUsage]
 )
 from llama_index.core.llms.llm import dispatcher
 from pydantic import Secret

@@ -97,25 +97,30 @@ def _row(model: ModelInfo) -> tuple[str, ...]:
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     """Print a table: with rich on a terminal, else as aligned columns, which are never cut."""
+    if _print_rich_table(rows):
+        return
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _print_rich_table(rows: Sequence[tuple[str, ...]]) -> bool:
+    """Print a table with rich; return False without rich, or if stdout is no terminal."""
     try:
         from rich.console import Console  # noqa: PLC0415 -- an optional dependency
         from rich.markup import escape  # noqa: PLC0415 -- as above
         from rich.table import Table  # noqa: PLC0415 -- as above
-
-        console = Console()
-        is_terminal = console.is_terminal
     except ImportError:
-        is_terminal = False
-    if not is_terminal:
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            sys.stdout.write("  ".join(cells).rstrip() + "\n")
-        return
+        return False
+    console = Console()
+    if not console.is_terminal:
+        return False
     table = Table(*rows[0])
     for row in rows[1:]:
         table.add_row(*map(escape, row))
     console.print(table)
+    return True
 
 
 if __name__ == "__main__":

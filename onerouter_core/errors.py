@@ -373,11 +373,12 @@ MIN_SECRET = 6
 
 def format_validation_errors(error: Exception) -> str:
     """Format an error on one line; of a pydantic error without values, which may be secret."""
-    if not hasattr(error, "errors"):
+    details = getattr(error, "errors", None)
+    if details is None:
         return " ".join(str(error).split())
     return "; ".join(
         ": ".join(filter(None, (".".join(map(str, detail["loc"])), detail["msg"])))
-        for detail in error.errors()
+        for detail in details()
     )
 
 

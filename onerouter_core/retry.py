@@ -111,10 +111,9 @@ def apolicy(
             return await replay(*args)
 
         arguments = _tenacity_arguments(max_retries, deadline, None)
+        arguments["before_sleep"] = before_sleep
         try:
-            return await AsyncRetrying(**arguments | {"before_sleep": before_sleep})(
-                replay_async, *args
-            )
+            return await AsyncRetrying(**arguments)(replay_async, *args)
         except OneRouterError as error:
             errors = [error]
         raise without_frames(errors.pop())  # without a reference cycle: see tracebacks.py

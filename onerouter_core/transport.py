@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from time import monotonic
@@ -204,8 +204,8 @@ def get_api_key(connection: ConnectionSettings) -> str | None:
     """
     key = connection.api_key() if callable(connection.api_key) else connection.api_key
     if isawaitable(key):
-        if hasattr(key, "close"):
-            key.close()
+        if isinstance(key, Coroutine):
+            key.close()  # else Python warns that it was never awaited
         raise ConfigurationError("api_key is an async callable: only async methods can await it.")
     return key.get_secret_value() if isinstance(key, SecretStr) else key
 

@@ -170,4 +170,5 @@ def sample_characters(pattern: str) -> Iterator[str]:
     for atom, times, optional in re.findall(atom_and_quantifier, pattern):
         inner = atom[1:-1] if len(atom) > len("[]") and atom[0] == "[" else atom
         first = inner[:2] if inner[0] == "\\" else inner[0]
-        yield samples.get(first, first[-1]) * (0 if optional else int(times or 1))
+        sample = samples.get(first) or first[-1]
+        yield sample * (0 if optional else int(times or 1))

@@ -106,7 +106,8 @@ def find_mentioned(tools: list[JSON], text: str) -> list[JSON]:
 def is_mentioned(name: str, text: str) -> bool:
     """Whether a text has a tool's name, a long word of the name, or its arithmetic operator."""
     words = split_name(name)
-    operators = (OPERATOR_SYNONYMS.get(sign, sign) for sign in OPERATION.findall(text))
+    signs: list[str] = OPERATION.findall(text)
+    operators = (OPERATOR_SYNONYMS.get(sign, sign) for sign in signs)
     if any(OPERATOR_WORDS[operator] & set(words) for operator in operators):
         return True
     patterns = [rf"\b{re.escape(name)}\b"]

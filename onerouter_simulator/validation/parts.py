@@ -6,6 +6,7 @@ Knows one part. Knows no message.
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from onerouter_simulator.errors import RejectedError, bad_request
@@ -19,7 +20,7 @@ IMAGE_DETAILS = ("auto", "low", "high")
 CACHE_LIFETIMES = (None, "5m", "1h")
 
 
-def check_parts(parts: list[Any], allowed_types: set[str], path: str) -> None:
+def check_parts(parts: Sequence[Any], allowed_types: set[str], path: str) -> None:
     """Check each part of a content."""
     for index, part in enumerate(parts):
         part_path = f"{path}[{index}]"
