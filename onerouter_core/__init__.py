@@ -1,4 +1,4 @@
-"""Core of ChatOneRouter and OneRouterLLM: a OneRouter gateway, and the types it works with."""
+"""Core of ChatOneRouter and OneRouterLLM: a client of OneRouter gateways, and its types."""
 
 import warnings as _warnings
 from typing import Any as _Any

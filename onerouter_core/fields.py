@@ -279,14 +279,16 @@ def _field_names(model: type[BaseModel]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """Settings of one call: fields and per-call keywords merged.
-
-    `parameters` holds the request fields that are set, by name, and `extra_body`.
-    """
+    """Settings of one call: fields and per-call keywords merged."""
 
     model: str
+    """Model id."""
+
     connection: ConnectionSettings
+    """Connection settings; `headers` are default_headers and extra_headers merged."""
+
     parameters: dict[str, Any]
+    """Values of the request fields that are set, by field name, for `Request.parameters`."""
 
 
 _CONNECTION_NAMES = tuple(

@@ -1,7 +1,8 @@
-"""The verbs: complete, stream and list models, each in two colours.
+"""The gateway client: complete, stream and models, each sync and async.
 
-This module knows the order of things: encode, send, decode, with tenacity around them. What the
-colours share is in `Call`; they differ in the await alone. It knows no framework and no JSON key.
+Each method encodes the request, sends it, decodes the response, and is retried by tenacity. The
+sync and async variants share `CallState` and differ only in what they await. This module knows no
+framework and no JSON key of the API.
 """
 
 from __future__ import annotations
@@ -10,14 +11,11 @@ from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, 
 from contextlib import aclosing, closing, suppress
 from typing import TypeAlias
 
-from onerouter_core.call_state import Call
+from onerouter_core.call_state import CallState
 from onerouter_core.client_pool import ClientOwner, Clients
 from onerouter_core.connection import ConnectionSettings
 from onerouter_core.deadlines import ReadTimeout
-from onerouter_core.errors import (
-    APIConnectionError,
-    OneRouterError,
-)
+from onerouter_core.errors import APIConnectionError, OneRouterError
 from onerouter_core.retry import OnRetry, apolicy, policy
 from onerouter_core.sdk_clients import aload_sdk, load_sdk
 from onerouter_core.transport import Response, aget_api_key, asend, get_api_key, send
@@ -26,46 +24,71 @@ from onerouter_core.wire.model_list import decode_model_list
 from onerouter_core.wire.stream import StreamDecoder, decode_body
 
 DeltaStream: TypeAlias = Generator[ReplyDelta, None, None]
+"""Deltas of a streamed reply; closing the generator closes the connection."""
+
 AsyncDeltaStream: TypeAlias = AsyncGenerator[ReplyDelta, None]
+"""Deltas of a streamed reply; closing the generator closes the connection."""
 
 
 class Gateway(ClientOwner):
-    """A OneRouter gateway; safe across threads and event loops, picklable, free until used."""
+    """Client of a OneRouter gateway.
+
+    Creating one does nothing: the SDK and its HTTP client are loaded by the first call. A gateway
+    can be used by many threads and event loops, copied, pickled, and used again after `close`.
+    """
 
     def __init__(
         self, connection: ConnectionSettings | None = None, clients: Clients | None = None
     ) -> None:
-        """Say how to reach it; `clients` may be shared between gateways."""
+        """Create a gateway.
+
+        Args:
+            connection: connection settings. None: the defaults of `ConnectionSettings`.
+            clients: holder of the HTTP clients, to be shared by several gateways. None: a new one.
+
+        """
         self.connection = connection or ConnectionSettings()
         self._clients = clients or Clients()
 
     def complete(self, request: Request, on_retry: OnRetry | None = None) -> Reply:
-        """Return the whole answer; raise OneRouterError."""
-        call = Call(self.connection, request)
+        """Send a chat completion request and return the complete reply.
+
+        Args:
+            request: the request.
+            on_retry: function that is called before each wait for a retry, with tenacity's
+                RetryCallState.
+
+        Raises:
+            ConfigurationError: the request is invalid; nothing was sent.
+            BudgetExceededError: the ledger's budget is spent.
+            OneRouterError: the last attempt failed; `partial` is the reply up to the failure.
+
+        """
+        call = CallState(self.connection, request)
         reply: Reply = policy(self.connection.max_retries, call.deadline_at, on_retry)(
             self._complete_once, call
         )
         return call.record(reply)
 
     async def acomplete(self, request: Request, on_retry: OnRetry | None = None) -> Reply:
-        """Return the whole answer; raise OneRouterError."""
-        call = Call(self.connection, request)
+        """Send a request; the async variant of `complete`. `on_retry` may be async, too."""
+        call = CallState(self.connection, request)
         reply: Reply = await apolicy(self.connection.max_retries, call.deadline_at, on_retry)(
             self._acomplete_once, call
         )
         return call.record(reply)
 
-    def _complete_once(self, call: Call) -> Reply:
+    def _complete_once(self, call: CallState) -> Reply:
         with call.translate_errors():
             body, headers = self._fetch(call)
-            return decode_body(body, call.names, headers)
+            return decode_body(body, call.tool_names, headers)
 
-    async def _acomplete_once(self, call: Call) -> Reply:
+    async def _acomplete_once(self, call: CallState) -> Reply:
         with call.translate_errors():
             body, headers = await self._afetch(call)
-            return decode_body(body, call.names, headers)
+            return decode_body(body, call.tool_names, headers)
 
-    def _fetch(self, call: Call) -> tuple[bytes, Mapping[str, str]]:
+    def _fetch(self, call: CallState) -> tuple[bytes, Mapping[str, str]]:
         with closing(self._send(call)) as response:
             body = bytearray()
             for chunk in response.chunks(call.read_deadline):
@@ -73,57 +96,58 @@ class Gateway(ClientOwner):
                 call.check(len(body))
         return bytes(body), response.headers
 
-    async def _afetch(self, call: Call) -> tuple[bytes, Mapping[str, str]]:
-        with closing(ReadTimeout(call.read_deadline)) as alarm:
-            response = await self._asend(call, alarm)
+    async def _afetch(self, call: CallState) -> tuple[bytes, Mapping[str, str]]:
+        with closing(ReadTimeout(call.read_deadline)) as read_timeout:
+            response = await self._asend(call, read_timeout)
             async with aclosing(response):
                 body = bytearray()
-                async for chunk in response.achunks(alarm):
+                async for chunk in response.achunks(read_timeout):
                     body += chunk
                     call.check(len(body))
         return bytes(body), response.headers
 
-    def _send(self, call: Call) -> Response:
-        next_request = call.next_request(get_api_key(self.connection))
-        return send(self._clients, self.connection, next_request)
+    def _send(self, call: CallState) -> Response:
+        http_request = call.next_request(get_api_key(self.connection))
+        return send(self._clients, self.connection, http_request)
 
-    async def _asend(self, call: Call, alarm: ReadTimeout) -> Response:
-        next_request = call.next_request(await aget_api_key(self.connection))
-        return await asend(self._clients, self.connection, next_request, alarm)
+    async def _asend(self, call: CallState, read_timeout: ReadTimeout) -> Response:
+        http_request = call.next_request(await aget_api_key(self.connection))
+        return await asend(self._clients, self.connection, http_request, read_timeout)
 
     def stream(self, request: Request, on_retry: OnRetry | None = None) -> DeltaStream:
-        """Send now, wait for the first piece, and return a generator of all of them.
+        """Send a request, wait for the first delta, and return a generator of all deltas.
 
-        Nothing is retried once a piece is out. The last piece has the whole reply as its `end`;
-        a stream that does not get there raises, with `partial`.
+        A failure before the first delta is retried; a later one is raised by the generator, with
+        the reply so far as `partial`. The last delta has the complete reply as `final_reply`.
+        Arguments and errors are those of `complete`.
         """
-        call = Call(self.connection, request, stream=True)
+        call = CallState(self.connection, request, stream=True)
         deltas: DeltaStream = policy(self.connection.max_retries, call.deadline_at, on_retry)(
             self._start_stream, call
         )
         return deltas
 
     async def astream(self, request: Request, on_retry: OnRetry | None = None) -> AsyncDeltaStream:
-        """Do the same on an event loop: await it, then iterate."""
-        call = Call(self.connection, request, stream=True)
+        """Stream a reply; the async variant of `stream`: await it, then iterate."""
+        call = CallState(self.connection, request, stream=True)
         retrying = apolicy(self.connection.max_retries, call.deadline_at, on_retry)
         deltas: AsyncDeltaStream = await retrying(self._astart_stream, call)
         return deltas
 
-    def _start_stream(self, call: Call) -> DeltaStream:
+    def _start_stream(self, call: CallState) -> DeltaStream:
         deltas = self._deltas(call)
-        next(deltas)
+        next(deltas)  # the generator yields this delta again: see CallState.primed
         return deltas
 
-    async def _astart_stream(self, call: Call) -> AsyncDeltaStream:
+    async def _astart_stream(self, call: CallState) -> AsyncDeltaStream:
         deltas = self._adeltas(call)
-        await anext(deltas)
+        await anext(deltas)  # the generator yields this delta again: see CallState.primed
         return deltas
 
-    def _deltas(self, call: Call) -> DeltaStream:
+    def _deltas(self, call: CallState) -> DeltaStream:
         with call.translate_errors():
             response = self._send(call)
-        decoder = StreamDecoder(call.names, response.headers)
+        decoder = StreamDecoder(call.tool_names, response.headers)
         with closing(response), call.translate_errors(decoder):
             chunks = response.chunks(call.read_deadline)
             try:
@@ -133,19 +157,20 @@ class Gateway(ClientOwner):
                         break
                     call.on_progress(decoder)
             except APIConnectionError:
-                if not decoder.finished:  # else the answer broke off once it was whole
+                if not decoder.finished:  # else only the end of the response is missing
                     raise
             yield from call.primed(_final_deltas(decoder, call))
-            if decoder.done and self.connection.http_client is None:  # another's may wait on
+            if decoder.done and self.connection.http_client is None:
+                # A user's client has no read deadline: reading on could take long.
                 _drain(chunks, call)
 
-    async def _adeltas(self, call: Call) -> AsyncDeltaStream:
-        with closing(ReadTimeout(call.read_deadline)) as alarm:
+    async def _adeltas(self, call: CallState) -> AsyncDeltaStream:
+        with closing(ReadTimeout(call.read_deadline)) as read_timeout:
             with call.translate_errors():
-                response = await self._asend(call, alarm)
-            decoder = StreamDecoder(call.names, response.headers)
+                response = await self._asend(call, read_timeout)
+            decoder = StreamDecoder(call.tool_names, response.headers)
             with call.translate_errors(decoder):
-                async with aclosing(response), aclosing(response.achunks(alarm)) as chunks:
+                async with aclosing(response), aclosing(response.achunks(read_timeout)) as chunks:
                     try:
                         async for chunk in chunks:
                             for delta in call.primed(decoder.feed(chunk)):
@@ -154,42 +179,45 @@ class Gateway(ClientOwner):
                                 break
                             call.on_progress(decoder)
                     except APIConnectionError:
-                        if not decoder.finished:  # else the answer broke off once it was whole
+                        if not decoder.finished:  # else only the end of the response is missing
                             raise
                     for delta in call.primed(_final_deltas(decoder, call)):
                         yield delta
                     if decoder.done:
-                        alarm.close()  # it is set for later
+                        read_timeout.close()  # its timer is set for a later time
                         await _adrain(chunks, call)
 
     def models(self) -> tuple[Json, ...]:
-        """Return the gateway's model list as it sends it; no key is needed."""
-        call = Call(self.connection)
+        """Return the entries of the gateway's model list (GET /models), as it sends them.
+
+        No API key is needed. `Catalog.of` makes a catalogue of them. Raises OneRouterError.
+        """
+        call = CallState(self.connection)
         entries: tuple[Json, ...] = policy(self.connection.max_retries, call.deadline_at)(
             self._models_once, call
         )
         return entries
 
     async def amodels(self) -> tuple[Json, ...]:
-        """Return the gateway's model list as it sends it; no key is needed."""
-        call = Call(self.connection)
+        """Return the entries of the model list; the async variant of `models`."""
+        call = CallState(self.connection)
         entries: tuple[Json, ...] = await apolicy(self.connection.max_retries, call.deadline_at)(
             self._amodels_once, call
         )
         return entries
 
-    def _models_once(self, call: Call) -> tuple[Json, ...]:
+    def _models_once(self, call: CallState) -> tuple[Json, ...]:
         with call.translate_errors():
             return decode_model_list(self._fetch(call)[0])
 
-    async def _amodels_once(self, call: Call) -> tuple[Json, ...]:
+    async def _amodels_once(self, call: CallState) -> tuple[Json, ...]:
         with call.translate_errors():
             body, _ = await self._afetch(call)
             return decode_model_list(body)
 
 
-def _final_deltas(decoder: StreamDecoder, call: Call) -> DeltaStream:
-    """Yield the end of a stream, and book it."""
+def _final_deltas(decoder: StreamDecoder, call: CallState) -> DeltaStream:
+    """Yield the deltas at the end of a stream, and record the final reply."""
     for delta in decoder.finish():
         if delta.final_reply is None:
             yield delta
@@ -197,16 +225,16 @@ def _final_deltas(decoder: StreamDecoder, call: Call) -> DeltaStream:
             yield delta._replace(final_reply=call.record(delta.final_reply))
 
 
-def _drain(chunks: Iterable[bytes], call: Call) -> None:
-    """Let a connection come to its end, so that it can be used again."""
+def _drain(chunks: Iterable[bytes], call: CallState) -> None:
+    """Read the end of a response, so that the connection can be kept for the next request."""
     call.shorten_deadline()
     with suppress(OneRouterError):
         for _ in chunks:
             call.check()
 
 
-async def _adrain(chunks: AsyncIterable[bytes], call: Call) -> None:
-    """Do the same on an event loop."""
+async def _adrain(chunks: AsyncIterable[bytes], call: CallState) -> None:
+    """Read the end of a response; the async variant of `_drain`."""
     call.shorten_deadline()
     with suppress(OneRouterError):
         async for _ in chunks:
@@ -214,10 +242,13 @@ async def _adrain(chunks: AsyncIterable[bytes], call: Call) -> None:
 
 
 def warm_up() -> None:
-    """Import the SDK now, so that the first call need not; a server may do so as it starts."""
+    """Import the SDK now, as a server may at its start; else the first call does.
+
+    The import takes up to a second.
+    """
     load_sdk()
 
 
 async def awarm_up() -> None:
-    """Import the SDK in a thread."""
+    """Import the SDK in a thread; the async variant of `warm_up`."""
     await aload_sdk()

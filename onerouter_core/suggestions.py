@@ -25,7 +25,7 @@ def suggestion(name: str, names: set[str]) -> str:
             return f" Did you mean {known!r}?"
 
 
-# The same argument in other packages' classes; and names that resemble one of ours by chance.
+# The same argument in other packages' classes; and names that resemble another field's by chance.
 _NAMES_IN_OTHER_CLASSES = {
     **dict.fromkeys(("api_base", "openai_api_base"), "base_url"),
     **dict.fromkeys(("openai_api_key", "openrouter_api_key"), "api_key"),

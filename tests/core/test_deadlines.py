@@ -155,4 +155,4 @@ async def test_a_closed_read_timeout_does_not_cancel() -> None:
     read_timeout = ReadTimeout(lambda: deadline)
     await read_timeout.wait(asyncio.sleep(0))
     read_timeout.close()
-    await asyncio.sleep(0.1)
+    assert await asyncio.sleep(0.1, "not cancelled") == "not cancelled"

@@ -8,6 +8,8 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import is_dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -110,6 +112,28 @@ def test_mentioned_types_are_exported(name: str) -> None:
     mentioned = set(annotated_names(ast.parse(inspect.getsource(value))))
     missing = {n for n in mentioned if defined_in_core(n, module)} - EXPORTED - FIELD_ALIASES
     assert missing == set()
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        value
+        for value in vars(onerouter_core).values()
+        if is_dataclass(value) or hasattr(value, "_fields")
+    ],
+)
+def test_every_field_of_a_value_type_has_a_docstring(cls: type) -> None:
+    """The docstring under a field is what an editor shows for it."""
+    (definition,) = ast.parse(inspect.getsource(cls)).body
+    body = definition.body  # type: ignore[attr-defined]
+    undocumented = [
+        ast.unparse(statement.target)
+        for statement, following in pairwise(body)
+        if isinstance(statement, ast.AnnAssign)
+        and not ast.unparse(statement.target).startswith("_")
+        and not (isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant))
+    ]
+    assert undocumented == []
 
 
 @pytest.mark.parametrize("package", FRAMEWORK_PACKAGES)
