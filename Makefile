@@ -65,6 +65,7 @@ docs: $(DOCS)/.made ## Build the documentation into build/site and check its lin
 	$(DOCS)/bin/python docs/site/check.py build/site
 
 build: $(RELEASE)/.made $(VENV)/.made ## Build sdist and wheel into dist/, test each extra, check types
+	$(RELEASE)/bin/pyright --pythonpath $(BIN)/python onerouter_core langchain_onerouter llama_index_onerouter onerouter_simulator
 	rm -rf dist
 	$(RELEASE)/bin/python -m build --quiet --installer uv --outdir dist .
 	$(RELEASE)/bin/twine check --strict dist/*
