@@ -105,7 +105,9 @@ def _decode_choice(
         reasoning=join_surrogates(decode_reasoning(message)),
         reasoning_keys=decode_reasoning_keys(message),
         reasoning_details=tuple(as_items(message.get("reasoning_details"))),
-        tool_calls=tuple(_decode_tool_calls(root, message, names, is_cut=is_cut)),
+        tool_calls=_doubt_blank_arguments(
+            tuple(_decode_tool_calls(root, message, names, is_cut=is_cut))
+        ),
         refusal=as_text(message.get("refusal")),
         images=(*images, *decode_images(message)),
         audio=_decode_audio(message.get("audio")),
@@ -253,14 +255,15 @@ def decode_reasoning_keys(message: Json) -> tuple[str, ...]:
     """Return the keys with a reasoning text, under which it is sent back in later turns.
 
     An empty `reasoning_content` is one: after a tool call, DeepSeek V4 rejects a message without
-    the key (earendil-works/pi#3636). Details are sent back as such.
+    the key (earendil-works/pi#3636). Details are sent back as such; thinking parts, which the API
+    does not take, as `reasoning`.
     """
     keys = tuple(key for key in ("reasoning", "reasoning_content") if as_text(message.get(key)))
     if keys or message.get("reasoning_details"):
         return keys
     content = message.get("content")
     if isinstance(content, list) and any(_thinking_texts(content)):
-        return ("thinking",)
+        return ("reasoning",)
     return ("reasoning_content",) if message.get("reasoning_content") == "" else ()
 
 
@@ -305,7 +308,7 @@ def _decode_tool_calls(
     known_ids: set[str] = set()
     for index, call in enumerate(decode_calls(message)):
         function = as_mapping(call.get("function"))
-        call_id = as_text(call.get("id")) or generate_call_id(root.get("id"), index)
+        call_id = decode_call_id(call) or generate_call_id(root.get("id"), index)
         call_id = distinct_call_id(call_id, known_ids)
         known_ids.add(call_id)
         decoded = decode_tool_call(
@@ -316,6 +319,20 @@ def _decode_tool_calls(
         )
         extra = unknown_call_keys(call)
         yield replace(decoded, extra=extra) if extra else decoded
+
+
+def _doubt_blank_arguments(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
+    """Return the calls; blank arguments are an error if those of another call are broken.
+
+    Servers that give all calls of a stream one index may have mixed their arguments.
+    """
+    if all(call.error is None for call in calls):
+        return calls
+    error = "The arguments are missing: they may be in another call, whose arguments are broken."
+    return tuple(
+        call if call.arguments.strip() or call.error else replace(call, parsed=None, error=error)
+        for call in calls
+    )
 
 
 def decode_calls(message: Json) -> list[Json]:
@@ -339,6 +356,12 @@ def unknown_call_keys(call: Json) -> dict[str, Any]:
     if of_function := omit(as_mapping(call.get("function")), _FUNCTION_KEYS):
         extra["function"] = of_function
     return {key: value for key, value in extra.items() if value is not None}
+
+
+def decode_call_id(call: Json) -> str | None:
+    """Return the id of a tool call; a blank one is none (vercel/ai#18440)."""
+    call_id = call.get("id")
+    return call_id if isinstance(call_id, str) and call_id.strip() else None
 
 
 def generate_call_id(reply_id: Any, index: int) -> str:

@@ -8,8 +8,8 @@ and name exactly once per call, and are at most one per call and event.
 The algorithm takes the index as a hint, and id and name as evidence:
 
 * A delta without a name continues a call, unless its id is new. It continues the call that had
-  its index last, else the call with its id, else the last call. It never begins a call without a
-  name; before the first call it is kept for that.
+  its index last, else the call with its id, else the call at that position, else the last call.
+  It never begins a call without a name; before the first call it is kept for that.
 * A delta with a name begins a call if its id is new, if its index is the next one, if the name is
   another one, or if the arguments so far are whole JSON. Otherwise the name was repeated.
 * The beginning of an offered tool's name is held back until the rest of the name, or arguments,
@@ -28,20 +28,26 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from onerouter_core.types import Json, ToolCallDelta
-from onerouter_core.wire.coerce import as_count, as_items, as_json_text, as_mapping, as_text, omit
-from onerouter_core.wire.decode import distinct_call_id, generate_call_id
+from onerouter_core.wire.coerce import as_count, as_items, as_json_text, as_mapping, as_text
+from onerouter_core.wire.decode import (
+    decode_call_id,
+    distinct_call_id,
+    generate_call_id,
+    unknown_call_keys,
+)
 from onerouter_core.wire.fragments import merge_fragments, remaining_text
 from onerouter_core.wire.text_buffer import TextBuffer
 from onerouter_core.wire.tool_names import ToolNames
 
 _CALL_KEYS = {"index", "id", "type", "function"}
+_FUNCTION_KEYS = {"name", "arguments"}
 
 
 class _PartialCall:
     """One tool call so far."""
 
     __slots__ = (
-        *("arguments", "extra", "has_arguments", "id", "index", "is_name_sent", "name"),
+        *("arguments", "extra", "id", "index", "is_name_sent", "last_fragment", "name"),
         *("received_id", "restarts"),
     )
 
@@ -52,7 +58,7 @@ class _PartialCall:
         self.name: str | None = None
         self.is_name_sent = False
         self.arguments = TextBuffer()
-        self.has_arguments = False
+        self.last_fragment = ""  # of the arguments; blank ones do not count
         self.extra: dict[str, Any] = {}
         self.restarts = False  # the name came again after whole arguments; new ones may follow
 
@@ -60,11 +66,10 @@ class _PartialCall:
         return self.received_id is None and self.name is None
 
     def has_complete_arguments(self) -> bool:
-        text = str(self.arguments)
-        if not text.rstrip().endswith(("}", "]", '"')):
+        if not self.last_fragment.rstrip().endswith(("}", "]", '"')):
             return False
         try:
-            json.loads(text, strict=False)
+            json.loads(str(self.arguments), strict=False)
         except (ValueError, RecursionError):
             return False
         return True
@@ -77,7 +82,7 @@ class ToolCallDeltas:
         """Begin without calls; `names` decodes the names of tools, and knows those offered."""
         self._names = names
         self._calls: list[_PartialCall] = []
-        self._by_index: dict[int, _PartialCall] = {}
+        self._by_index: dict[int | None, _PartialCall] = {}  # the last call with the index
         self._by_id: dict[str, _PartialCall] = {}  # the last call received with the id
         self._ids: set[str] = set()
 
@@ -104,8 +109,12 @@ class ToolCallDeltas:
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": str(call.arguments)},
                 **call.extra,
+                "function": {
+                    "name": call.name,
+                    "arguments": str(call.arguments),
+                    **call.extra.get("function", {}),
+                },
             }
             for call in self._calls
         ]
@@ -114,7 +123,7 @@ class ToolCallDeltas:
 
     def _add(self, delta: Json) -> ToolCallDelta:
         function = as_mapping(delta.get("function"))
-        call_id, name = as_text(delta.get("id")), as_text(function.get("name"))
+        call_id, name = decode_call_id(delta), as_text(function.get("name"))
         arguments = as_json_text(function.get("arguments"))
         index = as_count(delta.get("index"))
         if index is not None and index < 0:
@@ -130,8 +139,8 @@ class ToolCallDeltas:
         call = call or self._begin()
         if index is not None:
             self._by_index[index] = call
-        if not delta.keys() <= _CALL_KEYS:
-            merge_fragments(call.extra, omit(delta, _CALL_KEYS))
+        if not (delta.keys() <= _CALL_KEYS and function.keys() <= _FUNCTION_KEYS):
+            merge_fragments(call.extra, unknown_call_keys(delta))
         return self._extend(call, call_id, name, arguments)
 
     def _begin(self) -> _PartialCall:
@@ -143,12 +152,13 @@ class ToolCallDeltas:
         self, index: int | None, call_id: str | None, arguments: str
     ) -> _PartialCall | None:
         """Return the call that a delta without a name continues; None if it begins one."""
-        last = self._calls[-1]
-        call = self._by_index.get(index) if index is not None else None
+        call, last = self._by_index.get(index), self._calls[-1]
         if call_id is not None and (call is None or call.received_id != call_id):
             return self._by_id.get(call_id) or self._find_for_new_id(index, call)
-        if call is None or call is last or not arguments.strip():
-            return call or last
+        if call is None:
+            call = last if index is None else self._calls[min(index, len(self._calls) - 1)]
+        if call is last or not arguments.strip():
+            return call
         # An index of the tool for one call may be that of another: whole arguments do not go on.
         has_moved = call.has_complete_arguments() and not last.has_complete_arguments()
         return last if has_moved else call
@@ -168,7 +178,7 @@ class ToolCallDeltas:
         last = self._calls[-1]
         if last.is_anonymous():
             return last
-        call = self._by_index.get(index) if index is not None else None
+        call = self._by_index.get(index)
         if call is None and index == len(self._calls):
             return None
         if call_id is not None and (call is None or call.received_id not in (None, call_id)):
@@ -208,7 +218,8 @@ class ToolCallDeltas:
         elif name and self._is_next_fragment(call, name):
             call.name = f"{call.name}{name}"
         added = call.arguments.add(arguments)
-        call.has_arguments = call.has_arguments or not (not added or added.isspace())
+        if added and not added.isspace():
+            call.last_fragment = added
         new_name = None if call.is_name_sent else self._take_name(call)
         return ToolCallDelta(call.index, new_id, new_name, added)
 
@@ -216,7 +227,7 @@ class ToolCallDeltas:
         """Return the name to hand out; None while the rest of it may come."""
         if call.name is None:
             return None
-        if self._names.is_beginning(call.name) and not (call.has_arguments or is_final):
+        if self._names.is_beginning(call.name) and not (call.last_fragment or is_final):
             return None
         call.is_name_sent = True
         return self._names.decode(call.name)
@@ -232,7 +243,7 @@ class ToolCallDeltas:
         another id for the complete message.
         """
         function = as_mapping(complete.get("function"))
-        call_id, name = as_text(complete.get("id")), as_text(function.get("name"))
+        call_id, name = decode_call_id(complete), as_text(function.get("name"))
         arguments = as_json_text(function.get("arguments"))
         call = begun[position] if position < len(begun) else None
         if call_id and (call is None or call.received_id != call_id):
@@ -242,7 +253,7 @@ class ToolCallDeltas:
             call = self._begin()
         elif name and not call.is_name_sent:
             call.name = name
-        call.extra |= omit(complete, _CALL_KEYS)
+        call.extra |= unknown_call_keys(complete)
         rest = remaining_text(str(call.arguments), arguments) or ""
         return self._extend(call, call_id, name, rest)
 
