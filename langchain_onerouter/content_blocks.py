@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages import content as standard
 from langchain_core.messages.block_translators import register_translator
 
-from langchain_onerouter.messages import PROVIDER
+from langchain_onerouter.messages import CALL_EXTRAS_KEY, PROVIDER
 from onerouter_core.wire import decode_citations
 
 _HAS_REFUSAL_BLOCK = hasattr(standard, "RefusalContentBlock")  # langchain-core 1.7.5
@@ -83,8 +83,10 @@ def _to_citation_block(citation: Any) -> dict[str, Any]:
 
 def _tool_call_blocks(message: AIMessage) -> list[dict[str, Any]]:
     """Return the valid tool calls; invalid ones stay in `invalid_tool_calls`, as elsewhere."""
+    extras = message.additional_kwargs.get(CALL_EXTRAS_KEY, {})
     return [
         {"type": "tool_call", "id": call["id"], "name": call["name"], "args": call["args"]}
+        | ({"extras": extras[call["id"]]} if call["id"] in extras else {})
         for call in message.tool_calls
     ]
 

@@ -6,7 +6,7 @@ a part, and which are not sent. Its functions are pure: they change none of thei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -28,7 +28,7 @@ from llama_index_onerouter.media import to_part
 from llama_index_onerouter.tools import to_tool_calls
 from onerouter_core import CacheControl, Message, Part, ReplayPolicy, Role, Text, should_replay
 from onerouter_core.errors import UnsupportedContentError
-from onerouter_core.wire import as_items, as_text
+from onerouter_core.wire import REPLAYED_KEYS, as_items, as_text
 
 DETAILS_KEY = "reasoning_details"
 """Key of a ThinkingBlock's `additional_information` that holds the upstream's reasoning details.
@@ -38,6 +38,14 @@ Only blocks of OneRouterLLM have it; the reasoning of other packages is not sent
 
 MODEL_KEY = "model"
 """Key of a ThinkingBlock's `additional_information` that holds the id of the reasoning model."""
+
+REQUESTED_MODEL_KEY = "requested_model"
+"""Key of the id that was requested of the reasoning model, beside `MODEL_KEY`; and in a message's
+`additional_kwargs`, beside keys of the reply that are sent back to that model only."""
+
+REASONING_KEYS_KEY = "reasoning_keys"
+"""Key of `Reply.reasoning_keys`, if not the usual ones: in a ThinkingBlock, beside `MODEL_KEY`; in
+the `additional_kwargs` of a message whose reasoning was empty."""
 
 _ROLES: dict[str, Role] = {"chatbot": "assistant", "model": "assistant", "function": "tool"}
 _DEFAULT_TTL = "5m"
@@ -65,34 +73,59 @@ def _to_message(message: ChatMessage, model: str, replay: ReplayPolicy) -> Messa
     role = _ROLES.get(llama_role, cast("Role", llama_role))
     parts, extra = tuple(_to_parts(message.blocks, role)), message.additional_kwargs
     if role == "assistant":
+        is_own = _is_by_model(extra, model, "same_model")  # whatever the policy for reasoning
+        calls = to_tool_calls(message)
         return Message(
             role,
             parts,
             name=extra.get("name"),
-            tool_calls=tuple(to_tool_calls(message)),
+            tool_calls=tuple(calls if is_own else (replace(call, extra={}) for call in calls)),
             refusal=extra.get("refusal"),
-            **_reasoning_fields(message.blocks, model, replay),
+            extra={key: extra[key] for key in REPLAYED_KEYS if key in extra} if is_own else {},
+            **_reasoning_fields(message, model, replay),
         )
     if role == "tool":  # a call without an id has its name as its id
         return Message(role, parts, tool_call_id=extra.get("tool_call_id") or extra.get("name"))
     return Message(role, parts, name=extra.get("name"))
 
 
-def _reasoning_fields(blocks: Sequence[Any], model: str, replay: ReplayPolicy) -> dict[str, Any]:
+def _is_by_model(extra: Mapping[str, Any], model: str, replay: ReplayPolicy) -> bool:
+    """Return whether a message of OneRouterLLM has keys to send back to a model."""
+    author = as_text(extra.get(REQUESTED_MODEL_KEY))
+    return author is not None and should_replay(replay, author, model)
+
+
+def _reasoning_fields(message: ChatMessage, model: str, replay: ReplayPolicy) -> dict[str, Any]:
     """Return the reasoning fields of an assistant message, without reasoning of other packages."""
-    thinking = [block for block in blocks if isinstance(block, ThinkingBlock)]
-    if not thinking:
-        return {}
-    candidates = [(block.content or "", block.additional_information) for block in thinking]
+    thinking = [block for block in message.blocks if isinstance(block, ThinkingBlock)]
     replayed = [
-        (text, as_items(info[DETAILS_KEY]))
-        for text, info in candidates
-        if DETAILS_KEY in info and should_replay(replay, as_text(info.get(MODEL_KEY)), model)
+        (block.content or "", block.additional_information)
+        for block in thinking
+        if DETAILS_KEY in block.additional_information
+        and should_replay(replay, _author(block.additional_information), model)
     ]
-    return {
-        "reasoning": "".join(text for text, _ in replayed) or None,
-        "reasoning_details": tuple(detail for _, details in replayed for detail in details),
-    }
+    if replayed:
+        return {
+            "reasoning": "".join(text for text, _ in replayed) or None,
+            "reasoning_keys": _reasoning_keys(replayed[0][1]),
+            "reasoning_details": tuple(
+                detail for _, info in replayed for detail in as_items(info[DETAILS_KEY])
+            ),
+        }
+    keys = _reasoning_keys(message.additional_kwargs)
+    if "reasoning_content" in keys and _is_by_model(message.additional_kwargs, model, replay):
+        return {"reasoning": "", "reasoning_keys": keys}
+    return {}
+
+
+def _author(info: Mapping[str, Any]) -> str | None:
+    """Return the id of the reasoning model: the requested one, in older blocks the served one."""
+    return as_text(info.get(REQUESTED_MODEL_KEY)) or as_text(info.get(MODEL_KEY))
+
+
+def _reasoning_keys(info: Mapping[str, Any]) -> tuple[str, ...]:
+    keys = info.get(REASONING_KEYS_KEY)
+    return tuple(keys) if isinstance(keys, (list, tuple)) else ("reasoning",)
 
 
 def _to_parts(blocks: Sequence[Any], role: Role) -> list[Part]:

@@ -6,7 +6,7 @@ last response of a stream is equal to the response of the same call without stre
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing, closing
 from typing import Any
 
@@ -29,7 +29,12 @@ from llama_index.core.base.llms.types import (
 )
 
 from llama_index_onerouter.attribute_dict import AttributeDict, to_attribute_dict
-from llama_index_onerouter.messages import DETAILS_KEY, MODEL_KEY
+from llama_index_onerouter.messages import (
+    DETAILS_KEY,
+    MODEL_KEY,
+    REASONING_KEYS_KEY,
+    REQUESTED_MODEL_KEY,
+)
 from llama_index_onerouter.tools import to_block, to_tool_call_dict
 from onerouter_core import (
     AsyncDeltaStream,
@@ -64,7 +69,7 @@ def to_response(
     """
     calls = reply.tool_calls[:1] if single_tool_call else reply.tool_calls
     return ChatResponse(
-        message=_message(list(_to_blocks(reply)), calls, reply.refusal),
+        message=_message(list(_to_blocks(reply)), calls, _message_kwargs(reply, calls)),
         raw=to_attribute_dict(reply.raw),
         delta=delta,
         logprobs=_to_logprobs(reply.logprobs),
@@ -90,14 +95,26 @@ def to_completion(response: ChatResponse) -> CompletionResponse:
     )
 
 
+def _message_kwargs(reply: Reply, calls: tuple[ToolCall, ...]) -> dict[str, Any]:
+    """Return the refusal, and what a later turn needs that is in no block."""
+    carried = dict(reply.message_extra)
+    if reply.reasoning_keys and not reply.reasoning:
+        carried[REASONING_KEYS_KEY] = list(reply.reasoning_keys)
+    if reply.requested_model and (carried or any(call.extra for call in calls)):
+        carried[REQUESTED_MODEL_KEY] = reply.requested_model
+    return carried if reply.refusal is None else {"refusal": reply.refusal, **carried}
+
+
 def _message(
-    blocks: list[ContentBlock], calls: tuple[ToolCall, ...], refusal: str | None = None
+    blocks: list[ContentBlock],
+    calls: tuple[ToolCall, ...],
+    other_kwargs: Mapping[str, Any] | None = None,
 ) -> ChatMessage:
     extra: dict[str, Any] = (
         {"tool_calls": [to_tool_call_dict(call) for call in calls]} if calls else {}
     )
-    if refusal is not None:
-        extra["refusal"] = refusal
+    if other_kwargs:
+        extra |= other_kwargs
     if calls:
         blocks += (to_block(call) for call in calls)
     return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=extra)
@@ -108,10 +125,7 @@ def _to_blocks(reply: Reply) -> Iterator[ContentBlock]:
         yield ThinkingBlock(
             content=reply.reasoning or None,
             num_tokens=reply.usage.reasoning_tokens if reply.usage else None,
-            additional_information={
-                DETAILS_KEY: [dict(detail) for detail in reply.reasoning_details],
-                **({MODEL_KEY: reply.model} if reply.model else {}),
-            },
+            additional_information=_reasoning_information(reply),
         )
     if reply.text:
         yield TextBlock(text=reply.text)
@@ -120,6 +134,18 @@ def _to_blocks(reply: Reply) -> Iterator[ContentBlock]:
         yield AudioBlock(audio=reply.audio.data.encode(), format=reply.audio.format)
     for citation in decode_citations(reply.annotations):
         yield _to_citation_block(citation, reply.text)
+
+
+def _reasoning_information(reply: Reply) -> dict[str, Any]:
+    """Return what `to_messages` needs to send the reasoning back."""
+    keys = reply.reasoning_keys
+    known = {
+        DETAILS_KEY: [dict(detail) for detail in reply.reasoning_details],
+        MODEL_KEY: reply.model or None,
+        REQUESTED_MODEL_KEY: reply.requested_model,
+        REASONING_KEYS_KEY: list(keys) if keys not in {(), ("reasoning",)} else None,
+    }
+    return {key: value for key, value in known.items() if value is not None}
 
 
 def _to_image_block(image: Image) -> ImageBlock:

@@ -18,11 +18,18 @@ from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools import BaseTool
 from llama_index.core.tools.calling import acall_tool_with_selection, call_tool_with_selection
 
-from llama_index_onerouter.attribute_dict import AttributeDict, get_field
+from llama_index_onerouter.attribute_dict import AttributeDict, get_field, to_attribute_dict
 from llama_index_onerouter.output_schema import parameters_of
-from onerouter_core import Json, Tool, ToolCall, to_strict_schema
+from onerouter_core import Json, Tool, ToolCall, deep_merge, to_strict_schema
 from onerouter_core.errors import ConfigurationError, MalformedReplyError
-from onerouter_core.wire import as_json_text, as_text, decode_tool, decode_tool_call
+from onerouter_core.wire import (
+    as_json_text,
+    as_text,
+    decode_tool,
+    decode_tool_call,
+    omit,
+    unknown_call_keys,
+)
 
 # --- tools to the core ---
 
@@ -82,6 +89,8 @@ def to_tool_call_dict(call: ToolCall) -> AttributeDict:
         type="function",
         function=AttributeDict(name=call.name, arguments=call.arguments),
     )
+    if call.extra:
+        entry = to_attribute_dict(deep_merge(call.extra, entry))
     return entry if call.error is None else AttributeDict(entry, error=call.error)
 
 
@@ -126,16 +135,24 @@ def parse_tool_calls(message: ChatMessage) -> list[ToolCall]:
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     entries = message.additional_kwargs.get("tool_calls")
     entries = entries if isinstance(entries, (list, tuple)) else ()
+    legacy = message.additional_kwargs.get("function_call")  # of LlamaIndex before 0.9
     if not blocks:
-        return [_from_entry(entry) for entry in entries]
-    errors = {str(get_field(entry, "id")): as_text(get_field(entry, "error")) for entry in entries}
-    return [_from_block(block, errors.get(str(block.tool_call_id))) for block in blocks]
+        entries = entries or ([legacy] if legacy else [])
+        return [replace(_from_entry(entry), extra=_extra_of(entry)) for entry in entries]
+    by_id = {str(get_field(entry, "id")): entry for entry in entries}
+    pairs = [(block, by_id.get(str(block.tool_call_id))) for block in blocks]
+    return [replace(_from_block(block, entry), extra=_extra_of(entry)) for block, entry in pairs]
 
 
-def _from_block(block: ToolCallBlock, error: str | None) -> ToolCall:
+def _extra_of(entry: Any) -> Json:
+    """Return the other keys of a call; those of other packages' objects are none of the reply."""
+    return omit(unknown_call_keys(entry), ("error",)) if isinstance(entry, dict) else {}
+
+
+def _from_block(block: ToolCallBlock, entry: Any) -> ToolCall:
     # Some vendors give no ids; then the name is the id of the call and of its result.
     call_id = block.tool_call_id or block.tool_name
-    arguments = block.tool_kwargs
+    arguments, error = block.tool_kwargs, as_text(get_field(entry, "error"))
     if isinstance(arguments, dict):
         return ToolCall(call_id, block.tool_name, "", arguments)
     if error is not None:

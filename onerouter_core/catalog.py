@@ -22,6 +22,7 @@ from onerouter_core.fields import GatewayFields, resolve_call
 from onerouter_core.gateway import Gateway
 from onerouter_core.html_table import per_million, to_html
 from onerouter_core.ledger import as_usd
+from onerouter_core.model_ids import bare_name
 from onerouter_core.types import Json, ModelInfo
 from onerouter_core.wire.model_list import decode_model_info, is_chat_model
 
@@ -102,7 +103,7 @@ class Catalog:
         for candidate in _id_candidates(model_id):
             if candidate in self._by_id:
                 return self._by_id[candidate]
-            namesakes = [model for model in self if _model_name(model.id) == candidate]
+            namesakes = [model for model in self if bare_name(model.id) == candidate]
             if len(namesakes) == 1:
                 return namesakes[0]
         return None
@@ -148,7 +149,7 @@ class Catalog:
         """Return up to three ids that resemble this one, with or without their vendor."""
         ids_by_spelling: dict[str, list[str]] = {}
         for listed_id in self._by_id:
-            for spelling in {listed_id.lower(), _model_name(listed_id).lower()}:
+            for spelling in {listed_id.lower(), bare_name(listed_id).lower()}:
                 ids_by_spelling.setdefault(spelling, []).append(listed_id)
         close = difflib.get_close_matches(model_id.lower(), ids_by_spelling)
         similar = (listed_id for spelling in close for listed_id in ids_by_spelling[spelling])
@@ -208,12 +209,6 @@ def _id_candidates(model_id: str) -> dict[str, None]:
     """Return an id as it is, without its variant, and without its version, in this order."""
     without_variant = model_id.partition(":")[0]
     return dict.fromkeys((model_id, without_variant, without_variant.partition("@")[0]))
-
-
-def _model_name(model_id: str) -> str:
-    """Return an id without its vendor; the name itself may contain slashes."""
-    vendor, _, name = model_id.partition("/")
-    return name or vendor
 
 
 def _matches_text(model: ModelInfo, text: str) -> bool:

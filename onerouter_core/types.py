@@ -144,6 +144,10 @@ class ToolCall:
     error: str | None = None
     """Reason why the arguments are invalid. Such a call must not be run. None if they are valid."""
 
+    extra: Json = field(default_factory=dict)
+    """Other keys of the call as the gateway sent them, such as a thought signature; they are sent
+    back unchanged. Those of its function are under "function"."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -165,7 +169,11 @@ class Message:
     """Id of the call that a tool message answers."""
 
     reasoning: str | None = None
-    """Reasoning text of an assistant message; sent only if `reasoning_details` is empty."""
+    """Reasoning text of an assistant message. An empty one is sent as "reasoning_content" only."""
+
+    reasoning_keys: tuple[str, ...] = ("reasoning",)
+    """Keys under which the reasoning text is sent: those of `Reply.reasoning_keys`. "reasoning" is
+    left out if there are `reasoning_details`, which have the same text."""
 
     reasoning_details: tuple[Json, ...] = ()
     """Reasoning blocks of an assistant message, signatures included, as the gateway sent them.
@@ -173,6 +181,9 @@ class Message:
 
     refusal: str | None = None
     """Text with which the model declined to answer."""
+
+    extra: Json = field(default_factory=dict)
+    """Keys of an assistant message that are sent back unchanged: see `Reply.message_extra`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +317,10 @@ class Reply:
     reasoning: str = ""
     """Reasoning text."""
 
+    reasoning_keys: tuple[str, ...] = ()
+    """Keys under which the reasoning text came: "reasoning" (also for parts of the content),
+    "reasoning_content". An empty "reasoning_content" counts: some upstreams want it back."""
+
     reasoning_details: tuple[Json, ...] = ()
     """Reasoning blocks, signatures included, to be sent back in later turns."""
 
@@ -344,7 +359,11 @@ class Reply:
     """Parts of the cost in USD, as the gateway sent them."""
 
     model: str | None = None
-    """Model that answered; another one than requested if a fallback model did."""
+    """Model that answered, as the upstream spells its id; another one than requested if a fallback
+    model did."""
+
+    requested_model: str | None = None
+    """Id in the request of the model that answered: the requested model's, or a fallback's."""
 
     provider: str | None = None
     """Upstream provider that served the request, such as "alibaba/cn"."""
@@ -372,6 +391,10 @@ class Reply:
 
     alternatives: tuple[Reply, ...] = ()
     """The other answers, if more than one was requested (`n` in `extra_body`)."""
+
+    message_extra: Json = field(default_factory=dict)
+    """Keys of the message that upstreams want back in later turns: "extra_content" (Google) and
+    "provider_specific_fields" (LiteLLM), as the gateway sent them."""
 
     extra: Json = field(default_factory=dict)
     """Keys of the reply that have no field here, and known keys whose values have another type

@@ -8,7 +8,12 @@ input or output.
 from onerouter_core.wire.annotations import decode_citations, decode_logprobs
 from onerouter_core.wire.coerce import as_items, as_json_text, as_mapping, as_text, omit
 from onerouter_core.wire.content_parts import decode_cache_control, decode_part
-from onerouter_core.wire.decode import decode_partial_reply, decode_tool_call
+from onerouter_core.wire.decode import (
+    REPLAYED_KEYS,
+    decode_partial_reply,
+    decode_tool_call,
+    unknown_call_keys,
+)
 from onerouter_core.wire.encode import encode_request
 from onerouter_core.wire.tool_names import ToolNames
 from onerouter_core.wire.tools import (
@@ -19,6 +24,7 @@ from onerouter_core.wire.tools import (
 )
 
 __all__ = [
+    "REPLAYED_KEYS",
     "ToolNames",
     "as_items",
     "as_json_text",
@@ -36,4 +42,5 @@ __all__ = [
     "encode_request",
     "encode_tool",
     "omit",
+    "unknown_call_keys",
 ]

@@ -115,8 +115,6 @@ def _encode_message(message: Message, content: str | list[Body], names: ToolName
         body.update(_encode_assistant_fields(message, names))
         if not content and (message.tool_calls or message.refusal is not None):
             body["content"] = None
-        if message.reasoning and "thinking" in message.reasoning_keys:
-            body["content"] = [_encode_thinking(message.reasoning), *_as_parts(content)]
     return body
 
 
@@ -140,18 +138,6 @@ def _encode_reasoning(message: Message) -> Body:
     if message.reasoning is not None and "reasoning_content" in message.reasoning_keys:
         body["reasoning_content"] = message.reasoning
     return body
-
-
-def _encode_thinking(text: str) -> Body:
-    """Return reasoning as a part of the content, as Mistral takes it (vercel/ai's Mistral client)."""
-    return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
-
-
-def _as_parts(content: str | list[Body]) -> list[Body]:
-    """Return a content as a list of parts; a blank text is none."""
-    if isinstance(content, list):
-        return content
-    return [{"type": "text", "text": content}] if content else []
 
 
 def _encode_parts(parts: tuple[Part, ...], file_form: str) -> str | list[Body]:

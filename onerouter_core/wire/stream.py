@@ -311,12 +311,7 @@ class StreamDecoder:
 
     def _reasoning_fields(self) -> dict[str, Any]:
         """Return the reasoning text under the keys with which it came; in details it is anyway."""
-        keys = decode_reasoning_keys(self._reasoning_source)
-        reasoning, text = str(self._reasoning), str(self._text)
-        if keys == ("thinking",):
-            thinking = {"type": "thinking", "thinking": [{"type": "text", "text": reasoning}]}
-            return {"content": [thinking, *([{"type": "text", "text": text}] if text else [])]}
-        return dict.fromkeys(keys, reasoning)
+        return dict.fromkeys(decode_reasoning_keys(self._reasoning_source), str(self._reasoning))
 
 
 def _continues_detail(last: Json, detail: Json) -> bool:

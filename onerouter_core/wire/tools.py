@@ -108,10 +108,12 @@ def decode_tool_choice(choice: Any) -> ToolChoice | None:
 
 def encode_tool_call(call: ToolCall, names: ToolNames) -> Body:
     """Return a tool call of an assistant message in the history."""
+    function = {"name": names.encode(call.name), "arguments": _encode_arguments(call)}
     return {
+        **call.extra,
         "id": call.id,
         "type": "function",
-        "function": {"name": names.encode(call.name), "arguments": _encode_arguments(call)},
+        "function": {**call.extra.get("function", {}), **function},
     }
 
 
