@@ -82,6 +82,41 @@ ONE_CALL = {
         {"index": 0},
     ],
     "arguments null": [call(0, "1", "f", None), call(0, arguments='{"a":1}')],
+    "two deltas in one event": [[call(0, "1", "f", ""), call(0, arguments='{"a":1}')]],
+    "two deltas in one event, then the rest": [
+        [call(0, "1", "f", ""), call(0, arguments='{"a"')],
+        call(0, arguments=":1}"),
+    ],
+    "three deltas without index in one event": [
+        [call(..., "1", "f", ""), call(arguments='{"a"'), call(arguments=":1}")]
+    ],
+    "index of the tool, then of the call": [call(3, "1", "f", ""), call(0, arguments='{"a":1}')],
+    "index of the tool, then of the call with the id": [
+        call(3, "1", "f", ""),
+        call(0, "1", ..., '{"a":1}'),
+    ],
+    "index of the tool, then of the call with id and name": [
+        call(3, "1", "f", ""),
+        call(0, "1", "f", '{"a":1}'),
+    ],
+    "index of the tool in one event": [[call(3, "1", "f", ""), call(0, arguments='{"a":1}')]],
+    "index -1, then 0": [call(-1, "1", "f", ""), call(0, arguments='{"a":1}')],
+    "index -1": [call(-1, "1", "f", ""), call(-1, arguments='{"a":1}')],
+    "index missing, then 0": [call(..., "1", "f", ""), call(0, arguments='{"a":1}')],
+    "another id in later deltas": [
+        *(call(0, "1", "f", ""), call(0, "x", ..., '{"a"'), call(0, "x", ..., ":1}")),
+    ],
+    "another id in every delta": [
+        *(call(0, "1", "f", ""), call(0, "x", ..., '{"a"'), call(0, "y", ..., ":1}")),
+    ],
+    "blank id in later deltas": [call(0, "1", "f", ""), call(0, " ", ..., '{"a":1}')],
+    "name repeated after whole arguments": [
+        call(0, "1", "f", '{"a":1}'),
+        call(0, "1", "f", ""),
+        call(0, "1", "f", None),
+    ],
+    "arguments before the first name": [call(0, arguments='{"a"'), call(3, "1", "f", ":1}")],
+    "id late with a repeated name": [call(0, ..., "f", '{"a"'), call(0, "1", "f", ":1}")],
     "items that are no objects": [[None, "x"], call(0, "1", "f", '{"a":1}'), []],
 }
 
@@ -119,6 +154,50 @@ TWO_CALLS = {
         *(call(..., "1", "f", '{"a"'), call(..., "2", "g", '{"b"')),
         *(call(..., "1", ..., ":1}"), call(..., "2", ..., ":2}")),
     ],
+    "several deltas of each in one event": [
+        [
+            *(call(0, "1", "f", ""), call(0, arguments='{"a"'), call(0, arguments=":1}")),
+            *(call(1, "2", "g", ""), call(1, arguments='{"b"'), call(1, arguments=":2}")),
+        ]
+    ],
+    "all with index 0, deltas in one event": [
+        [
+            *(call(0, "1", "f", ""), call(0, arguments='{"a":1}')),
+            *(call(0, "2", "g", ""), call(0, arguments='{"b"'), call(0, arguments=":2}")),
+        ]
+    ],
+    "index of the tool, then of the call": [
+        *(call(3, "1", "f", ""), call(0, arguments='{"a":1}')),
+        *(call(2, "2", "g", ""), call(1, arguments='{"b":2}')),
+    ],
+    "index of the tool is that of the other call": [
+        *(call(1, "1", "f", ""), call(0, arguments='{"a":1}')),
+        *(call(0, "2", "g", ""), call(1, arguments='{"b"'), call(1, arguments=":2}")),
+    ],
+    "index of the tool, then 0": [
+        *(call(3, "1", "f", ""), call(0, arguments='{"a":1}')),
+        *(call(2, "2", "g", ""), call(0, arguments='{"b"'), call(0, arguments=":2}")),
+    ],
+    "indices of the tools first": [
+        *(call(3, "1", "f", ""), call(2, "2", "g", "")),
+        *(call(0, arguments='{"a":1}'), call(1, arguments='{"b":2}')),
+    ],
+    "index missing, then that of the call": [
+        *(call(..., "1", "f", ""), call(0, arguments='{"a":1}')),
+        *(call(..., "2", "g", ""), call(1, arguments='{"b":2}')),
+    ],
+    "index from -1": [
+        *(call(-1, "1", "f", ""), call(-1, arguments='{"a":1}')),
+        *(call(0, "2", "g", ""), call(0, arguments='{"b":2}')),
+    ],
+    "another id in every delta": [
+        *(call(0, "1", "f", ""), call(0, "x", ..., '{"a":1}')),
+        *(call(1, "2", "g", ""), call(1, "y", ..., '{"b":2}')),
+    ],
+    "id and name of both repeated": [
+        *(call(0, "1", "f", '{"a"'), call(0, "1", "f", ":1}"), call(0, "1", "f", "")),
+        *(call(0, "2", "g", '{"b"'), call(0, "2", "g", ":2}"), call(0, "2", "g", "")),
+    ],
     "complete calls without index": [
         call(..., "1", "f", '{"a":1}'),
         call(..., "2", "g", '{"b":2}'),
@@ -146,7 +225,141 @@ def test_without_index_and_id_a_name_begins_a_new_call() -> None:
     assert [name for _, name, _ in joined_calls(deltas)] == ["f", "f", "g"]
 
 
+SAME_FUNCTION = {
+    "index 0, complete": [call(0, ..., "f", '{"a":1}'), call(0, ..., "f", '{"a":2}')],
+    "index 0, in one event": [[call(0, ..., "f", '{"a":1}'), call(0, ..., "f", '{"a":2}')]],
+    "index -1": [call(-1, ..., "f", '{"a":1}'), call(-1, ..., "f", '{"a":2}')],
+    "index 0, names before arguments": [
+        *(call(0, ..., "f", ""), call(0, arguments='{"a":1}')),
+        *(call(0, ..., "f", ""), call(0, arguments='{"a"'), call(0, arguments=":2}")),
+    ],
+    "index 0, deltas in one event": [
+        [
+            *(call(0, ..., "f", ""), call(0, arguments='{"a":1}')),
+            *(call(0, ..., "f", ""), call(0, arguments='{"a":2}')),
+        ]
+    ],
+    "indices 0 and 1": [
+        *(call(0, ..., "f", ""), call(1, ..., "f", "")),
+        *(call(0, arguments='{"a":1}'), call(1, arguments='{"a":2}')),
+    ],
+}
+
+
+@pytest.mark.parametrize("call_id", [..., None, "", "c"])
+@pytest.mark.parametrize("events", SAME_FUNCTION.values(), ids=SAME_FUNCTION)
+def test_calls_of_one_function_without_ids_or_with_one_id(events: list[Any], call_id: Any) -> None:
+    """A name after whole arguments, or with the next index, begins a call; ids are distinct."""
+
+    def with_id(delta: dict[str, Any]) -> dict[str, Any]:
+        has_id = call_id is not ... and "name" in delta["function"]
+        return {**delta, "id": call_id} if has_id else delta
+
+    lists = (event if isinstance(event, list) else [event] for event in events)
+    deltas, calls = read_calls(*([with_id(delta) for delta in event] for event in lists))
+    assert [(c.name, c.parsed) for c in calls] == [("f", {"a": 1}), ("f", {"a": 2})]
+    ids = ["c", "c_1"] if call_id == "c" else ["call_gen-1_0", "call_gen-1_1"]
+    assert [c.id for c in calls] == [received for received, _, _ in joined_calls(deltas)] == ids
+
+
+MIXED_UP = {
+    "names first, one index": [
+        *(call(0, "1", "f", ""), call(0, "2", "g", "")),
+        *(call(0, arguments='{"a":1}'), call(0, arguments='{"b":2}')),
+    ],
+    "names first, index of another": [
+        *(call(3, "1", "f", ""), call(0, "2", "g", "")),
+        *(call(0, arguments='{"a":1}'), call(1, arguments='{"b":2}')),
+    ],
+}
+
+
+@pytest.mark.parametrize("events", MIXED_UP.values(), ids=MIXED_UP)
+def test_calls_are_invalid_if_their_arguments_cannot_be_told_apart(events: list[Any]) -> None:
+    """No tool runs without the arguments that went to another call."""
+    _, calls = read_calls(*events)
+    assert [c.parsed for c in calls] == [None, None]
+    assert all(c.error for c in calls)
+    complete = [call(0, "1", "f", ""), call(1, "2", "g", '{"a":1}{"b":2}')]
+    assert read_body(completion({"tool_calls": complete})).tool_calls == calls
+
+
+def test_an_event_has_one_delta_per_call() -> None:
+    """LangChain would take two deltas in one chunk for two calls."""
+    deltas, _ = read_calls(
+        [call(0, "1", "f", ""), call(1, "2", "g", "{"), call(0, arguments="{}"), call(1)]
+    )
+    assert [(c.index, c.id, c.name, c.arguments) for c in deltas[0].tool_calls] == [
+        (0, "1", "f", "{}"),
+        (1, "2", "g", "{"),
+    ]
+
+
 # --- ids and names ---
+
+
+def test_two_calls_with_one_id_get_distinct_ids() -> None:
+    """They are the same in a stream and in a complete reply, and differ from the other ids."""
+    parts = [call(i, call_id, "f", '{"a":1}') for i, call_id in enumerate(["c", "c", "c_1", "c"])]
+    deltas, calls = read_calls(*parts)
+    assert [c.id for c in calls] == ["c", "c_1", "c_1_1", "c_2"]
+    assert [received for received, _, _ in joined_calls(deltas)] == [c.id for c in calls]
+    assert read_body(completion({"tool_calls": parts})).tool_calls == calls
+
+
+SPLIT_NAMES = {
+    "no id in the second": [call(0, "1", "get_", ""), call(0, ..., "weather", "")],
+    "same id": [call(0, "1", "get_", ""), call(0, "1", "weather", "")],
+    "no index": [call(..., "1", "get_", ""), call(..., ..., "weather", "")],
+    "three pieces": [call(0, "1", "get"), call(0, None, "_wea"), call(0, "", "ther")],
+    "one event": [[call(0, "1", "get_", ""), call(0, ..., "weather", "")]],
+    "index of the tool": [call(4, "1", "get_", ""), call(0, ..., "weather", "")],
+    "whole": [call(0, "1", "get_weather", "")],
+    "repeated": [call(0, "1", "get_weather", ""), call(0, "1", "get_weather", "")],
+}
+
+
+@pytest.mark.parametrize("pieces", SPLIT_NAMES.values(), ids=SPLIT_NAMES)
+def test_the_pieces_of_an_offered_name_are_joined(pieces: list[Any]) -> None:
+    """The name is handed out once, when it is whole."""
+    chunks = [
+        chunk({"tool_calls": deltas if isinstance(deltas, list) else [deltas]})
+        for deltas in (*pieces, call(0, arguments='{"a":1}'))
+    ]
+    deltas = read_stream(*chunks, chunk(finish="tool_calls"), names=["get_weather", "get.city"])
+    assert joined_calls(deltas) == [("1", "get_weather", '{"a":1}')]
+    names = [c.name for delta in deltas for c in delta.tool_calls if c.name]
+    assert names == ["get_weather"]
+    assert final_reply(deltas).tool_calls[0].name == "get_weather"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "names"),
+    [
+        ([call(0, "1", "get", ""), call(0, ..., "_weather", "")], ["get", "_weather"]),
+        ([call(0, "1", "look", ""), call(0, ..., "_up", "")], ["look", "_up"]),
+        ([call(0, "1", "get_", "{}"), call(0, ..., "weather", "{}")], ["get_", "weather"]),
+        ([call(0, "1", "get_", "")], ["get_"]),
+        ([call(0, "1", "get_", ""), call(0, "2", "weather", "")], ["get_", "weather"]),
+    ],
+)
+def test_other_names_are_not_joined(pieces: list[Any], names: list[str]) -> None:
+    """The first is a tool itself, the whole is none, arguments came between, or the id is new."""
+    chunks = [chunk({"tool_calls": [piece]}) for piece in pieces]
+    deltas = read_stream(*chunks, chunk(finish="stop"), names=["get", "get_weather"][-len(names) :])
+    assert [name for _, name, _ in joined_calls(deltas)] == names
+    assert [c.name for c in final_reply(deltas).tool_calls] == names
+
+
+def test_unknown_keys_of_a_call_are_merged() -> None:
+    """They are in the raw reply as a complete one has them."""
+    signatures = [{"google": {"thought_signature": "ab"}}, {"google": {"thought_signature": "cd"}}]
+    parts = [call(0, "1", "f", ""), call(0, arguments="{}")]
+    deltas, _ = read_calls(
+        *({**part, "extra_content": s} for part, s in zip(parts, signatures, strict=True))
+    )
+    (raw,) = final_reply(deltas).raw["choices"][0]["message"]["tool_calls"]
+    assert raw["extra_content"] == {"google": {"thought_signature": "abcd"}}
 
 
 @pytest.mark.parametrize("call_id", [None, "", 5])

@@ -57,6 +57,17 @@ def test_a_call_in_the_history_has_the_encoded_name_of_its_tool() -> None:
     assert calls == [sent[1], "x_y"]
 
 
+def test_only_tools_of_the_request_are_offered() -> None:
+    """Names of earlier calls are encoded, but the model cannot call them."""
+    message = Message("assistant", tool_calls=(ToolCall("1", "get_"), ToolCall("2", "old_tool")))
+    _, names = encode_request(Request("m", (message,), (Tool("get.weather"), Tool("get"))))
+    beginnings = ["g", "ge", "get", "get_", "get_weather", "old", "get_weather2"]
+    assert [name for name in beginnings if names.begins_offered(name)] == beginnings[:5]
+    assert [name for name in beginnings if names.is_beginning(name)] == ["g", "ge", "get_"]
+    assert not ToolNames().begins_offered("g")
+    assert ToolNames(["get"]).begins_offered("g")
+
+
 def test_an_unknown_name_is_decoded_as_it_is() -> None:
     """A model may call a tool that is not in the request."""
     names = ToolNames(["a.b"])
