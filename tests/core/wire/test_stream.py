@@ -231,3 +231,14 @@ def test_a_body_that_is_nested_too_deeply_is_malformed(depth: int) -> None:
     )
     with pytest.raises(MalformedReplyError):
         read_body(body.encode())
+
+
+def test_unknown_keys_of_deltas_are_merged() -> None:
+    """Strings are concatenated, lists extended, objects merged; null takes nothing back."""
+    fragments = [
+        {"s": "ab", "l": [1], "o": {"t": "x", "type": "o"}, "n": 1},
+        {"s": "cd", "l": [2], "o": {"t": "y", "type": "o"}, "n": 2},
+        {"s": None, "l": None, "o": None, "n": None},
+    ]
+    reply = final_reply(read_stream(*map(chunk, fragments), chunk("Hi", "stop")))
+    assert reply.extra == {"s": "abcd", "l": [1, 2], "o": {"t": "xy", "type": "o"}, "n": 2}
