@@ -1,7 +1,8 @@
 """`method="auto"` of structured output: fall back to the next method that the model supports.
 
-`onerouter_core.errors.is_unsupported_feature` decides whether an error means that the model does not
-support a method. The method that worked is remembered per model id, on the ChatOneRouter instance.
+`onerouter_core.errors.is_unsupported_feature` decides whether an error means that the model
+does not support a method. The method that worked is remembered per model id, on the
+ChatOneRouter instance.
 """
 
 from __future__ import annotations
