@@ -57,7 +57,7 @@ class _PartialCall:
         self.id: str | None = None  # the received one, made distinct
         self.name: str | None = None
         self.is_name_sent = False
-        self.arguments = TextBuffer()
+        self.arguments = TextBuffer(is_json=True)
         self.last_fragment = ""  # of the arguments; blank ones do not count
         self.extra: dict[str, Any] = {}
         self.restarts = False  # the name came again after whole arguments; new ones may follow
@@ -100,7 +100,7 @@ class ToolCallDeltas:
         )
 
     def finish(self, reply_id: Any) -> tuple[ToolCallDelta, ...]:
-        """Return deltas with the names held back, and generated ids for calls without one."""
+        """Return deltas with what was held back, and generated ids for calls without one."""
         return tuple(self._missing_fields(reply_id))
 
     def to_message(self) -> list[Json]:
@@ -263,8 +263,9 @@ class ToolCallDeltas:
             if call.id is None:
                 call.id = new_id = generate_call_id(reply_id, call.index)
             name = None if call.is_name_sent else self._take_name(call, is_final=True)
-            if new_id or name:
-                yield ToolCallDelta(call.index, new_id, name)
+            arguments = call.arguments.flush()
+            if new_id or name or arguments:
+                yield ToolCallDelta(call.index, new_id, name, arguments)
 
 
 def merge_call_deltas(deltas: Iterable[ToolCallDelta]) -> tuple[ToolCallDelta, ...]:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Iterator
 from functools import reduce
 from operator import add
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.load import dumpd
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    ToolMessage,
+    message_chunk_to_message,
+    messages_from_dict,
+    messages_to_dict,
+)
 
 from langchain_onerouter import ChatOneRouter
 from onerouter_simulator import Simulator, tool_call
@@ -70,11 +84,8 @@ def test_incomplete_arguments_are_an_invalid_call(
         arguments,
     )
     assert invalid_call["error"]
-    if arguments:
-        assert total.tool_calls == []
-        (invalid_call,) = total.invalid_tool_calls
-        assert (invalid_call["name"], invalid_call["id"]) == ("remember", "c")
-        assert invalid_call["args"].startswith(arguments)
+    assert (total.tool_calls, total.invalid_tool_calls) == ([], complete.invalid_tool_calls)
+    assert total.additional_kwargs == complete.additional_kwargs
 
 
 def test_empty_arguments_are_invalid_only_after_a_length_limit(
@@ -110,6 +121,7 @@ def test_a_valid_call_beside_an_invalid_one(llm: ChatOneRouter, sim: Simulator, 
     for message in (complete, total):
         assert [call["name"] for call in message.tool_calls] == ["f"]
         assert [call["name"] for call in message.invalid_tool_calls] == ["g"]
+    assert total.invalid_tool_calls == complete.invalid_tool_calls
 
 
 def test_arguments_as_an_object(llm: ChatOneRouter, sim: Simulator, call_model: CallModel) -> None:
@@ -129,3 +141,103 @@ def test_a_call_without_an_id_gets_one(
     ids = {call["id"] for call in call_model(llm, "Hi").tool_calls}
     assert len(ids) == 2
     assert all(ids)
+
+
+# --- sums of chunks ---
+
+CUT = [call_delta("remember", "c"), arguments_delta('{"what": "Par')]
+
+
+class Messages(BaseCallbackHandler):
+    """Callback handler that keeps the messages of the results."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+
+    def on_llm_end(self, response: Any, **_: Any) -> None:
+        """Keep the message."""
+        self.messages.append(response.generations[0][0].message)
+
+
+def sums(chunks: list[Any]) -> dict[str, Any]:
+    """Return the sums of chunks, added in the ways of LangChain and its users."""
+    total = reduce(add, chunks)
+    (restored,) = messages_from_dict(json.loads(json.dumps(messages_to_dict([total]))))
+    return {
+        "pairwise": total,
+        "list": chunks[0] + chunks[1:],
+        "with one more": total + AIMessageChunk(""),
+        "message": message_chunk_to_message(total),
+        "from JSON": restored,
+    }
+
+
+def test_an_invalid_call_stays_invalid_in_every_sum(
+    llm: ChatOneRouter, sim: Simulator, mode: Mode
+) -> None:
+    """LangChain parses the arguments again in each: they would be a valid call."""
+    sim.script(streamed_reply(CUT, "length"))
+    for total in sums(mode.stream(llm, "Hi")).values():
+        assert total.tool_calls == []
+        assert [call["id"] for call in total.invalid_tool_calls] == ["c"]
+        (kept,) = total.additional_kwargs["invalid_tool_calls"]
+        assert (kept["args"], kept["error"][:27]) == (
+            '{"what": "Par',
+            "The arguments were cut off.",
+        )
+
+
+@pytest.mark.parametrize("form", ["pairwise", "list", "with one more", "message", "from JSON"])
+def test_an_invalid_call_of_a_sum_is_sent_as_received(
+    llm: ChatOneRouter, sim: Simulator, mode: Mode, form: str
+) -> None:
+    """Its arguments are a JSON object with the received text."""
+    sim.script(streamed_reply(CUT, "length"))
+    total = sums(mode.stream(llm, "Hi"))[form]
+    sim.script(complete_reply({"content": "Sorry."}))
+    mode.invoke(llm, [HumanMessage("Hi"), total, ToolMessage("No.", tool_call_id="c")])
+    (call,) = sim.requests[-1].body["messages"][1]["tool_calls"]
+    assert call["function"]["arguments"] == '{"invalid_arguments": "{\\"what\\": \\"Par"}'
+
+
+def test_callbacks_get_the_invalid_call_as_received(
+    llm: ChatOneRouter, sim: Simulator, mode: Mode
+) -> None:
+    """LangChain adds the chunks in a list for them."""
+    sim.script(streamed_reply(CUT, "length"), complete_reply(cut_message(), "length"))
+    handler = Messages()
+    mode.stream(llm, "Hi", config={"callbacks": [handler]})
+    mode.invoke(llm, "Hi", config={"callbacks": [handler]})
+    streamed, complete = handler.messages
+    assert (streamed.tool_calls, streamed.invalid_tool_calls) == ([], complete.invalid_tool_calls)
+
+
+def cut_message() -> dict[str, Any]:
+    """Return the message of the API with the cut call."""
+    return tool_call_message(tool_call("remember", '{"what": "Par', "c"))
+
+
+def test_kept_calls_of_another_form_are_ignored(
+    llm: ChatOneRouter, sim: Simulator, mode: Mode
+) -> None:
+    """Other programs may use the key."""
+    invalid = {"id": "c", "name": "f", "args": "{", "error": None}
+    for kept in (None, "x", [5], [{"id": "other", "args": "[", "error": "no"}]):
+        message: BaseMessage = AIMessage(
+            "", invalid_tool_calls=[invalid], additional_kwargs={"invalid_tool_calls": kept}
+        )
+        sim.script(complete_reply({"content": "Sorry."}))
+        mode.invoke(llm, [HumanMessage("Hi"), message, ToolMessage("No.", tool_call_id="c")])
+        (call,) = sim.requests[-1].body["messages"][1]["tool_calls"]
+        assert call["function"]["arguments"] == '{"invalid_arguments": "{"}'
+
+
+def test_the_last_chunk_is_serialized_as_one_of_langchain(
+    llm: ChatOneRouter, sim: Simulator, mode: Mode
+) -> None:
+    """It is of a class of its own only in memory."""
+    sim.script(streamed_reply(CUT, "length"))
+    *_, last = mode.stream(llm, "Hi")
+    assert dumpd(last)["id"] == AIMessageChunk.lc_id()
+    assert messages_from_dict(messages_to_dict([last]))[0].__class__ is AIMessageChunk
+    assert copy.deepcopy(last) == last

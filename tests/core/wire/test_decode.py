@@ -13,7 +13,7 @@ from onerouter_core.errors import (
     OneRouterError,
     UpstreamError,
 )
-from onerouter_core.types import Image, Usage
+from onerouter_core.types import Image, ToolCall, Usage
 from onerouter_core.wire.decode import (
     decode_content,
     decode_images,
@@ -264,3 +264,28 @@ def test_a_generated_call_id_has_the_reply_id_or_is_random() -> None:
     """Two replies never have equal ones."""
     assert generate_call_id("gen-1", 2) == "call_gen-1_2"
     assert generate_call_id(None, 0) != generate_call_id(None, 0)
+
+
+def test_blank_arguments_beside_broken_ones_are_an_error() -> None:
+    """The arguments of the one may be in the other; beside valid ones they are an empty object."""
+
+    def calls(*arguments: str) -> list[bool]:
+        functions = ({"name": "f", "arguments": text} for text in arguments)
+        message = {"tool_calls": [{"id": str(i), "function": f} for i, f in enumerate(functions)]}
+        return [call.parsed is not None for call in read_reply(message)]
+
+    assert calls("", '{"a": 1}', " ") == [True, True, True]
+    assert calls("", '{"a": 1}{"b": 2}', "{}") == [False, False, True]
+    assert calls("", "{") == [False, False]
+
+
+def read_reply(message: dict[str, Any]) -> tuple[ToolCall, ...]:
+    """Return the tool calls of a complete reply with this message."""
+    return decode(completion(message, "tool_calls")).tool_calls
+
+
+@pytest.mark.parametrize("call_id", [None, "", " ", 5])
+def test_a_blank_call_id_is_none(call_id: Any) -> None:
+    """The call gets a generated id."""
+    call = {"id": call_id, "function": {"name": "f", "arguments": "{}"}}
+    assert [c.id for c in read_reply({"tool_calls": [call]})] == ["call_gen-1_0"]
