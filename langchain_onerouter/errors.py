@@ -108,6 +108,10 @@ class ContentFilterError(OneRouterError, core.ContentFilterError, lc.ModelInvali
     """A content filter stopped the request or the answer."""
 
 
+class ModerationStopError(ContentFilterError, _ModelRefusalError):  # type: ignore[misc]
+    """A content filter stopped structured output: also langchain-core's ModelRefusalError."""
+
+
 class LengthLimitError(OneRouterError, core.LengthLimitError):
     """The answer was cut by `max_tokens` or the context window before it was usable."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast, get_args
 
 from langchain_core.messages import (
@@ -46,6 +47,7 @@ from onerouter_core.wire import (
     as_text,
     decode_cache_control,
     decode_part,
+    parse_json,
 )
 
 PROVIDER = "onerouter"
@@ -53,6 +55,10 @@ PROVIDER = "onerouter"
 
 CALL_EXTRAS_KEY = "tool_call_extras"
 """Key in `additional_kwargs` of the other keys of tool calls, such as thought signatures, by id."""
+
+ARGUMENTS_KEY = "tool_call_arguments"
+"""Key in `additional_kwargs` of the text of arguments, by call id: only where the parsed arguments
+have lost digits of a number. It goes back in place of the arguments as long as they are equal."""
 
 # Block types of an assistant message that are not sent as content:
 # - tool calls: they are in `tool_calls` as well;
@@ -222,8 +228,9 @@ def _refusal(message: AIMessage) -> str | None:
 
 
 def _tool_calls(message: AIMessage, extras: Mapping[str, Json]) -> Iterator[ToolCall]:
+    texts = as_mapping(message.additional_kwargs.get(ARGUMENTS_KEY))
     for call in message.tool_calls:
-        arguments = json.dumps(call["args"], ensure_ascii=False, default=str)
+        arguments = _arguments_text(call["args"], texts.get(call["id"] or ""))
         extra = as_mapping(extras.get(call["id"] or ""))
         yield ToolCall(call["id"] or "", call["name"], arguments, parsed=call["args"], extra=extra)
     for invalid in received_invalid_calls(message):
@@ -234,6 +241,15 @@ def _tool_calls(message: AIMessage, extras: Mapping[str, Json]) -> Iterator[Tool
         yield ToolCall(call_id, invalid["name"] or "", arguments, error=error, extra=extra)
     if "function_call" in message.additional_kwargs and (legacy := _legacy_call(message)):
         yield ToolCall(legacy["id"], legacy["name"], as_text(legacy.get("arguments")) or "")
+
+
+def _arguments_text(arguments: Json, received: Any) -> str:
+    """Return the received text of arguments that the user has not edited, else encode them."""
+    if isinstance(received, str):
+        with suppress(ValueError):
+            if parse_json(received) == arguments:
+                return received
+    return json.dumps(arguments, ensure_ascii=False, default=str)
 
 
 def _iter_blocks(message: BaseMessage) -> Iterator[str | Json]:

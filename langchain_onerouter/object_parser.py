@@ -16,15 +16,16 @@ from langchain_core.output_parsers import BaseTransformOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
 
 from langchain_onerouter.errors import (
-    ContentFilterError,
     LengthLimitError,
     MalformedReplyError,
+    ModerationStopError,
     OneRouterError,
     RefusalError,
 )
 from langchain_onerouter.messages import to_messages
 from onerouter_core import Reply, parse_incomplete_json, parse_json_text
 from onerouter_core.errors import format_validation_errors
+from onerouter_core.wire import finish_meaning
 
 
 class ObjectParser(BaseTransformOutputParser[Any]):
@@ -75,6 +76,8 @@ class ObjectParser(BaseTransformOutputParser[Any]):
         """Return the object in a message; raise a OneRouterError that names the reason."""
         if refusal := message.additional_kwargs.get("refusal"):
             raise _refusal_error(str(refusal), message)
+        if _finish_meaning(message) == "moderation":
+            raise _moderation_error(message)
         try:
             return self.convert(self._parse_json(message))
         except (ValueError, TypeError) as error:
@@ -143,11 +146,8 @@ def _add_chunks(chunks: list[AIMessageChunk]) -> AIMessageChunk:
 def _to_parse_error(error: Exception, message: BaseMessage) -> OneRouterError:
     """Return the error that names why a message has no valid object."""
     context = _error_context(message)
-    match message.response_metadata.get("finish_reason"):
-        case "length":
-            return LengthLimitError("The object was cut off by the length limit.", **context)
-        case "content_filter":
-            return ContentFilterError("A content filter stopped the object.", **context)
+    if _finish_meaning(message) == "length":
+        return LengthLimitError("The object was cut off by the length limit.", **context)
     if getattr(message, "invalid_tool_calls", None):
         return MalformedReplyError(
             "The arguments of the tool call are not a complete JSON object.", **context
@@ -155,6 +155,17 @@ def _to_parse_error(error: Exception, message: BaseMessage) -> OneRouterError:
     return MalformedReplyError(
         f"The answer is not an object of the schema: {format_validation_errors(error)}", **context
     )
+
+
+def _finish_meaning(message: BaseMessage) -> str | None:
+    metadata = message.response_metadata
+    return finish_meaning(metadata.get("finish_reason"), metadata.get("native_finish_reason"))
+
+
+def _moderation_error(message: BaseMessage) -> ModerationStopError:
+    error = ModerationStopError("Moderation stopped the object.", **_error_context(message))
+    error.raw_message = message
+    return error
 
 
 def _refusal_error(refusal: str, message: BaseMessage) -> RefusalError:

@@ -21,8 +21,9 @@ from langchain_onerouter.invalid_tool_calls import (
     invalid_call_suffixes,
     to_invalid_calls,
 )
-from langchain_onerouter.messages import CALL_EXTRAS_KEY, PROVIDER
+from langchain_onerouter.messages import ARGUMENTS_KEY, CALL_EXTRAS_KEY, PROVIDER
 from onerouter_core import Audio, Image, Reply, ReplyDelta, Usage
+from onerouter_core.wire import finish_meaning, is_reproduced
 
 _METADATA_FIELDS = (
     *("finish_reason", "native_finish_reason", "id", "provider", "request_id", "created"),
@@ -32,8 +33,7 @@ _NORMALIZED_FINISH_REASONS = {
     "stop": "stop",
     "length": "length",
     "tool_calls": "tool_call",
-    "function_call": "tool_call",
-    "content_filter": "content_filter",
+    "moderation": "content_filter",
 }
 
 
@@ -173,6 +173,11 @@ def _additional_kwargs(reply: Reply, *, reasoning: bool) -> dict[str, Any]:
         "annotations": list(reply.annotations),
         INVALID_CALLS_KEY: to_invalid_calls(reply),
         CALL_EXTRAS_KEY: {call.id: dict(call.extra) for call in reply.tool_calls if call.extra},
+        ARGUMENTS_KEY: {
+            call.id: call.arguments
+            for call in reply.tool_calls
+            if call.parsed and not is_reproduced(call.arguments, call.parsed)
+        },
         **reply.message_extra,
     }
     return {key: value for key, value in extras.items() if value}
@@ -185,9 +190,9 @@ def _response_metadata(reply: Reply) -> dict[str, Any]:
     if reply.reasoning_keys not in {(), ("reasoning",)}:
         metadata["reasoning_keys"] = list(reply.reasoning_keys)
     metadata["attempts"] = reply.attempts if reply.attempts > 1 else None
-    is_refusal = reply.refusal is not None
+    meaning = finish_meaning(reply.finish_reason, reply.native_finish_reason)
     metadata["normalized_finish_reason"] = (
-        "refusal" if is_refusal else _NORMALIZED_FINISH_REASONS.get(reply.finish_reason or "")
+        "refusal" if reply.refusal is not None else _NORMALIZED_FINISH_REASONS.get(meaning or "")
     )
     metadata["token_usage"] = dict(reply.usage.raw) if reply.usage else None
     known = {name: value for name, value in metadata.items() if value is not None}
@@ -196,16 +201,21 @@ def _response_metadata(reply: Reply) -> dict[str, Any]:
 
 def _usage_metadata(reply: Reply, *, cost_in_usage: bool) -> UsageMetadata | None:
     """Return the token counts, with `cost_in_usage` also the cost (USD) that LangSmith reads."""
-    if reply.usage is None:
+    counts = None if reply.usage is None else to_usage(reply.usage)
+    if counts is None:
         return None
-    counts = to_usage(reply.usage)
     if cost_in_usage and reply.cost is not None:
         counts["total_cost"] = reply.cost  # type: ignore[typeddict-unknown-key]
     return counts
 
 
-def to_usage(usage: Usage) -> UsageMetadata:
-    """Convert token counts to LangChain's names; counts that the gateway omits are left out."""
+def to_usage(usage: Usage) -> UsageMetadata | None:
+    """Convert token counts to LangChain's names; details that the gateway omits are left out.
+
+    None: it omits a total, and LangChain has no unknown one.
+    """
+    if usage.input_tokens is None or usage.output_tokens is None or usage.total_tokens is None:
+        return None
     inputs = {
         "audio": usage.input_audio_tokens,
         "cache_creation": usage.cache_write_tokens,

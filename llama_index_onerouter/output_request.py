@@ -31,7 +31,7 @@ from onerouter_core.errors import (
     RefusalError,
     format_validation_errors,
 )
-from onerouter_core.wire import ToolNames, as_mapping, decode_partial_reply
+from onerouter_core.wire import ToolNames, as_mapping, decode_partial_reply, finish_meaning
 
 StructuredMethod: TypeAlias = Literal["json_schema", "function", "json_object"]
 """Method of asking for an object: a JSON schema as response format, one forced tool call, or JSON
@@ -91,11 +91,12 @@ class OutputRequest:
         context = _error_context(response)
         if (refusal := response.message.additional_kwargs.get("refusal")) is not None:
             raise RefusalError(f"The model refused: {refusal}", **context)
-        match response.additional_kwargs.get("finish_reason"):
+        kwargs = response.additional_kwargs
+        match finish_meaning(kwargs.get("finish_reason"), kwargs.get("native_finish_reason")):
             case "length":
                 message = "The object was cut off at the length limit. Raise max_tokens."
                 raise LengthLimitError(message, **context)
-            case "content_filter":
+            case "moderation":
                 raise ContentFilterError("Moderation stopped the answer.", **context)
         try:
             return self._class.model_validate_json(json.dumps(_object_value(response.message)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from traceback import walk_tb
 from types import TracebackType
@@ -20,7 +21,7 @@ from llama_index.core.tools.calling import acall_tool_with_selection, call_tool_
 
 from llama_index_onerouter.attribute_dict import AttributeDict, get_field, to_attribute_dict
 from llama_index_onerouter.output_schema import parameters_of
-from onerouter_core import Json, Tool, ToolCall, deep_merge, to_strict_schema
+from onerouter_core import Json, Tool, ToolCall, deep_merge
 from onerouter_core.errors import ConfigurationError, MalformedReplyError
 from onerouter_core.wire import (
     as_json_text,
@@ -28,6 +29,7 @@ from onerouter_core.wire import (
     decode_tool,
     decode_tool_call,
     omit,
+    parse_json,
     unknown_call_keys,
 )
 
@@ -68,9 +70,8 @@ def to_tool(tool: Any, *, strict: bool = False) -> Tool | Json:
             return tool
         case BaseTool():
             metadata = tool.metadata
-            parameters = parameters_of(metadata)
-            parameters = to_strict_schema(parameters) if strict else parameters
-            return Tool(metadata.get_name(), metadata.description or "", parameters, strict or None)
+            name, description = metadata.get_name(), metadata.description or ""
+            return Tool(name, description, parameters_of(metadata), strict or None)
         case Mapping():
             return decode_tool(tool)
         case _:
@@ -102,12 +103,31 @@ def to_block(call: ToolCall) -> ToolCallBlock:
 
 def to_tool_calls(message: ChatMessage) -> Iterator[ToolCall]:
     """Yield the tool calls of an assistant message in a history, each with its arguments' text."""
+    by_id = _entries_by_id(message)
     for call in parse_tool_calls(message):
         if call.arguments or call.parsed is None:
             yield call
         else:
-            arguments = json.dumps(call.parsed, ensure_ascii=False, default=str)
-            yield replace(call, arguments=arguments)
+            yield replace(call, arguments=_arguments_text(call.parsed, by_id.get(call.id)))
+
+
+def _arguments_text(arguments: Json, entry: Any) -> str:
+    """Return the received text of arguments that nobody has edited, else encode them.
+
+    The text has all digits of long numbers.
+    """
+    text = get_field(get_field(entry, "function"), "arguments")
+    if isinstance(text, str):
+        with suppress(ValueError):
+            if parse_json(text) == arguments:
+                return text
+    return json.dumps(arguments, ensure_ascii=False, default=str)
+
+
+def _entries_by_id(message: ChatMessage) -> dict[str, Any]:
+    entries = message.additional_kwargs.get("tool_calls")
+    entries = entries if isinstance(entries, (list, tuple)) else ()
+    return {str(get_field(entry, "id")): entry for entry in entries}
 
 
 def to_selections(message: ChatMessage) -> list[ToolSelection]:

@@ -64,6 +64,8 @@ class CallState:
         self.connection = connection
         self.model = request.model if request else None
         self.fallback_models = request.parameters.get("fallback_models") if request else None
+        self.ends_turn = bool(request and request.messages and request.messages[-1].role == "tool")
+        """Whether the request ends with a tool result, so that the answer may be empty."""
         self.body: Json | None = None
         self.tool_names = ToolNames()
         if request is not None:

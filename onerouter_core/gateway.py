@@ -81,12 +81,12 @@ class Gateway(ClientOwner):
     def _complete_once(self, call: CallState) -> Reply:
         with call.translate_errors():
             body, headers = self._fetch(call)
-            return decode_body(body, call.tool_names, headers)
+            return decode_body(body, call.tool_names, headers, ends_turn=call.ends_turn)
 
     async def _acomplete_once(self, call: CallState) -> Reply:
         with call.translate_errors():
             body, headers = await self._afetch(call)
-            return decode_body(body, call.tool_names, headers)
+            return decode_body(body, call.tool_names, headers, ends_turn=call.ends_turn)
 
     def _fetch(self, call: CallState) -> tuple[bytes, Mapping[str, str]]:
         with closing(self._send(call)) as response:
@@ -147,7 +147,7 @@ class Gateway(ClientOwner):
     def _deltas(self, call: CallState) -> DeltaStream:
         with call.translate_errors():
             response = self._send(call)
-        decoder = StreamDecoder(call.tool_names, response.headers)
+        decoder = StreamDecoder(call.tool_names, response.headers, ends_turn=call.ends_turn)
         with closing(response), call.translate_errors(decoder):
             chunks = response.chunks(call.read_deadline)
             try:
@@ -168,7 +168,7 @@ class Gateway(ClientOwner):
         with closing(ReadTimeout(call.read_deadline)) as read_timeout:
             with call.translate_errors():
                 response = await self._asend(call, read_timeout)
-            decoder = StreamDecoder(call.tool_names, response.headers)
+            decoder = StreamDecoder(call.tool_names, response.headers, ends_turn=call.ends_turn)
             with call.translate_errors(decoder):
                 async with aclosing(response), aclosing(response.achunks(read_timeout)) as chunks:
                     try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from onerouter_core.model_json import parse_json, parse_json_at, to_strict_json
 from onerouter_core.types import Json
 
 
@@ -38,19 +39,14 @@ _CITATION_MARK = re.compile(r"\[[\d\s,]*\]")
 def parse_json_text(text: str) -> Any:
     """Return the first JSON value in an answer: bare, fenced, or after prose.
 
-    Invalid or cut JSON is not repaired.
+    Invalid or cut JSON is not repaired; raw line breaks in strings are read.
 
     Raises:
         ValueError: the text holds no complete JSON value.
 
     """
-    try:
-        start = _find_json_start(text)
-        if start is None:
-            return json.loads(text)
-        return json.JSONDecoder().raw_decode(text, start)[0]
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    start = _find_json_start(text)
+    return parse_json(text) if start is None else parse_json_at(text, start)
 
 
 def parse_incomplete_json(text: str) -> Any:
@@ -61,8 +57,13 @@ def parse_incomplete_json(text: str) -> Any:
     start = _find_json_start(text)
     if start is None:
         return None
+    json_text = text[start:]
     try:
-        return from_json(text[start:], allow_partial="trailing-strings")
+        return from_json(json_text, allow_partial="trailing-strings")
+    except ValueError:  # pydantic_core is stricter than `parse_json`
+        strict = to_strict_json(json_text)
+    try:
+        return None if strict == json_text else from_json(strict, allow_partial="trailing-strings")
     except ValueError:
         return None
 

@@ -53,7 +53,7 @@ class LedgerEntry:
     """Upstream provider that served the request."""
 
     input_tokens: int
-    """Tokens of the prompt; 0 if the gateway did not report any count."""
+    """Tokens of the prompt; 0 if the gateway did not report them."""
 
     output_tokens: int
     """Tokens of the answer, reasoning included; 0 as for input_tokens."""
@@ -115,8 +115,8 @@ class LedgerEntry:
             time=datetime.now(timezone.utc),
             model=reply.model,
             provider=reply.provider,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
+            input_tokens=usage.input_tokens or 0,
+            output_tokens=usage.output_tokens or 0,
             cached_tokens=usage.cached_tokens or 0,
             cache_write_tokens=usage.cache_write_tokens or 0,
             reasoning_tokens=usage.reasoning_tokens or 0,
@@ -140,10 +140,10 @@ def _estimate(reply: Reply, prices: Prices | None) -> Decimal | None:
     model = prices.get(reply.model or "") if prices is not None else None
     if model is None or model.input_price is None or model.output_price is None:
         return None
-    if reply.usage is None:
+    usage = reply.usage
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
-    input_cost = reply.usage.input_tokens * model.input_price
-    return input_cost + reply.usage.output_tokens * model.output_price
+    return usage.input_tokens * model.input_price + usage.output_tokens * model.output_price
 
 
 class Ledger:

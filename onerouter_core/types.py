@@ -264,19 +264,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of one reply.
+    """Token counts of one reply. None: the gateway does not report the count.
 
-    A total is 0, and a detail None, if the gateway does not report it. Details are parts of the
-    totals.
+    Details are parts of the totals.
     """
 
-    input_tokens: int = 0
-    """Tokens of the prompt."""
+    input_tokens: int | None = None
+    """Tokens of the prompt, cached ones included."""
 
-    output_tokens: int = 0
+    output_tokens: int | None = None
     """Tokens of the answer, reasoning included."""
 
-    total_tokens: int = 0
+    total_tokens: int | None = None
     """Tokens of prompt and answer."""
 
     cached_tokens: int | None = None
@@ -343,8 +342,8 @@ class Reply:
     """Log probabilities as the gateway sent them."""
 
     finish_reason: str | None = None
-    """Reason for the end: "stop", "tool_calls", "length", "content_filter", or an upstream's own
-    value. None in a partial reply."""
+    """Reason for the end as the gateway sent it: "stop", "tool_calls", "length", "content_filter",
+    or an upstream's own value. None in a partial reply."""
 
     native_finish_reason: str | None = None
     """Finish reason in the upstream's own terms."""

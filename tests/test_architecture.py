@@ -27,9 +27,13 @@ MAY_IMPORT = {
     "onerouter_core.request_options": {"pydantic"},
     "onerouter_core.retry": {"tenacity", "onerouter_core.errors", "onerouter_core.tracebacks"},
     "onerouter_core.strict_schema": {"onerouter_core.types", "onerouter_core.errors"},
-    "onerouter_core.json_text": {"pydantic_core", "onerouter_core.types"},
+    "onerouter_core.json_text": {
+        *("pydantic_core", "onerouter_core.types", "onerouter_core.model_json"),
+    },
+    "onerouter_core.model_json": set(),
     "onerouter_core.wire": {
         *("pydantic_core", "onerouter_core.types", "onerouter_core.errors", "onerouter_core.wire"),
+        *("onerouter_core.strict_schema", "onerouter_core.model_json"),
     },
     "onerouter_core.ledger": {
         *("pydantic", "typing_extensions", "onerouter_core.html_table"),
@@ -39,7 +43,11 @@ MAY_IMPORT = {
     "onerouter_core.fields": {
         *("pydantic", "onerouter_core.types", "onerouter_core.ledger", "onerouter_core.errors"),
         *("onerouter_core.connection", "onerouter_core.suggestions"),
-        "onerouter_core.request_options",
+        *("onerouter_core.request_options", "onerouter_core.response_format"),
+    },
+    "onerouter_core.response_format": {
+        *("pydantic", "typing_extensions", "onerouter_core.strict_schema"),
+        *("onerouter_core.types", "onerouter_core.errors"),
     },
     "onerouter_core.sdk_clients": {
         *("openai", "onerouter_core.deadlines", "onerouter_core.http_errors"),

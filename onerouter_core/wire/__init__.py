@@ -5,6 +5,7 @@ Reply, and `stream.StreamDecoder` decodes the bytes of a stream to deltas. No mo
 input or output.
 """
 
+from onerouter_core.model_json import is_reproduced, parse_json
 from onerouter_core.wire.annotations import decode_citations, decode_logprobs
 from onerouter_core.wire.coerce import as_items, as_json_text, as_mapping, as_text, omit
 from onerouter_core.wire.content_parts import decode_cache_control, decode_part
@@ -15,6 +16,7 @@ from onerouter_core.wire.decode import (
     unknown_call_keys,
 )
 from onerouter_core.wire.encode import encode_request
+from onerouter_core.wire.finish_reasons import finish_meaning
 from onerouter_core.wire.tool_names import ToolNames
 from onerouter_core.wire.tools import (
     check_tool_choice,
@@ -41,6 +43,9 @@ __all__ = [
     "decode_tool_choice",
     "encode_request",
     "encode_tool",
+    "finish_meaning",
+    "is_reproduced",
     "omit",
+    "parse_json",
     "unknown_call_keys",
 ]

@@ -11,17 +11,20 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from onerouter_core.model_json import parse_int_or_infinity, without_surrogates
 from onerouter_core.types import Json
 
 _MAX_NUMBER = 1e15  # larger than any token count or cost; also excludes infinities and NaN
 
 
-def parse_json_bytes(data: bytes) -> Any:
+def parse_json_bytes(data: bytes, fragments: frozenset[str] = frozenset()) -> Any:
     """Return the JSON value in UTF-8 bytes; raise ValueError if there is none.
 
     pydantic_core's parser is fast, and rejects some input that servers do send: bytes that are
-    not UTF-8, and unpaired surrogates. Such input is parsed again by the standard library, with
-    invalid bytes replaced. Both parsers' limits on nesting (about 200 levels in pydantic_core)
+    not UTF-8, unpaired surrogates, control characters in strings and very long integers. Such
+    input is parsed again by the standard library, with invalid bytes and unpaired surrogates
+    replaced; but not in strings under the keys `fragments`: the other half may be in the next
+    event. Both parsers' limits on nesting (about 200 levels in pydantic_core)
     stand: code that copies deeper values recursively would fail later.
     """
     try:
@@ -30,7 +33,9 @@ def parse_json_bytes(data: bytes) -> Any:
         if "recursion" in str(error):
             raise ValueError("nested too deeply") from None
     try:
-        return json.loads(data.decode("utf-8-sig", "replace"))
+        text = data.decode("utf-8-sig", "replace")
+        value = json.loads(text, strict=False, parse_int=parse_int_or_infinity)
+        return without_surrogates(value, fragments)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

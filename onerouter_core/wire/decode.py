@@ -6,7 +6,6 @@ recorded calls). No type is trusted: a value of an unexpected type is kept in `R
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, count
@@ -19,7 +18,13 @@ from onerouter_core.errors import (
     MalformedReplyError,
     OneRouterError,
 )
-from onerouter_core.types import Audio, Image, Json, Reply, ToolCall, Usage
+from onerouter_core.model_json import (
+    join_surrogates,
+    parse_json,
+    replace_half_escapes,
+    without_non_finite,
+)
+from onerouter_core.types import Audio, Image, Json, Reply, ToolCall
 from onerouter_core.wire.coerce import (
     as_count,
     as_items,
@@ -31,15 +36,16 @@ from onerouter_core.wire.coerce import (
     omit,
 )
 from onerouter_core.wire.error_bodies import decode_error
-from onerouter_core.wire.text_buffer import join_surrogates
+from onerouter_core.wire.finish_reasons import FinishMeaning, finish_meaning
 from onerouter_core.wire.tool_names import ToolNames
+from onerouter_core.wire.usage import decode_usage
 
 _ROOT_KEYS = (
     *("id", "object", "created", "model", "provider", "request_id", "system_fingerprint"),
     *("service_tier", "cost", "cost_details", "usage", "choices"),
 )
 _TEXT_KEYS = ("provider", "service_tier", "system_fingerprint")
-_CHOICE_KEYS = ("index", "message", "finish_reason", "native_finish_reason", "logprobs")
+_CHOICE_KEYS = ("index", "message", "finish_reason", "native_finish_reason", "logprobs", "usage")
 MESSAGE_KEYS = (
     *("role", "content", "reasoning", "reasoning_content", "reasoning_details", "tool_calls"),
     *("refusal", "images", "audio", "annotations", "function_call"),
@@ -56,10 +62,13 @@ _FUNCTION_KEYS = ("name", "arguments")
 _ERROR_KEYS = ("error", "code")
 
 
-def decode_reply(completion: Any, names: ToolNames, headers: Mapping[str, str]) -> Reply:
+def decode_reply(
+    completion: Any, names: ToolNames, headers: Mapping[str, str], *, ends_turn: bool = False
+) -> Reply:
     """Return the reply in a completion, with the other choices as its alternatives.
 
-    `names` decodes the names of tools; `headers` are the response's, in lower case. Raises the
+    `names` decodes the names of tools; `headers` are the response's, in lower case. `ends_turn`:
+    the request ended with a tool result, and the model may have nothing to add. Raises the
     error in the completion or in a choice, with all choices as `partial`. Raises LengthLimitError,
     ContentFilterError or MalformedReplyError if no choice has an answer.
     """
@@ -75,7 +84,7 @@ def decode_reply(completion: Any, names: ToolNames, headers: Mapping[str, str]) 
     reply_with_alternatives = replace(first, alternatives=tuple(others)) if others else first
     for reply in replies:
         _raise_for_failed_choice(reply, reply_with_alternatives)
-    if _is_empty(reply_with_alternatives):
+    if _is_empty(first) and not _may_be_empty(first, ends_turn=ends_turn):
         raise _empty_reply_error(reply_with_alternatives)
     return reply_with_alternatives
 
@@ -97,14 +106,16 @@ def _decode_choice(
     """Return the reply in one choice; `is_cut` if it may have ended anywhere."""
     message = as_mapping(choice.get("message"))
     text, images = decode_content(message.get("content"))
-    usage = as_mapping(root.get("usage"))
+    # Moonshot streams the usage in the choice.
+    usage = as_mapping(root.get("usage")) or as_mapping(choice.get("usage"))
     finish_reason = as_text(choice.get("finish_reason"))
-    is_cut = is_cut or finish_reason == "length"
+    native_finish_reason = as_text(choice.get("native_finish_reason"))
+    is_cut = is_cut or finish_meaning(finish_reason, native_finish_reason) == "length"
     return Reply(
         text=join_surrogates(text),
         reasoning=join_surrogates(decode_reasoning(message)),
         reasoning_keys=decode_reasoning_keys(message),
-        reasoning_details=tuple(as_items(message.get("reasoning_details"))),
+        reasoning_details=tuple(without_non_finite(as_items(message.get("reasoning_details")))),
         tool_calls=_doubt_blank_arguments(
             tuple(_decode_tool_calls(root, message, names, is_cut=is_cut))
         ),
@@ -114,10 +125,12 @@ def _decode_choice(
         annotations=tuple(as_items(message.get("annotations"))),
         logprobs=as_mapping(choice.get("logprobs")) or None,
         finish_reason=finish_reason,
-        native_finish_reason=as_text(choice.get("native_finish_reason")),
+        native_finish_reason=native_finish_reason,
         usage=decode_usage(usage) if usage else None,
         cost=_decode_cost(root, usage, headers),
-        cost_details=as_mapping(root.get("cost_details")) or None,
+        cost_details=as_mapping(root.get("cost_details"))
+        or as_mapping(usage.get("cost_details"))
+        or None,
         **_decode_identity(root, headers),
         message_extra=_replayed_keys(message),
         extra=_unknown_keys(root, choice, message),
@@ -128,10 +141,11 @@ def _decode_choice(
 def _decode_cost(root: Json, usage: Json, headers: Mapping[str, str]) -> float | None:
     """Return the cost in USD.
 
-    OneRouter has it at the root, other gateways in `usage`, a LiteLLM proxy in a header.
+    OneRouter has it at the root, other gateways in `usage`, a LiteLLM proxy in a header. A
+    negative number is not a cost.
     """
     candidates = (root.get("cost"), usage.get("cost"), headers.get("x-litellm-response-cost"))
-    costs = (cost for cost in map(as_number, candidates) if cost is not None)
+    costs = (cost for cost in map(as_number, candidates) if cost is not None and cost >= 0)
     return next(costs, None)
 
 
@@ -162,15 +176,34 @@ def _unknown_keys(root: Json, choice: Json, message: Json) -> Json:
 
 
 def _replayed_keys(message: Json) -> Json:
-    return {key: message[key] for key in REPLAYED_KEYS if as_mapping(message.get(key))}
+    return {
+        key: without_non_finite(message[key])
+        for key in REPLAYED_KEYS
+        if as_mapping(message.get(key))
+    }
 
 
 def _raise_for_failed_choice(reply: Reply, reply_with_alternatives: Reply) -> None:
     """Raise the error of a choice, if it has one, with all choices as the partial reply."""
     error = reply.extra.get("error")
-    if error or reply.finish_reason == "error":
-        error = error or "The upstream failed while it answered."
+    if error or _finish_meaning(reply) == "failure":
+        reasons = filter(None, (reply.finish_reason, reply.native_finish_reason))
+        error = error or f"The upstream failed while it answered ({', '.join(reasons)})."
         raise decode_error({**reply.raw, "error": error}, partial=reply_with_alternatives)
+
+
+def _finish_meaning(reply: Reply) -> FinishMeaning | None:
+    return finish_meaning(reply.finish_reason, reply.native_finish_reason)
+
+
+def _may_be_empty(reply: Reply, *, ends_turn: bool) -> bool:
+    """Return whether a reply without content is an answer: the model has ended its turn.
+
+    After a tool result it may have nothing to add (MoonshotAI/Kimi-K2#128, langchain#33390);
+    anywhere, reasoning alone is an answer without text (MoonshotAI/kimi-code#520).
+    """
+    has_reasoning = bool(reply.reasoning or reply.reasoning_details)
+    return (ends_turn or has_reasoning) and _finish_meaning(reply) == "stop"
 
 
 def _is_empty(reply: Reply) -> bool:
@@ -180,16 +213,16 @@ def _is_empty(reply: Reply) -> bool:
 def _empty_reply_error(reply: Reply) -> OneRouterError:
     """Return the error for a reply without content, by its finish reason."""
     context = error_context(reply)
-    match reply.finish_reason:
+    match _finish_meaning(reply):
         case "length":
             message = "max_tokens was used up before the answer began."
             return LengthLimitError(message, **context)
-        case "content_filter":
+        case "moderation":
             return ContentFilterError("Moderation withheld the answer.", **context)
-        case reason:
-            return MalformedReplyError(
-                f"The reply has no content and no tool call (finish reason {reason!r}).", **context
-            )
+    reason = reply.finish_reason
+    return MalformedReplyError(
+        f"The reply has no content and no tool call (finish reason {reason!r}).", **context
+    )
 
 
 def error_context(partial: Reply) -> dict[str, Any]:
@@ -267,28 +300,6 @@ def decode_reasoning_keys(message: Json) -> tuple[str, ...]:
     return ("reasoning_content",) if message.get("reasoning_content") == "" else ()
 
 
-def decode_usage(usage: Json) -> Usage:
-    """Return the token counts; a gateway may send floats, strings or nulls."""
-    prompt = as_mapping(usage.get("prompt_tokens_details"))
-    completion = as_mapping(usage.get("completion_tokens_details"))
-    input_tokens = as_count(usage.get("prompt_tokens")) or 0
-    output_tokens = as_count(usage.get("completion_tokens")) or 0
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        total_tokens=as_count(usage.get("total_tokens")) or input_tokens + output_tokens,
-        cached_tokens=as_count(prompt.get("cached_tokens")),
-        cache_write_tokens=as_count(prompt.get("cache_write_tokens")),
-        input_audio_tokens=as_count(prompt.get("audio_tokens")),
-        input_image_tokens=as_count(prompt.get("image_tokens")),
-        input_video_tokens=as_count(prompt.get("video_tokens")),
-        reasoning_tokens=as_count(completion.get("reasoning_tokens")),
-        output_audio_tokens=as_count(completion.get("audio_tokens")),
-        output_image_tokens=as_count(completion.get("image_tokens")),
-        raw=usage,
-    )
-
-
 # Audio formats by the first characters of their base64 data; any other data is pcm16.
 _AUDIO_PREFIXES = {"UklGR": "wav", "SUQz": "mp3", "//": "mp3", "T2dn": "opus", "ZkxhQ": "flac"}
 
@@ -314,7 +325,7 @@ def _decode_tool_calls(
         decoded = decode_tool_call(
             call_id,
             names.decode(as_text(function.get("name")) or ""),
-            join_surrogates(as_json_text(function.get("arguments"))),
+            as_json_text(function.get("arguments")),
             cut=is_cut,
         )
         extra = unknown_call_keys(call)
@@ -355,7 +366,7 @@ def unknown_call_keys(call: Json) -> dict[str, Any]:
     extra = omit(call, _CALL_KEYS)
     if of_function := omit(as_mapping(call.get("function")), _FUNCTION_KEYS):
         extra["function"] = of_function
-    return {key: value for key, value in extra.items() if value is not None}
+    return {key: without_non_finite(value) for key, value in extra.items() if value is not None}
 
 
 def decode_call_id(call: Json) -> str | None:
@@ -381,15 +392,17 @@ def distinct_call_id(call_id: str, known_ids: Collection[str]) -> str:
 def decode_tool_call(call_id: str, name: str, arguments: str, *, cut: bool) -> ToolCall:
     """Return a tool call; arguments that are not one complete JSON object make its `error`.
 
-    Arguments are never repaired: a tool would run on guessed values. Blank arguments are an empty
-    object, but not if `cut`: the length limit, or the end of a stream, cut the reply.
+    Arguments are never repaired: a tool would run on guessed values. A raw line break in a string
+    is no damage, and half of an escaped emoji is replaced: see `model_json`. Blank arguments are
+    an empty object, but not if `cut`: the length limit, or the end of a stream, cut the reply.
     """
+    arguments = replace_half_escapes(join_surrogates(arguments))
     if not arguments.strip() and not cut:
         return ToolCall(call_id, name, arguments, parsed={})
     error = "The arguments were cut off." if cut else "The arguments are not a JSON object."
     try:
-        parsed = json.loads(arguments)
-    except (ValueError, RecursionError) as reason:
+        parsed = parse_json(arguments)
+    except ValueError as reason:
         return ToolCall(call_id, name, arguments, error=f"{error} ({reason})")
     if not isinstance(parsed, dict):
         return ToolCall(call_id, name, arguments, error=error)

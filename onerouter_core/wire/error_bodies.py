@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from onerouter_core.errors import MalformedReplyError, OneRouterError, classify, retry_after
+from onerouter_core.model_json import parse_int_or_infinity, without_surrogates
 from onerouter_core.types import Json, Reply
 from onerouter_core.wire.coerce import as_mapping, as_text
 
@@ -62,7 +63,8 @@ def has_error(root: Json) -> bool:
 
 def _parse_json_or_text(body: str) -> Any:
     try:
-        return json.loads(body)
+        value = json.loads(body, strict=False, parse_int=parse_int_or_infinity)
+        return without_surrogates(value)
     except (ValueError, RecursionError):
         return body
 

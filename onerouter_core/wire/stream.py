@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from onerouter_core.errors import IncompleteStreamError, MalformedReplyError
+from onerouter_core.model_json import without_surrogates
 from onerouter_core.types import Image, Json, Reply, ReplyDelta, ToolCallDelta
 from onerouter_core.wire.coerce import as_items, as_mapping, as_text, omit, parse_json_bytes
 from onerouter_core.wire.decode import (
@@ -44,23 +45,30 @@ _SSE_PREFIXES = (b"data:", b"event:", b"id:", b":")
 _COMMON_KEYS = {"role", "content", "reasoning", "reasoning_content", "tool_calls"}
 _TEXT_ONLY = {"role", "content"}
 _EMPTY_DELTA = ReplyDelta()
+_FRAGMENTS = frozenset(
+    ("content", "text", "reasoning", "reasoning_content", "summary", "arguments", "refusal")
+)
+"""Keys of texts, which may end with one half of a surrogate pair and go on with the other."""
+
 _FRAGMENT_KEYS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
 
-def decode_body(body: bytes, names: ToolNames, headers: Mapping[str, str]) -> Reply:
-    """Return the reply in a complete body.
+def decode_body(
+    body: bytes, names: ToolNames, headers: Mapping[str, str], *, ends_turn: bool = False
+) -> Reply:
+    """Return the reply in a complete body; for `ends_turn` see `decode_reply`.
 
     Some servers send an event stream although none was asked for: it is decoded as one.
     """
     if _is_event_stream(body):
-        decoder = StreamDecoder(names, headers)
+        decoder = StreamDecoder(names, headers, ends_turn=ends_turn)
         finals = [delta.final_reply for delta in (*decoder.feed(body), *decoder.finish())]
         return next(final for final in finals if final is not None)
     try:
         completion = parse_json_bytes(body)
     except ValueError:
         completion = body.decode("utf-8", "replace")
-    return decode_reply(completion, names, headers)
+    return decode_reply(completion, names, headers, ends_turn=ends_turn)
 
 
 def _is_event_stream(body: bytes) -> bool:
@@ -75,14 +83,17 @@ class StreamDecoder:
     deltas; the very last one has the `final_reply`, and no other has.
     """
 
-    def __init__(self, names: ToolNames, headers: Mapping[str, str]) -> None:
-        """Prepare for a reply; `names` decodes tool names, `headers` have lower-case names."""
+    def __init__(
+        self, names: ToolNames, headers: Mapping[str, str], *, ends_turn: bool = False
+    ) -> None:
+        """Prepare for a reply; the arguments are those of `decode_reply`."""
         self.done = False
         """Whether [DONE] was received; later events are ignored."""
         self.events = 0
         """Number of events received, without [DONE]."""
         self._names = names
         self._headers = headers
+        self._ends_turn = ends_turn
         self._parser = SSEParser()
         self._first_bytes: list[bytes] = []  # the bytes before the first event, if there is one
         self._root: dict[str, Any] = {}
@@ -120,7 +131,7 @@ class StreamDecoder:
             pass  # the stream was cut within an event: the check of `finished` below reports it
         body = b"".join(self._first_bytes).strip()
         if not (self.events or self.done) and body and not _is_event_stream(body):
-            yield from _deltas_of_reply(decode_body(body, self._names, self._headers))
+            yield from _deltas_of_reply(self._decode_body(body))
             return
         if not (self.done or self.finished):
             raise IncompleteStreamError(
@@ -128,9 +139,14 @@ class StreamDecoder:
             )
         calls = self._calls.finish(self._root.get("id"))
         last = ReplyDelta(self._text.flush(), self._reasoning.flush(), calls)
-        yield last._replace(
-            final_reply=decode_reply(self._to_completion(), self._names, self._headers)
-        )
+        yield last._replace(final_reply=self._decode_reply())
+
+    def _decode_body(self, body: bytes) -> Reply:
+        return decode_body(body, self._names, self._headers, ends_turn=self._ends_turn)
+
+    def _decode_reply(self) -> Reply:
+        completion = self._to_completion()
+        return decode_reply(completion, self._names, self._headers, ends_turn=self._ends_turn)
 
     @property
     def finished(self) -> bool:
@@ -155,7 +171,7 @@ class StreamDecoder:
         self.events += 1
         self._first_bytes.clear()
         try:
-            event = parse_json_bytes(data)
+            event = parse_json_bytes(data, _FRAGMENTS)
         except ValueError as reason:
             if self.finished:
                 return None  # for example "[done]": the answer is complete
@@ -306,7 +322,8 @@ class StreamDecoder:
             "images": self._images or None,
         }
         message = {key: value for key, value in message.items() if value is not None}
-        choice = {"index": 0, "message": message | self._message, **self._choice}
+        message = without_surrogates(message | self._message)
+        choice = {"index": 0, "message": message, **self._choice}
         return {**self._root, "object": "chat.completion", "choices": [choice]}
 
     def _reasoning_fields(self) -> dict[str, Any]:

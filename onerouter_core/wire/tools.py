@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from onerouter_core.errors import ConfigurationError
+from onerouter_core.model_json import has_non_finite, is_json_object, to_strict_json
+from onerouter_core.strict_schema import inline_root_ref, to_strict_schema
 from onerouter_core.types import NamedTool, Request, Tool, ToolCall, ToolChoice
 from onerouter_core.wire.content_parts import add_cache_control, decode_cache_control
 from onerouter_core.wire.tool_names import ToolNames
@@ -52,10 +54,22 @@ def encode_tool(tool: Tool | Mapping[str, Any], names: ToolNames) -> Mapping[str
     function: Body = {"name": names.encode(tool.name)}
     if tool.description:
         function["description"] = tool.description
-    function["parameters"] = tool.parameters or {"type": "object", "properties": {}}
+    function["parameters"] = _with_properties(tool.parameters)
     if tool.strict:  # never false: some upstreams reject the key itself
-        function["strict"] = True
+        function |= {"parameters": to_strict_schema(function["parameters"]), "strict": True}
     return add_cache_control({"type": "function", "function": function}, tool.cache)
+
+
+def _with_properties(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a schema of arguments with a type and properties; those of its objects stay as is.
+
+    OpenAI refuses an object schema without properties, as MCP servers send for a tool without
+    arguments (langchain-ai/langchain-mcp-adapters#406).
+    """
+    if parameters.get("type") and isinstance(parameters.get("properties"), Mapping):
+        return parameters
+    root = {key: value for key, value in inline_root_ref(parameters).items() if value is not None}
+    return {"type": "object", "properties": {}, **root}
 
 
 def decode_tool(tool: Mapping[str, Any]) -> Tool | Mapping[str, Any]:
@@ -120,16 +134,12 @@ def encode_tool_call(call: ToolCall, names: ToolNames) -> Body:
 def _encode_arguments(call: ToolCall) -> str:
     """Return the text of a JSON object, also for a call with invalid arguments.
 
-    Strict upstreams reject a history with arguments that are not a JSON object.
+    Strict upstreams reject a history with arguments that are not a JSON object. Those of a valid
+    call keep their text, and with it all digits of their numbers.
     """
     arguments = call.arguments.strip() or "{}"
-    if call.error is None and (call.parsed is not None or _is_json_object(arguments)):
-        return arguments
-    return json.dumps({"invalid_arguments": call.arguments}, ensure_ascii=False)
-
-
-def _is_json_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
+    is_checked = call.parsed is not None and not has_non_finite(arguments)
+    if call.error is None and (is_checked or is_json_object(arguments)):
+        return to_strict_json(arguments)
+    invalid = json.dumps({"invalid_arguments": call.arguments}, ensure_ascii=False)
+    return to_strict_json(invalid)

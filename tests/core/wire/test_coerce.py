@@ -29,14 +29,14 @@ from tests.core.generated import values
         (b'\n "x" ', "x"),
         ('"é漢🙂"'.encode(), "é漢🙂"),
         (b'"\\ud83d\\ude42"', "🙂"),
-        (b'"\\ud83d"', "\ud83d"),
+        (b'"\\ud83d"', "\ufffd"),
         (b'"\xff"', "\ufffd"),
         (b"\xef\xbb\xbf[]", []),
     ],
     ids=["object", "space", "UTF-8", "pair", "surrogate", "not UTF-8", "BOM"],
 )
 def test_json_bytes_are_parsed(data: bytes, value: Any) -> None:
-    """Invalid UTF-8 is replaced, and an unpaired surrogate is kept."""
+    """Invalid UTF-8 and an unpaired surrogate are replaced."""
     assert parse_json_bytes(data) == value
 
 
