@@ -21,7 +21,7 @@ from onerouter_simulator.request_log import RecordedRequest
 from onerouter_simulator.scripts import Event, Script, encode_json
 
 RECORDED_CALLS = GITHUB + "InfronAI/prompt-cache-bench"
-RECORDED_ERRORS = "https://infron.ai/docs"
+ERROR_BODIES = GITHUB + "zbigniew73/pi-infron-ai"
 KEEP_ALIVE = b": OPENROUTER PROCESSING\r\n\r\n"
 
 
@@ -160,8 +160,8 @@ GATEWAY = (
     Quirk(
         number=6,
         name="error-as-html",
-        sender="proxies in front of gateways (Cloudflare)",
-        source=RECORDED_ERRORS,
+        sender="Cloudflare, which stands in front of the gateway",
+        source=RECORDED_CALLS,
         sends="An error is an HTML page.",
         play=send_html,
         stage=RESPONSE,
@@ -170,7 +170,7 @@ GATEWAY = (
         number=7,
         name="error-of-another-status",
         sender="OneRouter",
-        source=RECORDED_ERRORS,
+        source=ERROR_BODIES,
         sends="Status 429 means that the account has no money; only the text says so.",
         play=reject(429, "Free model requires Team balance greater than $4.999999."),
         stage=RESPONSE,
@@ -179,7 +179,7 @@ GATEWAY = (
         number=8,
         name="retry-after-in-prose",
         sender="OneRouter",
-        source=RECORDED_ERRORS,
+        source=GITHUB + "rnixai/rnix",
         sends="Only the text of a 429 says when to ask again.",
         play=reject(
             429,
@@ -223,8 +223,8 @@ GATEWAY = (
     Quirk(
         number=13,
         name="models-in-another-envelope",
-        sender="OneRouter's own clients accept it",
-        source=RECORDED_ERRORS,
+        sender="OneRouter (`data`); its plugin reads `models`, too",
+        source=GITHUB + "Xyntax/infron-claude-plugin",
         sends="The list of models is under `models`, with null limits and entries without any.",
         list_models=list_models_oddly,
     ),
@@ -240,7 +240,7 @@ GATEWAY = (
         number=15,
         name="user-agent-required",
         sender="OneRouter's media host (Cloudflare)",
-        source=RECORDED_ERRORS,
+        source=GITHUB + "Xyntax/infron-claude-plugin",
         sends="Requests with the default user agent of an HTTP library are rejected with 403.",
         check=block_plain_clients,
     ),

@@ -1,24 +1,7 @@
 """Quirks of the gateway, each tested on a complete and on a streamed reply.
 
-The list comes from recorded calls and from the gateway's docs. Tests have the number of their
-quirk; `grep -rn quirk_06 tests/core` finds all tests of quirk 6.
-
- 1. The cost is at the root, sometimes absent; its details are an open set of keys.
- 2. Usage may be null or absent, on every chunk, or on a chunk with or without choices.
- 3. `choices` may be empty or missing.
- 4. A stream may end early, without an error of the connection.
- 5. An error may come with status 200: in the body, or in an event of a stream.
- 6. `error.code` is a string, a number or null; an error body may be text or HTML.
- 7. The class of an error depends on its status and on its text.
- 8. Only the text of an error says when to retry.
- 9. An id may be empty or of any type; a request id may be in three places.
-10. Reasoning has one of three keys, or several.
-11. Other fields may be null, missing or of another type, and there may be unknown keys.
-12. SSE in all its variants; a body in place of a stream, and a stream in place of a body.
-13. The model list may have any envelope, null limits, and entries that are no chat models.
-14. The model that answered may be another than the one asked for.
-15. A user agent must be sent, and /v1 must not be in the path twice.
-16. Tool-call deltas may lack index, id or name; arguments may be an object or empty.
+docs/gateway-quirks.md lists all quirks; these are 1 to 3, 9 to 11 and 14 to 16. Tests have the
+number of their quirk; `grep -rn quirk_06 tests/core` finds all tests of quirk 6.
 """
 
 from __future__ import annotations

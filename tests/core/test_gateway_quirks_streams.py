@@ -1,6 +1,6 @@
 """Quirks 4, 5, 6 and 12 of the gateway: incomplete streams, errors under status 200, SSE.
 
-The numbers are explained in `test_gateway_quirks.py`.
+docs/gateway-quirks.md lists all quirks.
 """
 
 from __future__ import annotations
