@@ -86,12 +86,21 @@ def _tool_call_blocks(message: AIMessage) -> list[dict[str, Any]]:
     extras = message.additional_kwargs.get(CALL_EXTRAS_KEY, {})
     return [
         {"type": "tool_call", "id": call["id"], "name": call["name"], "args": call["args"]}
-        | ({"extras": extras[call["id"]]} if call["id"] in extras else {})
+        | ({"extras": extras[call["id"]]} if extras.get(call["id"]) else {})
         for call in message.tool_calls
     ]
 
 
 def _tool_call_chunk_blocks(message: AIMessageChunk) -> list[dict[str, Any]]:
+    """Return the increments of calls; in the last chunk these are only their other keys."""
+    extras = message.additional_kwargs.get(CALL_EXTRAS_KEY, {})
+    if not message.tool_call_chunks and extras:
+        block = {"type": "tool_call_chunk", "id": None, "name": None, "args": ""}
+        return [
+            {**block, "index": f"lc_tool_call_{index}", "extras": extra}
+            for index, extra in enumerate(extras.values())
+            if extra
+        ]
     return [
         {
             "type": "tool_call_chunk",

@@ -54,7 +54,8 @@ PROVIDER = "onerouter"
 """Value of `model_provider` in our messages; only reasoning of these messages is sent back."""
 
 CALL_EXTRAS_KEY = "tool_call_extras"
-"""Key in `additional_kwargs` of the other keys of tool calls, such as thought signatures, by id."""
+"""Key in `additional_kwargs` of the other keys of tool calls, such as thought signatures, by id.
+If one call has any, all calls are there, in their order."""
 
 ARGUMENTS_KEY = "tool_call_arguments"
 """Key in `additional_kwargs` of the text of arguments, by call id: only where the parsed arguments

@@ -172,7 +172,7 @@ def _additional_kwargs(reply: Reply, *, reasoning: bool) -> dict[str, Any]:
         "refusal": reply.refusal,
         "annotations": list(reply.annotations),
         INVALID_CALLS_KEY: to_invalid_calls(reply),
-        CALL_EXTRAS_KEY: {call.id: dict(call.extra) for call in reply.tool_calls if call.extra},
+        CALL_EXTRAS_KEY: _call_extras(reply),
         ARGUMENTS_KEY: {
             call.id: call.arguments
             for call in reply.tool_calls
@@ -181,6 +181,12 @@ def _additional_kwargs(reply: Reply, *, reasoning: bool) -> dict[str, Any]:
         **reply.message_extra,
     }
     return {key: value for key, value in extras.items() if value}
+
+
+def _call_extras(reply: Reply) -> dict[str, Any]:
+    """Return the other keys of the calls, by id; none if no call has any."""
+    has_extras = any(call.extra for call in reply.tool_calls)
+    return {call.id: dict(call.extra) for call in reply.tool_calls} if has_extras else {}
 
 
 def _response_metadata(reply: Reply) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import pytest
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
+    BaseMessage,
+    ChatMessage,
     FunctionMessage,
     HumanMessage,
 )
@@ -211,14 +213,36 @@ def test_a_legacy_call_beside_tool_calls_is_sent_once(llm: ChatOneRouter, sim: S
     assert messages[1]["tool_calls"] == [wire_call('{"a": 1}')]
 
 
-def test_a_function_result_without_its_call_raises(
-    llm: ChatOneRouter, sim: Simulator, call_model: CallModel
+@pytest.mark.parametrize(
+    "result",
+    [FunctionMessage(name="f", content="r"), ChatMessage(role="function", name="f", content="r")],
+)
+def test_the_result_of_a_function_is_found_by_its_name(
+    llm: ChatOneRouter, sim: Simulator, result: BaseMessage
 ) -> None:
-    """Without an id, only the message before it can be its call."""
+    """Also of a call that is not in the message before, or that is a tool call."""
+    other = legacy_call("{}")
+    other.additional_kwargs["function_call"]["name"] = "g"
+    other_result = FunctionMessage(name="g", content="s")
+    messages = sent_messages(
+        llm, sim, HumanMessage("u"), legacy_call("{}"), other, other_result, result
+    )
+    ids = {m["tool_calls"][0]["function"]["name"]: m["tool_calls"][0]["id"] for m in messages[1::2]}
+    results = {m["tool_call_id"]: m["content"] for m in messages if m["role"] == "tool"}
+    assert results == {ids["f"]: "r", ids["g"]: "s"}
+    modern = AIMessage("", tool_calls=[{"id": "c", "name": "f", "args": {}}])
+    *_, last = sent_messages(llm, sim, HumanMessage("u"), modern, result)
+    assert last == {"role": "tool", "tool_call_id": "c", "content": "r"}
+
+
+def test_a_function_result_without_its_call_is_sent_as_a_user_message(
+    llm: ChatOneRouter, sim: Simulator
+) -> None:
+    """As every result without a call."""
     result = FunctionMessage(name="f", content="r")
-    with pytest.raises(UnsupportedContentError, match="FunctionMessage"):
-        call_model(llm, [legacy_call("{}"), HumanMessage("u"), result])
-    assert sim.requests == []
+    *_, last = sent_messages(llm, sim, HumanMessage("u"), result)
+    assert last["role"] == "user"
+    assert [part["text"] for part in last["content"]] == ["Content of tool result f:", "r"]
 
 
 # --- audio answers ---

@@ -119,6 +119,6 @@ def test_reasoning_of_a_fallback_model_is_not_sent_back(
     make_llm: LLMFactory, sim: Simulator
 ) -> None:
     """The model that is called next did not write it."""
-    llm = make_llm(model=MODEL)
+    llm = make_llm(model=MODEL, fallback_models=["vendor/fallback"])
     sim.script(complete_reply(model="vendor/fallback"))
     assert details_sent_back(llm, sim, llm.invoke("Hello")) is None

@@ -54,11 +54,11 @@ def test_reasoning_details_are_sent_back_unchanged(
 
 
 def test_reasoning_without_details_is_sent_back_as_text(llm: OneRouterLLM, sim: Simulator) -> None:
-    """The field is `reasoning`, whatever its name in the reply."""
+    """The field is the one in which it came."""
     events = [chunk({"reasoning_content": "Hm."}), chunk("Yes"), chunk({}, finish_reason="stop")]
     sim.script(Script(events=events))
     answer = list(llm.stream_chat(user_messages("x")))[-1].message
-    assert llm.preview([answer])["messages"][0]["reasoning"] == "Hm."
+    assert llm.preview([answer])["messages"][0]["reasoning_content"] == "Hm."
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_replay_reasoning_selects_the_models_to_send_back(  # noqa: PLR0913, PLR
     is_sent_back: bool,
 ) -> None:
     """The text of the answer is sent back in every case."""
-    llm = make_llm(replay_reasoning=replay)
-    sim.script(reasoning_stream(author))
+    llm = make_llm(replay_reasoning=replay, model=author)
+    sim.script(reasoning_stream("another-spelling"))
     answer = mode.stream_chat(llm, user_messages("x"))[-1].message
     sent_back = llm.preview([*user_messages("x"), answer, *user_messages("y")], model=called)[
         "messages"
