@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from operator import add as add_chunks
@@ -282,6 +283,17 @@ def name_of_error(call: Callable[[], Result]) -> Result:
         return type(error).__name__
 
 
+@contextmanager
+def open_asker(asker: type[Asker], mode: str, sim: Simulator) -> Iterator[Asker]:
+    """Provide an asker that is connected to a simulator; close its connections."""
+    opened = asker(mode, **fields_for(sim))
+    try:
+        yield opened
+    finally:
+        opened.loop.run_until_complete(opened.llm.aclose())
+        opened.loop.close()
+
+
 def ask_all(asker: Asker) -> dict[str, Result]:
     """Return the results of all questions."""
 
@@ -305,11 +317,7 @@ def ask_all(asker: Asker) -> dict[str, Result]:
         "object": lambda: clean(asker.ask_object("Note 'one\ttwo'")),
         "object cut": lambda: asker.ask_object("Note 'one\ttwo'", max_tokens=1),
     }
-    try:
-        return {name: name_of_error(question) for name, question in questions.items()}
-    finally:
-        asker.loop.run_until_complete(asker.llm.aclose())
-        asker.loop.close()
+    return {name: name_of_error(question) for name, question in questions.items()}
 
 
 # --- agents ---

@@ -27,7 +27,7 @@ from tests.quirk_cases import (
     Result,
     RunAgent,
     ask_all,
-    fields_for,
+    open_asker,
 )
 
 # LlamaIndex's agents use deprecated names of pydantic and of its own workflows package.
@@ -115,7 +115,13 @@ def odd(request: pytest.FixtureRequest) -> Iterator[tuple[str, Simulator]]:
 def results_without_quirk() -> Iterator[Callable[[type[Asker], str], dict[str, Result]]]:
     """Return a function that returns a class's results of all questions to a plain simulator."""
     with Simulator() as sim:
-        yield cache(lambda asker, mode: ask_all(asker(mode, **fields_for(sim))))
+
+        @cache
+        def ask(asker: type[Asker], mode: str) -> dict[str, Result]:
+            with open_asker(asker, mode, sim) as opened:
+                return ask_all(opened)
+
+        yield ask
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -154,7 +160,8 @@ def test_an_answer_keeps_its_meaning(
             question: change(question, result) if isinstance(result, Outcome) else result
             for question, result in expected.items()
         }
-    assert ask_all(asker(mode, **fields_for(sim))) == expected
+    with open_asker(asker, mode, sim) as opened:
+        assert ask_all(opened) == expected
 
 
 # --- agents ---
@@ -204,8 +211,7 @@ def test_a_failure_is_transient_and_has_the_partial_reply(
     quirk: str, asker: type[Asker], mode: str
 ) -> None:
     """What was received before the failure is in `partial`."""
-    with Simulator(quirks=[quirk]) as sim:
-        model = asker(mode, **fields_for(sim))
+    with Simulator(quirks=[quirk]) as sim, open_asker(asker, mode, sim) as model:
         with pytest.raises(OneRouterError) as caught:
             model.ask([model.user("Hello")])
     assert caught.value.transient
@@ -215,8 +221,8 @@ def test_a_failure_is_transient_and_has_the_partial_reply(
 @pytest.mark.parametrize(("asker", "mode"), CELLS, ids=[f"{c.__name__}-{m}" for c, m in CELLS])
 def test_a_signature_of_a_message_goes_back(asker: type[Asker], mode: str) -> None:
     """It is under its key, as it came."""
-    with Simulator(quirks=["thought-signature-on-messages"]) as sim:
-        model = asker(mode, **fields_for(sim))
+    quirks = ["thought-signature-on-messages"]
+    with Simulator(quirks=quirks) as sim, open_asker(asker, mode, sim) as model:
         answer = model.ask([model.user("Hello")])
         model.ask([model.user("Hello"), *model.results(answer), model.user("Go on.")])
         assert sim.last.body["messages"][1]["extra_content"] == EXTRA_CONTENT
