@@ -265,7 +265,7 @@ class StreamDecoder:
         text = self._text.add(self._remaining(self._text, text))
         reasoning = self._reasoning.add(self._remaining(self._reasoning, decode_reasoning(message)))
         calls = self._calls.feed_complete(decode_calls(message))
-        if decode_reasoning_keys(message):
+        if not decode_reasoning(self._reasoning_source):
             self._reasoning_source = message
         return delta._replace(
             text=delta.text + text,
@@ -288,9 +288,8 @@ class StreamDecoder:
         items += as_items(message.get("images"))
         new = [item for item in items if not {*decode_images({"images": [item]})} <= {*known}]
         self._images += new
-        self._details = [
-            dict(item) for item in as_items(message.get("reasoning_details"))
-        ] or self._details
+        if details := as_items(message.get("reasoning_details")):
+            self._details = [dict(detail) for detail in details]
         typed = {
             "annotations": as_items(message.get("annotations")) or None,
             "refusal": as_text(message.get("refusal")),
@@ -327,8 +326,11 @@ class StreamDecoder:
         return {**self._root, "object": "chat.completion", "choices": [choice]}
 
     def _reasoning_fields(self) -> dict[str, Any]:
-        """Return the reasoning text under the keys with which it came; in details it is anyway."""
-        return dict.fromkeys(decode_reasoning_keys(self._reasoning_source), str(self._reasoning))
+        """Return the reasoning text under the keys with which it came, if not in details alone."""
+        keys, text = decode_reasoning_keys(self._reasoning_source), str(self._reasoning)
+        if text and decode_reasoning({"reasoning_details": self._details}) != text:
+            keys = keys or ("reasoning",)
+        return dict.fromkeys(keys, text)
 
 
 def _continues_detail(last: Json, detail: Json) -> bool:
