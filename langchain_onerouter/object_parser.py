@@ -163,7 +163,7 @@ def _finish_meaning(message: BaseMessage) -> str | None:
 
 
 def _moderation_error(message: BaseMessage) -> ModerationStopError:
-    error = ModerationStopError("Moderation stopped the object.", **_error_context(message))
+    error = ModerationStopError("A content filter stopped the object.", **_error_context(message))
     error.raw_message = message
     return error
 

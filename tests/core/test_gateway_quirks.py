@@ -154,7 +154,7 @@ def test_quirk_03_a_stream_without_any_choice_has_no_answer() -> None:
 @pytest.mark.parametrize(
     ("finish", "kind"),
     [
-        ("stop", MalformedReplyError),
+        ("peculiar", MalformedReplyError),
         (None, MalformedReplyError),
         ("length", LengthLimitError),
         ("content_filter", ContentFilterError),

@@ -95,7 +95,10 @@ def test_metadata_repeated_on_every_chunk_is_not_added_up(
         ("tool_calls", "tool_call"),
         ("function_call", "tool_call"),
         ("content_filter", "content_filter"),
-        ("eos", None),
+        ("eos", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("SAFETY", "content_filter"),
+        ("peculiar", None),
     ],
 )
 def test_finish_reasons(
