@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
+from dataclasses import asdict
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -26,16 +27,18 @@ from langchain_onerouter.messages import PROVIDER, to_messages
 from langchain_onerouter.method_fallback import StructuredMethod
 from langchain_onerouter.profiles import to_profile
 from langchain_onerouter.replies import combine_llm_outputs, to_chunks, to_result
-from langchain_onerouter.structured_output import Method, structured_output_runnable, to_format
+from langchain_onerouter.structured_output import Method, structured_output_runnable
 from langchain_onerouter.tools import check_choice, to_dicts, to_tools
 from onerouter_core import (
     SECRET_ARGUMENTS,
     Gateway,
     GatewayFields,
     GatewayModel,
+    JsonSchema,
     OnRetry,
     Request,
     __version__,
+    class_response_format,
     resolve_call,
     without_frames,
 )
@@ -105,7 +108,10 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     @property
     def lc_attributes(self) -> dict[str, Any]:
         """Fields that hold objects of ours, as dicts that `dumps` can write."""
-        return {name: value.to_dict() for name, value in self if hasattr(value, "to_dict")}
+        objects = {name: value.to_dict() for name, value in self if hasattr(value, "to_dict")}
+        if isinstance(self.response_format, JsonSchema):
+            objects["response_format"] = asdict(self.response_format)
+        return objects
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
@@ -126,6 +132,8 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         """
         effective_stop: Any = self.stop if stop is None else stop
         visible = {name: value for name, value in kwargs.items() if name not in SECRET_ARGUMENTS}
+        if isinstance(visible.get("response_format"), type):  # a cache key needs its fields
+            visible["response_format"] = class_response_format(visible["response_format"])
         return super()._get_invocation_params(stop=effective_stop, **visible)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -338,7 +346,9 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
             dicts = to_dicts(tools, strict=strict)
             check_choice(tool_choice, dicts)
             if isinstance(kwargs.get("response_format"), type):
-                kwargs["response_format"] = to_format(kwargs["response_format"], strict=strict)
+                kwargs["response_format"] = class_response_format(
+                    kwargs["response_format"], strict=strict
+                )
         bound = {"tools": dicts or None, "tool_choice": tool_choice, **kwargs}
         return self.bind(**{name: value for name, value in bound.items() if value is not None})
 

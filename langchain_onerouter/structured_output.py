@@ -26,7 +26,7 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_onerouter.method_fallback import MethodFallback, StructuredMethod
 from langchain_onerouter.object_parser import ObjectParser
 from langchain_onerouter.tools import schema_tool
-from onerouter_core import Json, JsonSchema, json_instruction, schema_name, to_strict_schema
+from onerouter_core import Json, JsonSchema, json_instruction, to_json_schema
 from onerouter_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -156,14 +156,7 @@ def to_format(schema: dict[str, Any] | type | None, *, strict: bool | None) -> J
 
     """
     tool = schema_tool(schema)
-    object_schema, is_strict = tool.parameters, bool(strict)
-    if strict is not False:
-        try:
-            object_schema, is_strict = to_strict_schema(object_schema), True
-        except ConfigurationError:
-            if strict:
-                raise
-    return JsonSchema(schema_name(tool.name), object_schema, is_strict, tool.description or None)
+    return to_json_schema(tool.name, tool.parameters, tool.description or None, strict=strict)
 
 
 # --- schema and type of the object ---

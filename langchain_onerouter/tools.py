@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 from langchain_core.tools import BaseTool, create_schema_from_function
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from onerouter_core import Json, Tool, inline_root_ref, to_strict_schema
+from onerouter_core import Json, Tool, inline_root_ref
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.wire import (
     ToolNames,
@@ -52,6 +52,10 @@ def to_tool(tool: AnyTool, *, strict: bool | None = None) -> Tool | Mapping[str,
     """Convert a tool; the dict of a tool that the gateway runs itself is returned unchanged."""
     if isinstance(tool, dict) and _is_gateway_tool(tool):
         return tool
+    if isinstance(tool, dict) and _is_untitled_schema(inline_root_ref(tool)):
+        raise ConfigurationError(
+            "The schema has no name and cannot be converted to a tool: add a `title` to it."
+        )
     try:
         prepared = _prepare_tool(tool)
         converted = _restore_recursion(decode_tool(convert_to_openai_tool(prepared)), prepared)
@@ -63,10 +67,7 @@ def to_tool(tool: AnyTool, *, strict: bool | None = None) -> Tool | Mapping[str,
     extras = tool if isinstance(tool, dict) else getattr(tool, "extras", None) or {}
     if cache_control := decode_cache_control(extras):
         converted = replace(converted, cache=cache_control)
-    if strict:
-        parameters = converted.parameters or {"type": "object", "properties": {}}
-        converted = replace(converted, parameters=to_strict_schema(parameters), strict=True)
-    return converted
+    return replace(converted, strict=True) if strict else converted
 
 
 def schema_tool(schema: dict[str, Any] | type | None) -> Tool:
@@ -138,10 +139,14 @@ def _is_recursive(node: Any, definitions: Json, ancestors: tuple[str, ...] = ("#
 
 def _is_gateway_tool(tool: dict[str, Any]) -> bool:
     """Return whether a dict is a tool that the gateway runs: its type is not "function"."""
-    return tool.get("type", "function") != "function" and not tool.keys() & {
-        "input_schema",
-        "title",
-    }
+    kind = tool.get("type", "function")
+    return kind not in {"function", "object"} and not tool.keys() & {"input_schema", "title"}
+
+
+def _is_untitled_schema(schema: Json) -> bool:
+    """Return whether a dict is a JSON schema of an object without a name."""
+    is_schema = schema.get("type") == "object" or "properties" in schema or not schema
+    return is_schema and not (schema.get("title") or schema.get("name"))
 
 
 def check_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from llama_index.core.tools import ToolMetadata
 from pydantic import BaseModel, ConfigDict, create_model
 
-from onerouter_core import Json, JsonSchema, inline_root_ref, schema_name, to_strict_schema
+from onerouter_core import Json, JsonSchema, inline_root_ref, to_json_schema
 from onerouter_core.errors import ConfigurationError
 
 
@@ -34,11 +34,7 @@ class OutputSchema:
     @cached_property
     def format(self) -> JsonSchema:
         """The schema as a response format; strict if the schema can be made strict."""
-        name, description = schema_name(self.title), self.schema.get("description")
-        try:
-            return JsonSchema(name, to_strict_schema(self.schema), True, description)
-        except ConfigurationError:
-            return JsonSchema(name, self.schema, None, description)
+        return to_json_schema(self.title, self.schema, self.schema.get("description"))
 
     @cached_property
     def names(self) -> dict[str, str]:

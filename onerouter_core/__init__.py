@@ -31,6 +31,7 @@ from onerouter_core.request_options import (
     UserLocation,
     WebSearchOptions,
 )
+from onerouter_core.response_format import class_response_format, to_json_schema
 from onerouter_core.retry import OnRetry
 from onerouter_core.strict_schema import inline_root_ref, schema_name, to_strict_schema
 from onerouter_core.tracebacks import without_frames
@@ -116,6 +117,7 @@ __all__ = [
     "WebSearchOptions",
     "__version__",
     "awarm_up",
+    "class_response_format",
     "deep_merge",
     "inline_root_ref",
     "json_instruction",
@@ -124,6 +126,7 @@ __all__ = [
     "resolve_call",
     "schema_name",
     "should_replay",
+    "to_json_schema",
     "to_strict_schema",
     "warm_up",
     "without_frames",

@@ -40,6 +40,7 @@ from onerouter_core.request_options import (
     Reasoning,
     WebSearchOptions,
 )
+from onerouter_core.response_format import class_response_format
 from onerouter_core.suggestions import suggestion
 from onerouter_core.types import JsonSchema
 
@@ -64,10 +65,12 @@ if TYPE_CHECKING:
     ProviderRoutingOrDict: TypeAlias = ProviderRouting | Mapping[str, Any]
     FallbackRulesOrDict: TypeAlias = FallbackRules | Mapping[str, Any]
     WebSearchOrDict: TypeAlias = WebSearchOptions | Mapping[str, Any]
+    ResponseFormatOrClass: TypeAlias = dict[str, Any] | JsonSchema | str | type[Any]
 else:
     ApiKeyOrStr, ReasoningOrDict = ApiKey, Reasoning
     ProviderRoutingOrDict, FallbackRulesOrDict = ProviderRouting, FallbackRules
     WebSearchOrDict = WebSearchOptions
+    ResponseFormatOrClass = dict[str, Any] | JsonSchema | str
 
 _MAX_SECONDS = 10_000_000.0  # about four months: operating system timers overflow beyond
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=_MAX_SECONDS)]
@@ -188,9 +191,10 @@ class RequestFields(BaseModel):
     parallel_tool_calls: bool | None = Field(default=None)
     """Whether one answer may hold several tool calls. Default: the model's own."""
 
-    response_format: dict[str, Any] | JsonSchema | str | None = Field(default=None)
-    """Format of the answer: a JsonSchema, "json_object", "text", or the API's own mapping of type
-    json_schema, json (legacy), json_object or text."""
+    response_format: ResponseFormatOrClass | None = Field(default=None)
+    """Format of the answer: a JsonSchema, a class (pydantic, dataclass or TypedDict: its schema,
+    strict if it can be), "json_object", "text", or the API's own mapping of type json_schema, json
+    (legacy), json_object or text."""
 
     modalities: list[str] | None = Field(default=None)
     """Modalities of the answer: "text", "image", "audio". Default: text."""
@@ -224,6 +228,20 @@ class RequestFields(BaseModel):
     file_form: Literal["data", "file_data"] = Field(default="data")
     """Form of a file part: "data" is the API page's ({data, media_type, filename}), "file_data" is
     OpenRouter's ({filename, file_data} with a data URL)."""
+
+    @field_validator("response_format", mode="before")
+    @classmethod
+    def _read_class(cls, response_format: Any) -> Any:
+        """Turn a class into its JSON schema, which can be stored, compared and sent.
+
+        A JsonSchema that was stored as JSON is read again.
+        """
+        match response_format:
+            case type():
+                return class_response_format(response_format)
+            case {"name": _, "schema": _, "strict": _, "description": _}:
+                return JsonSchema(**response_format)
+        return response_format
 
     @field_validator("logit_bias", mode="before")
     @classmethod

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from onerouter_core.errors import ConfigurationError
+from onerouter_core.strict_schema import to_strict_schema
 from onerouter_core.types import JsonSchema, Message, Part, Request, Text, Tool
 from onerouter_core.wire.content_parts import encode_part
 from onerouter_core.wire.normalize_messages import normalize
-from onerouter_core.wire.tool_names import ToolNames
+from onerouter_core.wire.tool_names import ToolNames, encode_illegal_names
 from onerouter_core.wire.tools import encode_tool_call, encode_tools
 
 Body = dict[str, Any]
@@ -74,7 +75,7 @@ def _encode_response_format(response_format: Any) -> Any:
             return _encode_response_format({"type": response_format})
         case {"type": "json_schema", "json_schema": {"name": str(name), "schema": Mapping()}}:
             if name:
-                return response_format
+                return _with_strict_schema(response_format)
             raise ConfigurationError("response_format: the json_schema needs a name.")
         case {"type": "json" | "json_object" | "text"}:
             return response_format
@@ -83,6 +84,15 @@ def _encode_response_format(response_format: Any) -> Any:
                 "response_format must be a json_schema with name and schema, json, json_object "
                 f"or text, not {response_format!r}."
             )
+
+
+def _with_strict_schema(response_format: Body) -> Body:
+    """Return a json_schema format; a schema that must be strict is made strict."""
+    json_schema = response_format["json_schema"]
+    if not json_schema.get("strict"):
+        return response_format
+    json_schema = {**json_schema, "schema": to_strict_schema(json_schema["schema"])}
+    return {**response_format, "json_schema": json_schema}
 
 
 def _encode_json_schema(schema: JsonSchema) -> Body:
@@ -99,16 +109,20 @@ def _encode_messages(messages: tuple[Message, ...], names: ToolNames, file_form:
     """Return the messages in an order that the API accepts."""
     if not messages:
         raise ConfigurationError("There are no messages to send.")
+    # OpenAI: '^[a-zA-Z0-9_-]+$' (microsoft/semantic-kernel#9340); agents are "Research Agent"
+    authors = encode_illegal_names(message.name for message in messages if message.name)
     return [
-        _encode_message(message, _encode_parts(message.parts, file_form), names)
+        _encode_message(message, _encode_parts(message.parts, file_form), names, authors)
         for message in normalize(messages)
     ]
 
 
-def _encode_message(message: Message, content: str | list[Body], names: ToolNames) -> Body:
+def _encode_message(
+    message: Message, content: str | list[Body], names: ToolNames, authors: Mapping[str, str]
+) -> Body:
     body: Body = {"role": message.role, "content": content}
-    if message.name is not None and message.role != "tool":
-        body["name"] = message.name
+    if message.name and message.name.strip() and message.role != "tool":
+        body["name"] = authors.get(message.name, message.name)
     if message.role == "tool":
         body["tool_call_id"] = message.tool_call_id
     if message.role == "assistant":

@@ -11,9 +11,10 @@ import re
 from collections.abc import Collection, Iterable
 from hashlib import blake2s
 
-_LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_LEGAL_CHARACTERS = re.compile(r"[a-zA-Z0-9_-]+")
 _ILLEGAL_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
-_KEPT_LENGTH = 55  # characters of a shortened name: 64 less "_" and eight hexadecimal digits
+_MAX_LENGTH = 64
+_DIGEST_BYTES = 4
 
 
 class ToolNames:
@@ -25,14 +26,9 @@ class ToolNames:
         `offered` are the names among them that the model can call; None: all of them. The others
         are those of earlier calls.
         """
-        self._encoded: dict[str, str] = {}
-        self._decoded: dict[str, str] = {}
         unique = list(dict.fromkeys(names))
-        legal = {name for name in unique if _LEGAL.fullmatch(name)}
-        for name in unique:
-            if name not in legal:
-                self._encoded[name] = encoded = _legal_name(name, legal | self._decoded.keys())
-                self._decoded[encoded] = name
+        self._encoded = encode_illegal_names(unique)
+        self._decoded = {encoded: name for name, encoded in self._encoded.items()}
         self._offered = {self.encode(name) for name in (unique if offered is None else offered)}
 
     def encode(self, name: str) -> str:
@@ -52,14 +48,34 @@ class ToolNames:
         return any(offered.startswith(name) for offered in self._offered)
 
 
-def _legal_name(name: str, taken: set[str]) -> str:
-    """Return a legal name that is not taken; it depends on the two arguments only.
+def encode_illegal_names(names: Iterable[str], max_length: int = _MAX_LENGTH) -> dict[str, str]:
+    """Return a legal name for each illegal one: all different, and different from the legal ones.
+
+    It depends on the names and their order only, so each request of a conversation has the same.
+    """
+    unique = list(dict.fromkeys(names))
+    legal = {name for name in unique if _is_legal(name, max_length)}
+    encoded: dict[str, str] = {}
+    taken = set(legal)
+    for name in unique:
+        if name not in legal:
+            encoded[name] = _legal_name(name, taken, max_length)
+            taken.add(encoded[name])
+    return encoded
+
+
+def _is_legal(name: str, max_length: int) -> bool:
+    return len(name) <= max_length and _LEGAL_CHARACTERS.fullmatch(name) is not None
+
+
+def _legal_name(name: str, taken: set[str], max_length: int) -> str:
+    """Return a legal name that is not taken; it depends on the arguments only.
 
     Illegal characters are replaced by "_". Where that makes two names equal, or the name is too
     long or empty, it gets a digest at its end.
     """
     plain = _ILLEGAL_CHARACTER.sub("_", name)
-    if _LEGAL.fullmatch(plain) and plain not in taken:
+    if _is_legal(plain, max_length) and plain not in taken:
         return plain
-    digest = blake2s(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
-    return f"{plain[:_KEPT_LENGTH]}_{digest}"
+    digest = blake2s(name.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).hexdigest()
+    return f"{plain[: max_length - len(digest) - 1]}_{digest}"

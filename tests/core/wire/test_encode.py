@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from typing import Any
 
@@ -77,9 +78,34 @@ def test_role_and_name_are_sent(role: Any) -> None:
     assert body_of(message)["messages"] == [{"role": role, "content": "a", "name": "n"}]
 
 
-def test_an_empty_name_is_sent() -> None:
-    """Only None is left out."""
-    assert body_of(Message("user", (Text("a"),), name=""))["messages"][0]["name"] == ""
+@pytest.mark.parametrize("name", ["", " ", "\n"])
+def test_a_blank_name_is_left_out(name: str) -> None:
+    """OpenAI takes one or more letters, digits, underscores and hyphens."""
+    assert "name" not in body_of(Message("user", (Text("a"),), name=name))["messages"][0]
+
+
+def test_names_of_authors_are_made_legal_and_stay_distinct() -> None:
+    """Legal ones are sent as they are, also beside one that would become equal to them."""
+    names = [
+        "Research Agent",
+        "Research_Agent",
+        "research-agent",
+        "\u5c0f\u660e",
+        "\u5c0f\u7ea2",
+        "x" * 65,
+    ]
+    messages = [Message("user", (Text("a"),), name=name) for name in names * 2]
+    sent = [message["name"] for message in body_of(*messages)["messages"]]
+    assert sent[:6] == sent[6:]
+    assert len(set(sent)) == 6
+    assert all(re.fullmatch("[a-zA-Z0-9_-]{1,64}", name) for name in sent)
+    assert sent[1:3] == names[1:3]
+
+
+def test_an_illegal_name_keeps_its_legal_characters() -> None:
+    """The others are replaced."""
+    message = Message("assistant", (Text("a"),), name="Research Agent")
+    assert body_of(message)["messages"][0]["name"] == "Research_Agent"
 
 
 def test_a_request_without_messages_is_rejected() -> None:
@@ -203,6 +229,13 @@ def test_n_above_1_is_rejected_for_a_stream() -> None:
 # --- response format ---
 
 SCHEMA = {"name": "s", "schema": {"type": "object"}}
+OPEN = {"type": "object", "properties": {"a": {"type": "string", "default": ""}}}
+STRICT = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}},
+    "additionalProperties": False,
+    "required": ["a"],
+}
 
 
 @pytest.mark.parametrize(
@@ -238,9 +271,39 @@ def test_a_json_schema_is_sent_without_empty_fields(strict: bool | None) -> None
 
 def test_a_json_schema_is_sent_with_description_and_strict() -> None:
     """Both are beside the schema."""
-    response_format = JsonSchema("s", {"type": "object"}, strict=True, description="d")
-    expected = {**SCHEMA, "description": "d", "strict": True}
+    response_format = JsonSchema("s", STRICT, strict=True, description="d")
+    expected = {"name": "s", "schema": STRICT, "description": "d", "strict": True}
     assert body_of(response_format=response_format)["response_format"]["json_schema"] == expected
+
+
+@pytest.mark.parametrize(
+    "response_format",
+    [
+        JsonSchema("s", OPEN, strict=True),
+        {"type": "json_schema", "json_schema": {"name": "s", "schema": OPEN, "strict": True}},
+    ],
+)
+def test_a_strict_schema_is_made_strict(response_format: Any) -> None:
+    """Wherever it comes from; the caller's own schema stays as it is."""
+    before = deepcopy(OPEN)
+    body = body_of(response_format=response_format)["response_format"]
+    assert body["json_schema"] == {"name": "s", "schema": STRICT, "strict": True}
+    assert before == OPEN
+
+
+@pytest.mark.parametrize("strict", [False, None])
+def test_a_schema_that_need_not_be_strict_is_sent_as_it_is(strict: bool | None) -> None:
+    """Its optional properties stay optional."""
+    json_schema = {"name": "s", "schema": OPEN, "strict": strict}
+    response_format = {"type": "json_schema", "json_schema": json_schema}
+    assert body_of(response_format=response_format)["response_format"] == response_format
+
+
+def test_a_schema_that_cannot_be_strict_is_rejected() -> None:
+    """The message names the place."""
+    schema = {"type": "object", "properties": {"a": {"type": "object"}}}
+    with pytest.raises(ConfigurationError, match="property 'a'"):
+        body_of(response_format=JsonSchema("s", schema, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -61,12 +61,10 @@ def outline(*messages: Message) -> list[tuple[str, Any]]:
 
 
 def test_a_result_is_sent_with_the_id_of_its_call() -> None:
-    """Its name is not sent; a result without parts has empty content."""
+    """Its name is not sent."""
     message = Message("tool", (Text("42"),), name="find", tool_call_id="1")
     expected = {"role": "tool", "tool_call_id": "1", "content": "42"}
     assert sent(USER, calls("1"), message)[2:] == [expected]
-    empty = Message("tool", tool_call_id="1")
-    assert sent(calls("1"), empty)[1]["content"] == ""
 
 
 @pytest.mark.parametrize("call_id", [None, ""])
@@ -101,20 +99,11 @@ def test_a_result_without_an_id_is_rejected(call_id: Any) -> None:
             ],
         ),
         (
-            [calls("1"), USER, result("1")],
-            [
-                ("assistant", None),
-                ("tool", NO_RESULT),
-                ("user", "Hello"),
-                ("user", ["Content of tool result 1:", "42"]),
-            ],
-        ),
-        (
             [result("1", "a", IMAGE)],
             [("user", ["Content of tool result 1:", "a", "image_url"])],
         ),
     ],
-    ids=["its call was cut off", "of another call", "second result", "too late", "with an image"],
+    ids=["its call was cut off", "of another call", "second result", "with an image"],
 )
 def test_a_result_without_its_call_is_sent_as_a_user_message(
     history: list[Message], expected: Any
@@ -163,7 +152,7 @@ def test_a_moved_result_and_a_missing_one_are_logged_by_id(
     """The log has no content of the conversation."""
     with caplog.at_level(logging.INFO, "onerouter_core"):
         sent(calls("1"), result("2", "secret"))
-    assert [record.getMessage()[-1] for record in caplog.records] == ["2", "1"]
+    assert sorted(record.getMessage()[-1] for record in caplog.records) == ["1", "2"]
     assert "secret" not in caplog.text
 
 
@@ -213,7 +202,7 @@ def test_media_of_an_assistant_are_sent_in_a_user_message() -> None:
 
 
 def test_media_of_tool_results_are_sent_in_one_user_message() -> None:
-    """A line of text before them names their call; results of media only have empty content."""
+    """A line of text before them names their call; results of media only say that more follows."""
     messages = sent(
         calls("1", "2", "3"),
         result("1", "one", IMAGE),
@@ -224,7 +213,7 @@ def test_media_of_tool_results_are_sent_in_one_user_message() -> None:
     assert [(m["role"], m["content"]) for m in messages[1:4]] == [
         ("tool", "one"),
         ("tool", "two"),
-        ("tool", ""),
+        ("tool", "The content follows in a user message."),
     ]
     lines = [{"type": "text", "text": f"Content of tool result {n}:"} for n in (1, 3)]
     expected = [lines[0], ENCODED_IMAGE, lines[1], ENCODED_IMAGE]
@@ -236,3 +225,118 @@ def test_a_moved_part_keeps_its_cache_control() -> None:
     """A result without its call is moved with it."""
     (message,) = sent(Message("tool", (Text("42", CacheControl()),), tool_call_id="1"))
     assert message["content"][1]["cache_control"] == {"type": "ephemeral"}
+
+
+# --- late results ---
+
+SO = Message("assistant", (Text("So."),))
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([calls("1"), USER, result("1")], ["assistant", "42", "Hello"]),
+        ([calls("1"), SO, USER, result("1"), USER], ["assistant", "42", "So.", "Hello", "Hello"]),
+        (
+            [calls("1", "2"), result("2", "b"), USER, result("1", "a")],
+            ["assistant", "b", "a", "Hello"],
+        ),
+        (
+            [calls("1"), USER, calls("2"), result("1", "a"), result("2", "b")],
+            ["assistant", "a", "Hello", "assistant", "b"],
+        ),
+        (
+            [calls("1"), USER, result("1", "a", IMAGE)],
+            ["assistant", "a", ["Content of tool result 1:", "image_url"], "Hello"],
+        ),
+        (
+            [result("1", "a"), calls("1")],
+            [["Content of tool result 1:", "a"], "assistant", NO_RESULT],
+        ),
+    ],
+    ids=["behind a user", "behind an answer", "one of two", "of two turns", "media", "before"],
+)
+def test_a_late_result_is_moved_to_its_call(history: list[Message], expected: list[Any]) -> None:
+    """From anywhere later; one that stands before its call is none of it."""
+    assert [content or role for role, content in outline(*history)] == expected
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([calls("x"), result("x", "a"), calls("x"), result("x", "b")], ["a", "b"]),
+        ([calls("x"), USER, result("x", "a"), calls("x"), USER, result("x", "b")], ["a", "b"]),
+        ([calls("x"), calls("x"), result("x", "a"), result("x", "b")], ["a", "b"]),
+        ([calls("x"), USER, calls("x"), result("x", "b")], [NO_RESULT, "b"]),
+        ([calls("x"), USER, calls("x"), result("x", "b"), USER, result("x", "a")], ["a", "b"]),
+        ([calls("x", "x"), result("x", "a"), result("x", "b")], ["a", "b"]),
+        ([calls("x", "x"), result("x", "a")], ["a", NO_RESULT]),
+    ],
+)
+def test_calls_of_one_id_are_sent_with_different_ids(
+    history: list[Message], expected: list[str]
+) -> None:
+    """Each has the next result behind it; the first call keeps the id."""
+    messages = sent(*history)
+    call_ids = [call["id"] for message in messages for call in message.get("tool_calls", ())]
+    results = [message for message in messages if message["role"] == "tool"]
+    assert call_ids == [message["tool_call_id"] for message in results] == ["x", "x_2"]
+    assert [message["content"] for message in results] == expected
+
+
+# --- blank texts and empty messages ---
+
+BLANK = ["", " ", "\n\n\t"]
+
+
+@pytest.mark.parametrize("blank", BLANK)
+@pytest.mark.parametrize("role", ["system", "developer", "user", "assistant", "tool"])
+def test_blank_texts_are_left_out(role: Any, blank: str) -> None:
+    """A cache breakpoint behind one is that of the text before it."""
+    parts = (Text(blank), Text("a"), Text(blank, CacheControl()))
+    message = Message(role, parts, tool_call_id="1" if role == "tool" else None)
+    body = sent(calls("1"), message)[-1]
+    cached = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
+    assert (body["role"], body["content"]) == (role, [cached])
+
+
+@pytest.mark.parametrize("parts", [(), *[(Text(blank),) for blank in BLANK], (Text(""), Text(""))])
+@pytest.mark.parametrize("role", ["system", "developer", "user", "assistant"])
+def test_an_empty_message_is_left_out_unless_it_is_the_last(role: Any, parts: Any) -> None:
+    """Upstreams refuse it in the middle."""
+    empty = Message(role, parts)
+    assert outline(empty, USER, empty, SO, empty) == [
+        ("user", "Hello"),
+        ("assistant", "So."),
+        (role, ""),
+    ]
+
+
+@pytest.mark.parametrize("parts", [(), *[(Text(blank),) for blank in BLANK]])
+def test_an_empty_result_says_so(parts: Any) -> None:
+    """Anthropic refuses an empty result."""
+    messages = outline(calls("1"), Message("tool", parts, tool_call_id="1"))
+    assert messages[1] == ("tool", "The result is empty.")
+
+
+@pytest.mark.parametrize("blank", BLANK)
+def test_a_turn_of_calls_and_blank_text_has_no_content(blank: str) -> None:
+    """Claude writes line breaks before its calls, and refuses them later."""
+    turn = Message("assistant", (Text(blank),), tool_calls=calls("1").tool_calls)
+    assert outline(turn, result("1"))[0] == ("assistant", None)
+
+
+def test_a_turn_of_reasoning_alone_is_sent_with_a_text() -> None:
+    """Its reasoning goes back; as the last message it is sent as it is."""
+    turn = Message("assistant", reasoning="Hm.")
+    first, _, last = sent(turn, USER, turn)
+    assert (first["content"], first["reasoning"]) == ("The answer has no text.", "Hm.")
+    assert (last["content"], last["reasoning"]) == ("", "Hm.")
+
+
+def test_a_turn_of_media_alone_is_sent_with_a_text() -> None:
+    """The media follow in a user message."""
+    assert outline(USER, Message("assistant", (IMAGE,)), USER)[1:3] == [
+        ("assistant", "The content follows in a user message."),
+        ("user", ["Content of the answer above:", "image_url"]),
+    ]

@@ -62,7 +62,13 @@ def test_a_tool_of_the_gateway_is_sent_as_it_is() -> None:
     "tool",
     [
         Tool("f"),
-        Tool("f", "Does.", {"type": "object", "properties": {"a": {}}}, True, CacheControl("5m")),
+        Tool(
+            "f",
+            "Does.",
+            {"type": "object", "properties": {"a": {"enum": [1]}}},
+            True,
+            CacheControl("5m"),
+        ),
     ],
 )
 def test_an_encoded_tool_is_decoded_to_an_equal_tool(tool: Tool) -> None:
@@ -176,3 +182,46 @@ def test_invalid_arguments_are_sent_inside_a_json_object(text: str, error: str |
     call = encode_tool_call(ToolCall("1", "find", text, error=error), ToolNames())
     expected = {"invalid_arguments": text} if text or error else {}
     assert json.loads(call["function"]["arguments"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, {}),
+        ({"type": "object"}, {}),
+        ({"properties": {"a": {"type": "object"}}}, {"properties": {"a": {"type": "object"}}}),
+        ({"type": "object", "additionalProperties": False}, {"additionalProperties": False}),
+        ({"type": "object", "properties": None}, {}),
+        ({"type": None}, {}),
+        (
+            {"$ref": "#/$defs/A", "$defs": {"A": {"type": "object"}}},
+            {"$defs": {"A": {"type": "object"}}},
+        ),
+    ],
+)
+def test_a_schema_of_arguments_has_properties(
+    parameters: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """At its root; objects in it are left alone."""
+    encoded = encode_tool(Tool("f", parameters=parameters), ToolNames())
+    assert encoded["function"]["parameters"] == {"type": "object", "properties": {}, **expected}
+
+
+def test_a_strict_tool_is_made_strict() -> None:
+    """Also one without arguments; the caller's schema stays as it is."""
+    schema = {"type": "object", "properties": {"a": {"type": "string", "default": ""}}}
+    encoded = encode_tool(Tool("f", parameters=schema, strict=True), ToolNames())["function"]
+    assert encoded["parameters"] == {
+        "type": "object",
+        "properties": {"a": {"type": "string"}},
+        "additionalProperties": False,
+        "required": ["a"],
+    }
+    assert schema["properties"] == {"a": {"type": "string", "default": ""}}
+    bare = encode_tool(Tool("f", strict=True), ToolNames())["function"]["parameters"]
+    assert bare == {
+        "type": "object",
+        "properties": {},
+        "additionalProperties": False,
+        "required": [],
+    }
