@@ -16,12 +16,16 @@ from onerouter_core.wire.coerce import as_text
 # Keys of facts, which servers repeat from fragment to fragment: they stay single.
 _FACT_KEYS = {"id", "type", "index", "name", "role", "format", "model", "object"}
 _AUDIO_FRAGMENT_KEYS = ("data", "transcript")
+_MAX_LEVELS = 30  # far below Python's limit on recursion, which a reply must not reach
 
 
-def merge_fragments(known: dict[str, Any], update: Json) -> dict[str, Any]:
+def merge_fragments(
+    known: dict[str, Any], update: Json, levels: int = _MAX_LEVELS
+) -> dict[str, Any]:
     """Add the fragments in `update` to the values so far; return these.
 
-    The values so far are changed in place, and share no list and no dict with `update`.
+    The values so far are changed in place; lists and objects of `update` are copied. Objects that
+    are nested deeper than `levels` are replaced as they are.
     """
     for key, fragment in update.items():
         match known.get(key), fragment:
@@ -31,12 +35,12 @@ def merge_fragments(known: dict[str, Any], update: Json) -> dict[str, Any]:
                 known[key] = text + fragment
             case list(items), list():
                 items.extend(fragment)
-            case dict(fields), dict():
-                merge_fragments(fields, fragment)
+            case dict(fields), dict() if levels:
+                merge_fragments(fields, fragment, levels - 1)
             case _, list():
                 known[key] = list(fragment)
-            case _, dict():
-                known[key] = merge_fragments({}, fragment)
+            case _, dict() if levels:
+                known[key] = merge_fragments({}, fragment, levels - 1)
             case _:
                 known[key] = fragment
     return known

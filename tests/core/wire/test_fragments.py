@@ -57,6 +57,17 @@ def test_fragments_are_not_changed() -> None:
     assert first == {"list": [1], "object": {"list": [1]}}
 
 
+def test_deeply_nested_objects_are_replaced() -> None:
+    """Merging them would reach Python's limit on recursion."""
+    deep: dict[str, Any] = {"s": "a"}
+    for _ in range(5000):
+        deep = {"x": deep}
+    assert merge_fragments(merge_fragments({}, deep), deep).keys() == {"x"}
+    assert merge_fragments({"a": {"b": {"s": "x"}}}, {"a": {"b": {"s": "y"}}}, 1) == {
+        "a": {"b": {"s": "y"}}
+    }
+
+
 def test_null_and_empty_strings_replace_no_known_value() -> None:
     """Other values do, zero and false included."""
     known: dict[str, Any] = {"a": 1, "b": "x", "c": True}
