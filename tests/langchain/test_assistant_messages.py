@@ -179,7 +179,7 @@ def test_media_of_tool_results_are_sent_in_a_user_message(
     )
     assert messages[2:] == [
         {"role": "tool", "tool_call_id": "c", "content": "see"},
-        {"role": "tool", "tool_call_id": "d", "content": ""},
+        {"role": "tool", "tool_call_id": "d", "content": "The content follows in a user message."},
         {
             "role": "user",
             "content": [
