@@ -43,6 +43,7 @@ from onerouter_core.wire.tool_names import ToolNames
 
 _SSE_PREFIXES = (b"data:", b"event:", b"id:", b":")
 _COMMON_KEYS = {"role", "content", "reasoning", "reasoning_content", "tool_calls"}
+_REASONING_KEYS = {"reasoning", "reasoning_content"}
 _TEXT_ONLY = {"role", "content"}
 _EMPTY_DELTA = ReplyDelta()
 _FRAGMENTS = frozenset(
@@ -226,11 +227,11 @@ class StreamDecoder:
         if text:
             text = self._text.add(text)
         reasoning = decode_reasoning(delta)
+        is_first = not self._reasoning_source and delta.get("reasoning_content") == ""
+        if is_first or (reasoning and delta.keys() & _REASONING_KEYS):
+            self._reasoning_source = delta
         if reasoning:
             reasoning = self._reasoning.add(reasoning)
-            self._reasoning_source = delta
-        elif not self._reasoning_source and delta.get("reasoning_content") == "":
-            self._reasoning_source = delta
         calls: tuple[ToolCallDelta, ...] = ()
         if pieces := delta.get("tool_calls"):
             calls = self._calls.feed(pieces)
@@ -327,7 +328,8 @@ class StreamDecoder:
 
     def _reasoning_fields(self) -> dict[str, Any]:
         """Return the reasoning text under the keys with which it came, if not in details alone."""
-        keys, text = decode_reasoning_keys(self._reasoning_source), str(self._reasoning)
+        source = {**self._reasoning_source, "reasoning_details": self._details}
+        keys, text = decode_reasoning_keys(source), str(self._reasoning)
         if text and decode_reasoning({"reasoning_details": self._details}) != text:
             keys = keys or ("reasoning",)
         return dict.fromkeys(keys, text)

@@ -123,11 +123,11 @@ class GeneratedReply:
 
     def completion(self) -> Json:
         """Return the reply as a completion."""
-        deltas = self._reasoning_deltas()
+        texts = [d[self.reasoning_key] for d in self._reasoning_deltas() if self.reasoning_key in d]
         message: Json = {
             "role": "assistant",
             "content": "".join(self.text),
-            self.reasoning_key: "".join(delta.get(self.reasoning_key, "") for delta in deltas),
+            **({self.reasoning_key: "".join(texts)} if texts else {}),
             "reasoning_details": [d.complete(index) for index, d in self._indexed_details()],
             "tool_calls": [call.complete() for call in self.calls],
             "refusal": "".join(self.refusal),

@@ -10,7 +10,6 @@ from langchain_core.messages import (
     AIMessage,
     BaseMessage,
     ChatMessage,
-    FunctionMessage,
     HumanMessage,
     SystemMessage,
     ToolMessage,
@@ -319,7 +318,7 @@ def test_an_assistant_message_may_be_last(llm: ChatOneRouter, sim: Simulator) ->
     ("invalid_input", "expected_text"),
     [
         (ChatMessage(role="critic", content="sk-hidden"), "'critic'"),
-        (FunctionMessage(name="f", content="sk-hidden"), "FunctionMessage"),
+        (ChatMessage(role="critics", content="sk-hidden"), "ChatMessage"),
     ],
 )
 def test_an_unknown_role_raises(

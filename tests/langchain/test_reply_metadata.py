@@ -70,6 +70,7 @@ def test_metadata_repeated_on_every_chunk_is_not_added_up(
     assert message.response_metadata == {
         "model_provider": "onerouter",
         "model_name": "vendor/served",
+        "requested_model": "simulated/echo",
         "id": "gen-1",
         "provider": "vendor/eu",
         "created": 1700000001,

@@ -174,7 +174,11 @@ def test_reasoning_is_a_thinking_delta_and_a_thinking_block(
     assert items[0].delta == ""
     assert items[0].message.blocks == [ThinkingBlock(content="Hm")]
     thinking, text = items[-1].message.blocks
-    info = {"reasoning_details": [detail], "model": "simulated/echo"}
+    info = {
+        "reasoning_details": [detail],
+        "model": "simulated/echo",
+        "requested_model": "simulated/echo",
+    }
     assert thinking == ThinkingBlock(content="Hmm.", num_tokens=9, additional_information=info)
     assert text == TextBlock(text="Yes")
 
