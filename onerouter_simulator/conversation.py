@@ -27,6 +27,11 @@ def with_role(role: str, messages: list[JSON]) -> list[JSON]:
     return [message for message in messages if message["role"] == role]
 
 
+def is_user_message_with_media(message: JSON) -> bool:
+    """Whether a message is a user's and has media."""
+    return message["role"] == "user" and any(media_of(message))
+
+
 @dataclass(frozen=True)
 class Conversation:
     """The messages of a request that has passed validation."""
@@ -35,13 +40,13 @@ class Conversation:
 
     @property
     def messages_to_answer(self) -> list[JSON]:
-        """The messages without user messages that follow a tool result.
+        """The messages without user messages with media that follow a tool result.
 
         Such a user message is no new question: it carries the media of the result, because a tool
         message cannot.
         """
         end = len(self.messages)
-        while end > 1 and self.messages[end - 1]["role"] == "user":
+        while end > 1 and is_user_message_with_media(self.messages[end - 1]):
             end -= 1
         return self.messages[:end] if self.messages[end - 1]["role"] == "tool" else self.messages
 

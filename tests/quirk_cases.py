@@ -1,27 +1,23 @@
-"""Cases of the quirk matrix: questions to a simulator, and what both classes make of the answers.
+"""Questions of the quirk matrix to a simulator, and what both classes make of the answers.
 
-An asker puts one question to one class in one mode, and returns an Outcome, or the name of the
-error. An agent holds a conversation of four turns and returns the tools that ran and the texts.
+An asker puts questions to one class in one mode. A result is an Outcome, the JSON of an object, or
+the name of an error.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add as add_chunks
 from typing import Any, Protocol, TypeAlias
 
-from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
-from langgraph.checkpoint.memory import InMemorySaver
-from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ThinkingBlock
-from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
@@ -304,7 +300,9 @@ def ask_all(asker: Asker) -> dict[str, Result]:
         question = asker.user(ONE_CALL)
         turn = asker.results(asker.ask([question]))
         last = [asker.user(THANKS)] if len(turn) == 1 else []
-        return asker.outcome(asker.ask([question, *turn, *last]))
+        outcome = asker.outcome(asker.ask([question, *turn, *last]))
+        # Ids and fields that go back count as tokens, too.
+        return replace(outcome, tokens=None, cached=None, cost=None)
 
     questions: dict[str, Callable[[], Result]] = {
         "text": lambda: ask("Hello"),
@@ -318,61 +316,3 @@ def ask_all(asker: Asker) -> dict[str, Result]:
         "object cut": lambda: asker.ask_object("Note 'one\ttwo'", max_tokens=1),
     }
     return {name: name_of_error(question) for name, question in questions.items()}
-
-
-# --- agents ---
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """What an agent did in four turns: the tools that ran, and the lines of each answer."""
-
-    ran: list[str]
-    texts: list[list[str]]
-
-
-QUESTIONS = (ONE_CALL, TWO_CALLS, OTHER_CALLS, THANKS)
-
-
-def lines(text: str) -> list[str]:
-    """Return the lines of a text, sorted: tools that run at once end in any order."""
-    return sorted(clean(text).splitlines()) or [""]
-
-
-async def run_langchain_agent(mode: str, sim: Simulator) -> Conversation:
-    """Hold the conversation with an agent of langchain that has a checkpointer."""
-    RAN.clear()
-    config: Any = {"configurable": {"thread_id": "1"}}
-    options = {"stream_mode": "messages"} if "stream" in mode else {}
-    texts = []
-    async with ChatOneRouter(**fields_for(sim)) as llm:
-        agent: Any = create_agent(llm, LANGCHAIN_TOOLS, checkpointer=InMemorySaver())
-        for question in QUESTIONS:
-            call = getattr(agent, mode)({"messages": [("user", question)]}, config, **options)
-            match mode:
-                case "ainvoke":
-                    await call
-                case "stream":
-                    list(call)
-                case "astream":
-                    await collect(call)
-            texts.append(lines(agent.get_state(config).values["messages"][-1].text))
-    return Conversation(sorted(RAN), texts)
-
-
-async def run_llama_index_agent(mode: str, sim: Simulator) -> Conversation:
-    """Hold the conversation with a FunctionAgent that has a memory."""
-    RAN.clear()
-    memory = ChatMemoryBuffer.from_defaults(token_limit=100_000)
-    async with OneRouterLLM(**fields_for(sim), context_window=100_000) as llm:
-        agent = FunctionAgent(tools=LLAMA_INDEX_TOOLS, llm=llm, streaming=mode == "stream")
-        texts = [lines(str(await agent.run(q, memory=memory))) for q in QUESTIONS]
-    return Conversation(sorted(RAN), texts)
-
-
-RunAgent: TypeAlias = Callable[[str, Simulator], Coroutine[Any, Any, Conversation]]
-AGENT_MODES: dict[RunAgent, tuple[str, ...]] = {
-    run_langchain_agent: ("invoke", "ainvoke", "stream", "astream"),
-    run_llama_index_agent: ("chat", "stream"),
-}
-AGENTS = [(agent, mode) for agent, modes in AGENT_MODES.items() for mode in modes]

@@ -1,4 +1,4 @@
-"""Quirks 57 to 74: how answers end, and finish reasons under other names.
+"""Quirks 57 to 75: how answers end, and finish reasons under other names.
 
 Each row names a server that does it, and the page or report that shows it.
 """
@@ -42,6 +42,13 @@ def upper_case(choice: JSON) -> JSON:
     """Return a choice whose finish reason is in capitals."""
     reason = choice["finish_reason"]
     return choice | {"finish_reason": reason and reason.upper()}
+
+
+def name_length_natively(choice: JSON) -> JSON:
+    """Return a choice that only its native finish reason says to be cut."""
+    if choice["finish_reason"] != "length":
+        return choice
+    return choice | {"finish_reason": "stop", "native_finish_reason": "MAX_TOKENS"}
 
 
 def repeat_finish_reason(chunks: list[JSON]) -> list[JSON]:
@@ -143,15 +150,24 @@ ENDINGS = (
     ),
     failure_reason(64, "network_error", "Zhipu GLM", GLM_REASONS),
     failure_reason(65, "abort", "vLLM, Zhipu GLM", GITHUB + "vllm-project/vllm/issues/57082"),
+    Quirk(
+        number=66,
+        name="finish-malformed-function-call",
+        sender="Gemini 2.5, with large schemas of tools",
+        source=GITHUB + "mastra-ai/mastra/pull/20302",
+        sends="An answer that the server could not read has the reason `MALFORMED_FUNCTION_CALL`.",
+        rewrite=withhold,
+        play=finish_with("MALFORMED_FUNCTION_CALL"),
+    ),
     length_reason(
-        66,
+        67,
         "finish-max-tokens-upper-case",
         "MAX_TOKENS",
         "gateways in front of Gemini",
         GITHUB + "Portkey-AI/gateway/issues/1200",
     ),
     length_reason(
-        67,
+        68,
         "finish-max-tokens",
         "max_tokens",
         "Merge Gateway",
@@ -159,17 +175,25 @@ ENDINGS = (
         "merge-outputmessagefinishreason-schema.json",
     ),
     length_reason(
-        68,
+        69,
         "finish-model-context-window-exceeded",
         "model_context_window_exceeded",
         "Anthropic, Zhipu GLM",
         GITHUB + "earendil-works/pi/pull/1868",
     ),
-    moderation_reason(69, "SAFETY", "Gemini's OpenAI-compatible endpoint", GEMINI_REASONS),
-    moderation_reason(70, "RECITATION", "Gemini's OpenAI-compatible endpoint", GEMINI_REASONS),
-    moderation_reason(
-        71, "PROHIBITED_CONTENT", "Gemini's OpenAI-compatible endpoint", GEMINI_REASONS
+    Quirk(
+        number=70,
+        name="finish-native-length",
+        sender="OpenRouter",
+        source=GITHUB + "reVrost/go-openrouter/pull/43",
+        sends="An answer that was cut at a limit has the finish reason `stop`, and a native one.",
+        play=in_choices(name_length_natively),
     ),
-    moderation_reason(72, "BLOCKLIST", "Gemini's OpenAI-compatible endpoint", GEMINI_REASONS),
-    moderation_reason(73, "sensitive", "Zhipu GLM", GLM_REASONS),
+    moderation_reason(71, "SAFETY", "Gemini's OpenAI-compatible endpoint", GEMINI_REASONS),
+    moderation_reason(72, "RECITATION", "Gemini's OpenAI-compatible endpoint", GEMINI_REASONS),
+    moderation_reason(
+        73, "PROHIBITED_CONTENT", "Gemini's OpenAI-compatible endpoint", GEMINI_REASONS
+    ),
+    moderation_reason(74, "BLOCKLIST", "Gemini's OpenAI-compatible endpoint", GEMINI_REASONS),
+    moderation_reason(75, "sensitive", "Zhipu GLM", GLM_REASONS),
 )

@@ -1,4 +1,4 @@
-"""Quirks 74 to 83: token counts under other names and in other places, and costs.
+"""Quirks 76 to 84: token counts under other names and in other places, and costs.
 
 Each row names a server that does it, and the page or report that shows it.
 """
@@ -68,7 +68,7 @@ def move_cost(body: JSON) -> JSON:
 
 USAGE = (
     Quirk(
-        number=74,
+        number=76,
         name="usage-input-and-output-tokens",
         sender="mlx-vlm",
         source=GITHUB + "earendil-works/pi/issues/2326",
@@ -76,7 +76,7 @@ USAGE = (
         play=in_usage(to_input_and_output),
     ),
     Quirk(
-        number=75,
+        number=77,
         name="usage-prompt-cache-hit-tokens",
         sender="DeepSeek",
         source="https://api-docs.deepseek.com/guides/kv_cache",
@@ -90,7 +90,7 @@ USAGE = (
         ),
     ),
     Quirk(
-        number=76,
+        number=78,
         name="usage-cached-tokens",
         sender="Moonshot",
         source=GITHUB + "Bike4Mind/bike4mind/pull/1089",
@@ -98,7 +98,7 @@ USAGE = (
         play=in_usage(lambda usage: with_flat_counts(usage, cached_tokens=cached(usage))),
     ),
     Quirk(
-        number=77,
+        number=79,
         name="usage-prompt-tokens-cache-read",
         sender="OneRouter, by a version of its documentation",
         source="https://infron.ai/docs",
@@ -110,7 +110,7 @@ USAGE = (
         ),
     ),
     Quirk(
-        number=78,
+        number=80,
         name="usage-cache-read-input-tokens",
         sender="LiteLLM in front of Anthropic",
         source=GITHUB + "BerriAI/litellm/issues/29998",
@@ -122,7 +122,7 @@ USAGE = (
         ),
     ),
     Quirk(
-        number=79,
+        number=81,
         name="usage-on-every-chunk",
         sender="vLLM and SGLang with `continuous_usage_stats`; Baseten",
         source="https://docs.rs/dynamo-protocols/latest/dynamo_protocols/types/"
@@ -132,7 +132,7 @@ USAGE = (
         stage=STREAM,
     ),
     Quirk(
-        number=80,
+        number=82,
         name="usage-in-the-choice",
         sender="Moonshot (Kimi K2.5)",
         source=GITHUB + "earendil-works/pi/issues/2017",
@@ -141,7 +141,7 @@ USAGE = (
         stage=STREAM,
     ),
     Quirk(
-        number=81,
+        number=83,
         name="no-usage",
         sender="Text Generation Inference, Ollama (in streams)",
         source=GITHUB + "huggingface/text-generation-inference/issues/2531",
@@ -149,7 +149,7 @@ USAGE = (
         play=in_bodies(lambda body: without(body, "usage", *COST)),
     ),
     Quirk(
-        number=82,
+        number=84,
         name="cost-in-usage",
         sender="OpenRouter",
         source="https://www.openrouter.ai/docs/use-cases/usage-accounting",

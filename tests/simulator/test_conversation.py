@@ -75,11 +75,13 @@ def test_tool_results_are_those_after_the_last_answer() -> None:
 
 
 def test_a_user_message_after_a_result_is_not_to_be_answered() -> None:
-    """It carries media of the result; after an assistant message it is a question."""
+    """It carries media of the result; without media, or after an answer, it is a question."""
     history = tool_turn("look", "see image", "Look around")
     media_message = user_message(IMAGE_PART)
     assert Conversation([*history, media_message]).messages_to_answer == history
     assert Conversation([*history, media_message]).user_text == "Look around"
+    question = user_message("And now?")
+    assert Conversation([*history, question]).messages_to_answer == [*history, question]
     answer = {"role": "assistant", "content": "A pixel."}
     messages = [*history, answer, user_message("And now?")]
     assert Conversation(messages).messages_to_answer == messages

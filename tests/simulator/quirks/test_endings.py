@@ -1,4 +1,4 @@
-"""Quirks 57 to 73: the ends of answers, as they are sent."""
+"""Quirks 57 to 75: the ends of answers, as they are sent."""
 
 from __future__ import annotations
 
@@ -113,3 +113,17 @@ def test_finish_reasons_of_moderation(quirk: str, reason: str) -> None:
     chunks = stream(quirk, ONE_CALL, tools=TOOLS)
     assert deltas_of(chunks) == [{"role": "assistant", "content": ""}, {}]
     assert finish_reasons(chunks) == [reason]
+
+
+def test_a_call_that_the_server_could_not_read() -> None:
+    """There is no content and no call."""
+    body = send("finish-malformed-function-call", ONE_CALL, tools=TOOLS)
+    assert message_of(body) == {"role": "assistant", "content": None}
+    assert body["choices"][0]["finish_reason"] == "MALFORMED_FUNCTION_CALL"
+
+
+def test_a_limit_that_only_the_native_finish_reason_says() -> None:
+    """Other answers have no native finish reason."""
+    choice = send("finish-native-length", LONG, max_tokens=1)["choices"][0]
+    assert (choice["finish_reason"], choice["native_finish_reason"]) == ("stop", "MAX_TOKENS")
+    assert "native_finish_reason" not in send("finish-native-length")["choices"][0]

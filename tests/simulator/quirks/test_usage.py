@@ -1,4 +1,4 @@
-"""Quirks 74 to 82: token counts and costs, as they are sent."""
+"""Quirks 76 to 84: token counts and costs, as they are sent."""
 
 from __future__ import annotations
 
