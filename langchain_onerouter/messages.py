@@ -81,29 +81,16 @@ _SERVER_TOOL_RESULT_SUFFIX = "_tool_result"  # Anthropic has one type per tool
 def to_messages(
     messages: Sequence[BaseMessage], model: str, replay: ReplayPolicy = "same_model"
 ) -> tuple[Message, ...]:
-    """Convert messages for a request to `model`.
-
-    Args:
-        messages: a conversation.
-        model: id of the model that is called.
-        replay: assistant messages whose reasoning is sent back: those of the model that is called
-            ("same_model"), all ("always") or none ("never").
-
-    Raises:
-        UnsupportedContentError: a block or role that the API cannot carry.
-
-    """
+    """Convert messages for a request to `model`."""
     if any(_legacy_call(message) or _is_function_result(message) for message in messages):
         messages = [*_with_legacy_call_ids(messages)]
     return tuple(_to_message(message, model, replay) for message in messages)
 
 
+# A result belongs to the last call of its function; one without a call has the function's name
+# as its id.
 def _with_legacy_call_ids(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
-    """Yield the messages with an id for each legacy function call and for its result.
-
-    A result belongs to the last call of its function; one without a call has the function's name
-    as its id.
-    """
+    """Yield the messages with an id for each legacy function call and for its result."""
     pending: dict[str, str] = {}
     for index, message in enumerate(messages):
         if isinstance(message, AIMessage):

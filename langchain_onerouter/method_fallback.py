@@ -34,15 +34,7 @@ class MethodFallback(Runnable[Any, Any]):
         method_by_model: dict[str, StructuredMethod],
         bound_model: str | None = None,
     ) -> None:
-        """Store the chains.
-
-        Args:
-            chains: a runnable per method, from input to object.
-            model: the chat model of the chains.
-            method_by_model: supported method by model id; updated in place.
-            bound_model: model id that is bound to the chains, if it is not the model's own.
-
-        """
+        """Store the chains."""
         self._chains = chains
         self._model = model
         self._method_by_model = method_by_model
@@ -72,13 +64,11 @@ class MethodFallback(Runnable[Any, Any]):
                 self._remember(method, kwargs)
                 return output
 
+    # Only an error before the first output leads to the next method.
     def stream(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[Any]:
-        """Yield the outputs of the first supported chain: partial objects, or one class instance.
-
-        Only an error before the first output leads to the next method.
-        """
+        """Yield the outputs of the first supported chain: partial objects, or one instance."""
         method, yielded = self._first_method(kwargs), False
         while True:
             try:

@@ -145,16 +145,7 @@ def _bind_method(
 
 
 def to_format(schema: dict[str, Any] | type | None, *, strict: bool | None) -> JsonSchema:
-    """Convert a schema to a response format of type json_schema.
-
-    Args:
-        schema: a pydantic class, TypedDict, JSON schema or function dict.
-        strict: True makes the schema strict, False leaves it; None makes it strict if it can be.
-
-    Raises:
-        ConfigurationError: not a schema, or it cannot be made strict.
-
-    """
+    """Convert a schema to a response format of type json_schema."""
     tool = schema_tool(schema)
     return to_json_schema(tool.name, tool.parameters, tool.description or None, strict=strict)
 

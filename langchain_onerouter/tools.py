@@ -84,12 +84,10 @@ def schema_tool(schema: dict[str, Any] | type | None) -> Tool:
     return tool
 
 
+# A dict gets an object schema at its root instead of a reference; a function becomes a pydantic
+# class of its arguments.
 def _prepare_tool(tool: AnyTool) -> AnyTool:
-    """Prepare a tool for LangChain's converter.
-
-    A dict gets an object schema at its root instead of a reference; a function becomes a pydantic
-    class of its arguments.
-    """
+    """Prepare a tool for LangChain's converter."""
     if isinstance(tool, dict):
         return inline_root_ref(tool)
     if isinstance(tool, type | BaseTool) or not callable(tool):

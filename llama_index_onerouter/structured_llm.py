@@ -138,11 +138,8 @@ class StructuredOneRouterLLM(StructuredLLM):
     ) -> CompletionResponseGen:
         """Send a prompt and yield the object so far.
 
-        Arguments are those of `complete`, errors those of `stream_chat`.
-
-        Returns:
-            A generator of completions. `raw` is the incomplete object, in the last one a valid
-            object of `output_cls`; `text` is its JSON.
+        Arguments are those of `complete`, errors those of `stream_chat`. `raw` of a completion is
+        the incomplete object, of the last one a valid `output_cls`; `text` is its JSON.
         """
         responses = self._model.stream_structured_chat(
             self.output_cls, _prompt_messages(prompt), **kwargs

@@ -126,12 +126,9 @@ class StructuredPrediction(FunctionCallingLLM):
     ) -> Generator[Any, None, None]:
         """Fill in a prompt and yield the object so far.
 
-        Arguments and errors are those of `structured_predict`. The errors are raised while the
-        stream is read. There is no retry for an invalid object.
-
-        Returns:
-            A generator of objects: incomplete ones, of a class whose fields may all be missing,
-            and at the end one valid object of `output_cls`.
+        Arguments and errors are those of `structured_predict`; there is no retry for an invalid
+        object. Incomplete objects are of a class whose fields may all be missing; the last one is
+        a valid object of `output_cls`.
         """
         return super().stream_structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
 

@@ -23,15 +23,7 @@ _HEAD = ("model", "context", "input $/M", "output $/M", "modalities", "features"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        arguments: command line arguments. None: those of the process.
-
-    Returns:
-        The exit status: 0, or 1 after an error, whose message is on standard error.
-
-    """
+    """Run the command."""
     options = _parser().parse_args(arguments)
     try:
         models = _find_models(options)

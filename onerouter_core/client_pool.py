@@ -63,16 +63,7 @@ class Clients:
         return Clients()
 
     def get_sync(self, sdk: Any, user_client: Any) -> Any:
-        """Return the SDK client for a sync call.
-
-        Args:
-            sdk: the openai module.
-            user_client: HTTP client of the user. None: the shared client.
-
-        Raises:
-            ConfigurationError: no client can be created.
-
-        """
+        """Return the SDK client for a sync call."""
         if user_client is not None:
             return new_client(sdk, user_client)
         shared = self._sync
@@ -170,14 +161,12 @@ async def _get_async_client(loop: asyncio.AbstractEventLoop, sdk: Any) -> _Share
     return shared
 
 
+# A loop finalizes the async generators that were started on it when it ends (PEP 525). The
+# wrapper is emptied as well: the client of an ended loop would keep the loop in memory.
 async def _close_with_loop(
     client: Any, shared: ReferenceType[_SharedClient]
 ) -> AsyncGenerator[None, None]:
-    """Loop guard: close a client when its event loop ends.
-
-    A loop finalizes the async generators that were started on it when it ends (PEP 525). The
-    wrapper is emptied as well: the client of an ended loop would keep the loop in memory.
-    """
+    """Loop guard: close a client when its event loop ends."""
     try:
         yield
     finally:

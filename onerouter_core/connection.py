@@ -96,11 +96,9 @@ class ConnectionSettings:
     """Price list, such as a `Catalog`, to estimate the cost of a reply that reports none."""
 
 
+# A plain http URL of another machine is accepted with a warning.
 def check_base_url(url: str) -> str:
-    """Return the base URL without its last slash; raise ConfigurationError if it is invalid.
-
-    A plain http URL of another machine is accepted with a warning.
-    """
+    """Return the base URL without its last slash; raise ConfigurationError if it is invalid."""
     parts = urlsplit(url := url.strip())
     if parts.query or parts.fragment:
         raise ConfigurationError("base_url must end with its path: remove the part from ? or # on.")

@@ -107,11 +107,9 @@ class ReadTimeout:
         self._task: asyncio.Task[Any] | None = None  # the task that is in `wait`
         self._expired = False
 
+    # The error's cause is the one that the read had when it was cancelled.
     async def wait(self, awaitable: Awaitable[T]) -> T:
-        """Await a read; raise TimeoutError if the deadline passes first.
-
-        The error's cause is the one that the read had when it was cancelled.
-        """
+        """Await a read; raise TimeoutError if the deadline passes first."""
         if self._timer is None:
             self._schedule()
         self._task = asyncio.current_task()

@@ -46,12 +46,10 @@ def raise_for_status(response: Any) -> None:
         raise _to_response_error(response, body)
 
 
+# If the task is cancelled in the meantime, as by a read deadline, the CancelledError has the
+# HTTPErrorResponse as its cause.
 async def araise_for_status(response: Any) -> None:
-    """Raise HTTPErrorResponse for an error status; response hook of an async client.
-
-    If the task is cancelled in the meantime, as by a read deadline, the CancelledError has the
-    HTTPErrorResponse as its cause.
-    """
+    """Raise HTTPErrorResponse for an error status; response hook of an async client."""
     if response.status_code >= _FIRST_ERROR_STATUS:
         body = bytearray()
         try:

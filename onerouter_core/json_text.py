@@ -49,11 +49,9 @@ def parse_json_text(text: str) -> Any:
     return parse_json(text) if start is None else parse_json_at(text, start)
 
 
+# None: no JSON has started, or the text is not JSON.
 def parse_incomplete_json(text: str) -> Any:
-    """Return the value of JSON that is still streaming in, as far as it has come.
-
-    None: no JSON has started, or the text is not JSON.
-    """
+    """Return the value of JSON that is still streaming in, as far as it has come."""
     start = _find_json_start(text)
     if start is None:
         return None

@@ -126,11 +126,9 @@ def split_unfinished_escape(text: str) -> tuple[str, str]:
     return text[:start], text[start:]
 
 
+# A string under one of the `kept` keys may be a fragment, and stays as it is.
 def without_surrogates(value: Any, kept: frozenset[str] = frozenset()) -> Any:
-    """Return a copy of a JSON value with the surrogates in its strings joined or replaced.
-
-    A string under one of the `kept` keys may be a fragment, and stays as it is.
-    """
+    """Return a copy of a JSON value with the surrogates in its strings joined or replaced."""
     match value:
         case str():
             return join_surrogates(value)

@@ -44,11 +44,9 @@ def to_json_schema(
     return JsonSchema(schema_name(title), schema, is_strict or None, description)
 
 
+# Raises ConfigurationError for a class without fields.
 def class_response_format(cls: type[Any], *, strict: bool | None = None) -> JsonSchema:
-    """Return the response format of a class; `strict` as in `to_json_schema`.
-
-    Raises ConfigurationError for a class without fields.
-    """
+    """Return the response format of a class; `strict` as in `to_json_schema`."""
     try:
         schema = inline_root_ref(_schema_of(cls))
     except (PydanticUserError, TypeError, NameError, RecursionError) as error:
@@ -69,12 +67,10 @@ def _schema_of(cls: type[Any]) -> Json:
     return TypeAdapter(_portable(cls)).json_schema()
 
 
+# pydantic takes no others before Python 3.12. A text in Annotated is a description: LangChain's
+# users write them so.
 def _portable(annotation: Any) -> Any:
-    """Return a type whose TypedDicts, at any depth, are those of typing_extensions.
-
-    pydantic takes no others before Python 3.12. A text in Annotated is a description: LangChain's
-    users write them so.
-    """
+    """Return a type whose TypedDicts, at any depth, are those of typing_extensions."""
     if is_typeddict(annotation):
         return _portable_typed_dict(annotation)
     origin: Any = get_origin(annotation)

@@ -139,12 +139,10 @@ def _new_http_client(sdk: Any) -> Any:
     return _cookieless_client_class(sdk.DefaultHttpxClient)(**_shared_client_options(sdk, hooks))
 
 
+# With aiohttp, the cost of a call does not grow with the number of open calls. It has no callback
+# for new connections, so TCP keep-alive is not set on them.
 def _new_async_http_client(sdk: Any) -> Any:
-    """Return the SDK's client on aiohttp if that is installed, else its default one.
-
-    With aiohttp, the cost of a call does not grow with the number of open calls. It has no callback
-    for new connections, so TCP keep-alive is not set on them.
-    """
+    """Return the SDK's client on aiohttp if that is installed, else its default one."""
     options = _shared_client_options(
         sdk, {"request": [ainstall_read_deadline], "response": [araise_for_status]}
     )

@@ -230,13 +230,11 @@ def _to_read_error(error: Exception) -> OneRouterError:
     return new_error
 
 
+# The root cause decides between timeout and connection error: over aiohttp, openai 2.54 reports
+# a refused, closed or reset connection as `APITimeoutError <- ConnectTimeout <- aiohttp's error`.
+# A certificate that cannot be verified (`is_unverified`) is not transient.
 def _to_connection_error(error: Exception, *, is_unverified: bool = False) -> OneRouterError:
-    """Classify an exception of an HTTP library by the class names of its causes.
-
-    The root cause decides between timeout and connection error: over aiohttp, openai 2.54 reports
-    a refused, closed or reset connection as `APITimeoutError <- ConnectTimeout <- aiohttp's error`.
-    A certificate that cannot be verified (`is_unverified`) is not transient.
-    """
+    """Classify an exception of an HTTP library by the class names of its causes."""
     causes = list(_iter_causes(error))
     root_cause, class_names = causes[-1], " ".join(type(cause).__name__ for cause in causes)
     root_name = type(root_cause).__name__

@@ -84,10 +84,7 @@ def chunk(
 
 
 def tool_call(
-    name: str,
-    arguments: Mapping[str, Any] | str,
-    call_id: str = "call_1",
-    index: int | None = None,
+    name: str, arguments: Mapping[str, Any] | str, call_id: str = "call_1", index: int | None = None
 ) -> dict[str, Any]:
     """Return one tool call, for `tool_calls` of a message or a delta.
 

@@ -17,16 +17,14 @@ from onerouter_core.types import Json
 _MAX_NUMBER = 1e15  # larger than any token count or cost; also excludes infinities and NaN
 
 
+# pydantic_core's parser is fast, and rejects some input that servers do send: bytes that are
+# not UTF-8, unpaired surrogates, control characters in strings and very long integers. Such
+# input is parsed again by the standard library, with invalid bytes and unpaired surrogates
+# replaced; but not in strings under the keys `fragments`: the other half may be in the next
+# event. Both parsers' limits on nesting (about 200 levels in pydantic_core)
+# stand: code that copies deeper values recursively would fail later.
 def parse_json_bytes(data: bytes, fragments: frozenset[str] = frozenset()) -> Any:
-    """Return the JSON value in UTF-8 bytes; raise ValueError if there is none.
-
-    pydantic_core's parser is fast, and rejects some input that servers do send: bytes that are
-    not UTF-8, unpaired surrogates, control characters in strings and very long integers. Such
-    input is parsed again by the standard library, with invalid bytes and unpaired surrogates
-    replaced; but not in strings under the keys `fragments`: the other half may be in the next
-    event. Both parsers' limits on nesting (about 200 levels in pydantic_core)
-    stand: code that copies deeper values recursively would fail later.
-    """
+    """Return the JSON value in UTF-8 bytes; raise ValueError if there is none."""
     try:
         return from_json(data)
     except ValueError as error:

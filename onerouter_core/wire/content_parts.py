@@ -79,11 +79,9 @@ def add_cache_control(body: Body, cache: CacheControl | None) -> Body:
     return body
 
 
+# Raises UnsupportedContentError for one that the API does not know.
 def decode_cache_control(body: Mapping[str, Any]) -> CacheControl | None:
-    """Return the cache breakpoint of a part or a tool.
-
-    Raises UnsupportedContentError for one that the API does not know.
-    """
+    """Return the cache breakpoint of a part or a tool."""
     match body.get("cache_control"):
         case None:
             return None

@@ -62,16 +62,14 @@ _FUNCTION_KEYS = ("name", "arguments")
 _ERROR_KEYS = ("error", "code")
 
 
+# `names` decodes the names of tools; `headers` are the response's, in lower case. `ends_turn`:
+# the request ended with a tool result, and the model may have nothing to add. Raises the
+# error in the completion or in a choice, with all choices as `partial`. Raises LengthLimitError,
+# ContentFilterError or MalformedReplyError if no choice has an answer.
 def decode_reply(
     completion: Any, names: ToolNames, headers: Mapping[str, str], *, ends_turn: bool = False
 ) -> Reply:
-    """Return the reply in a completion, with the other choices as its alternatives.
-
-    `names` decodes the names of tools; `headers` are the response's, in lower case. `ends_turn`:
-    the request ended with a tool result, and the model may have nothing to add. Raises the
-    error in the completion or in a choice, with all choices as `partial`. Raises LengthLimitError,
-    ContentFilterError or MalformedReplyError if no choice has an answer.
-    """
+    """Return the reply in a completion, with the other choices as its alternatives."""
     choices = as_items(as_mapping(completion).get("choices"))
     if not choices or completion.get("error"):
         raise decode_error(
@@ -389,13 +387,11 @@ def distinct_call_id(call_id: str, known_ids: Collection[str]) -> str:
     return next(new for new in chain((call_id,), numbered) if new not in known_ids)
 
 
+# Arguments are never repaired: a tool would run on guessed values. A raw line break in a string
+# is no damage, and half of an escaped emoji is replaced: see `model_json`. Blank arguments are
+# an empty object, but not if `cut`: the length limit, or the end of a stream, cut the reply.
 def decode_tool_call(call_id: str, name: str, arguments: str, *, cut: bool) -> ToolCall:
-    """Return a tool call; arguments that are not one complete JSON object make its `error`.
-
-    Arguments are never repaired: a tool would run on guessed values. A raw line break in a string
-    is no damage, and half of an escaped emoji is replaced: see `model_json`. Blank arguments are
-    an empty object, but not if `cut`: the length limit, or the end of a stream, cut the reply.
-    """
+    """Return a tool call; arguments that are not one complete JSON object make its `error`."""
     arguments = replace_half_escapes(join_surrogates(arguments))
     if not arguments.strip() and not cut:
         return ToolCall(call_id, name, arguments, parsed={})

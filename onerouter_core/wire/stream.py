@@ -54,13 +54,11 @@ _FRAGMENTS = frozenset(
 _FRAGMENT_KEYS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
 
+# Some servers send an event stream although none was asked for: it is decoded as one.
 def decode_body(
     body: bytes, names: ToolNames, headers: Mapping[str, str], *, ends_turn: bool = False
 ) -> Reply:
-    """Return the reply in a complete body; for `ends_turn` see `decode_reply`.
-
-    Some servers send an event stream although none was asked for: it is decoded as one.
-    """
+    """Return the reply in a complete body; for `ends_turn` see `decode_reply`."""
     if _is_event_stream(body):
         decoder = StreamDecoder(names, headers, ends_turn=ends_turn)
         finals = [delta.final_reply for delta in (*decoder.feed(body), *decoder.finish())]
@@ -255,12 +253,10 @@ class StreamDecoder:
         merge_fragments(self._message, omit(delta, MESSAGE_KEYS))
         return decode_images(delta)
 
+    # Some servers send it in the last event, or as the only one (MiniMax-M3, source:
+    # ENTERPILOT/GoModel#1068; abundantbeing/hermes-browser-extension#11).
     def _add_complete_message(self, message: Any, delta: ReplyDelta) -> ReplyDelta:
-        """Add what a complete message has more than its deltas; return it after `delta`.
-
-        Some servers send it in the last event, or as the only one (MiniMax-M3, source:
-        ENTERPILOT/GoModel#1068; abundantbeing/hermes-browser-extension#11).
-        """
+        """Add what a complete message has more than its deltas; return it after `delta`."""
         message = as_mapping(message)
         text, images = decode_content(message.get("content"))
         text = self._text.add(self._remaining(self._text, text))

@@ -234,14 +234,12 @@ class ToolCallDeltas:
 
     # --- complete calls, and the end ---
 
+    # It is the begun call with its id, else the one at its position: some servers generate
+    # another id for the complete message.
     def _add_complete(
         self, begun: tuple[_PartialCall, ...], position: int, complete: Json
     ) -> ToolCallDelta:
-        """Add a call of a complete message; return what the deltas lacked.
-
-        It is the begun call with its id, else the one at its position: some servers generate
-        another id for the complete message.
-        """
+        """Add a call of a complete message; return what the deltas lacked."""
         function = as_mapping(complete.get("function"))
         call_id, name = decode_call_id(complete), as_text(function.get("name"))
         arguments = as_json_text(function.get("arguments"))
@@ -268,11 +266,9 @@ class ToolCallDeltas:
                 yield ToolCallDelta(call.index, new_id, name, arguments)
 
 
+# LangChain merges deltas of one call only if they are in different chunks.
 def merge_call_deltas(deltas: Iterable[ToolCallDelta]) -> tuple[ToolCallDelta, ...]:
-    """Return one delta per call.
-
-    LangChain merges deltas of one call only if they are in different chunks.
-    """
+    """Return one delta per call."""
     merged: dict[int, ToolCallDelta] = {}
     for delta in deltas:
         if known := merged.get(delta.index):

@@ -72,11 +72,9 @@ def _with_properties(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"type": "object", "properties": {}, **root}
 
 
+# Raises ConfigurationError for a function without a name.
 def decode_tool(tool: Mapping[str, Any]) -> Tool | Mapping[str, Any]:
-    """Return the value of a function tool in the API's form; return any other tool as it is.
-
-    Raises ConfigurationError for a function without a name.
-    """
+    """Return the value of a function tool in the API's form; return any other tool as it is."""
     match tool:
         case {"type": "function", "function": {"name": str(name)} as function}:
             return Tool(
@@ -100,12 +98,10 @@ def check_tool_choice(choice: ToolChoice | None, tools: Sequence[Tool | Mapping[
         raise ConfigurationError(f"tool_choice {choice.name!r} names no tool of {names}.")
 
 
+# Accepted are a bool, "auto", "none", "any", "required", the name of a tool, a NamedTool, and
+# the dicts of OpenAI and Anthropic. Raises ConfigurationError for anything else.
 def decode_tool_choice(choice: Any) -> ToolChoice | None:
-    """Return the value of a tool choice; None means that there is none.
-
-    Accepted are a bool, "auto", "none", "any", "required", the name of a tool, a NamedTool, and
-    the dicts of OpenAI and Anthropic. Raises ConfigurationError for anything else.
-    """
+    """Return the value of a tool choice; None means that there is none."""
     match choice:
         case str() | bool() | None:
             return _TOOL_CHOICES[choice] if choice in _TOOL_CHOICES else NamedTool(str(choice))
