@@ -78,15 +78,21 @@ def _to_message(message: ChatMessage, model: str, replay: ReplayPolicy) -> Messa
         return Message(
             role,
             parts,
-            name=extra.get("name"),
+            name=_as_string(extra.get("name")),
             tool_calls=tuple(calls if is_own else (replace(call, extra={}) for call in calls)),
             refusal=extra.get("refusal"),
             extra={key: extra[key] for key in REPLAYED_KEYS if key in extra} if is_own else {},
             **_reasoning_fields(message, model, replay),
         )
     if role == "tool":  # a call without an id has its name as its id
-        return Message(role, parts, tool_call_id=extra.get("tool_call_id") or extra.get("name"))
-    return Message(role, parts, name=extra.get("name"))
+        call_id = extra.get("tool_call_id") or extra.get("name")
+        return Message(role, parts, tool_call_id=_as_string(call_id))
+    return Message(role, parts, name=_as_string(extra.get("name")))
+
+
+def _as_string(value: Any) -> str | None:
+    """Return a name or id as a string: additional_kwargs may hold values of any type."""
+    return None if value is None else str(value)
 
 
 def _is_by_model(extra: Mapping[str, Any], model: str, replay: ReplayPolicy) -> bool:

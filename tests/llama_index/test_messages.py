@@ -69,6 +69,13 @@ def test_an_assistant_message_has_no_tool_call_id(llm: OneRouterLLM) -> None:
     assert message == {"role": "assistant", "content": "4"}
 
 
+@pytest.mark.parametrize("role", ["user", "assistant"])
+def test_a_name_of_another_type_is_sent_as_a_string(llm: OneRouterLLM, role: str) -> None:
+    """`additional_kwargs` may hold any value; the API takes a string of legal characters."""
+    message = sent_message(llm, TextBlock(text="Hi"), role=role, additional_kwargs={"name": 1.5})
+    assert message["name"] == "1_5"
+
+
 def test_the_name_of_a_message_is_sent(llm: OneRouterLLM) -> None:
     """It is in `additional_kwargs`."""
     kwargs = {"name": "ann"}
