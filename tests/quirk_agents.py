@@ -50,7 +50,9 @@ async def run_langchain_agent(mode: str, sim: Simulator) -> Conversation:
     config: Any = {"configurable": {"thread_id": "1"}}
     options = {"stream_mode": "messages"} if "stream" in mode else {}
     texts = []
-    async with ChatOneRouter(**fields_for(sim)) as llm:
+    # Before Python 3.11, LangGraph's async nodes do not tell a model that its tokens are streamed.
+    streaming = True if options else None
+    async with ChatOneRouter(**fields_for(sim), streaming=streaming) as llm:
         agent: Any = create_agent(llm, LANGCHAIN_TOOLS, checkpointer=InMemorySaver())
         for question in QUESTIONS:
             call = getattr(agent, mode)({"messages": [("user", question)]}, config, **options)
