@@ -54,11 +54,13 @@ def _normalize(word: str) -> str:
     return re.sub(r"[\W_]+", "", word).lower()
 
 
-_MEANINGS = {_normalize(word): meaning for meaning, words in _WORDS.items() for word in words}
+_MEANINGS: dict[str, FinishMeaning] = {
+    _normalize(word): meaning for meaning, words in _WORDS.items() for word in words
+}
 
 
 def finish_meaning(reason: str | None, native: str | None = None) -> FinishMeaning | None:
-    """Return what a finish reason means; None for no reason, or an unknown word.
+    """Return the meaning of a finish reason; None for no reason, or an unknown word.
 
     The upstream's own word decides if the gateway's says "stop" or nothing known, and the answer
     did not end by itself: OpenRouter has "stop" for some of these (reVrost/go-openrouter#43).
