@@ -137,7 +137,7 @@ def _to_blocks(reply: Reply) -> Iterator[ContentBlock]:
 
 
 def _reasoning_information(reply: Reply) -> dict[str, Any]:
-    """Return what `to_messages` needs to send the reasoning back."""
+    """Return the information that `to_messages` needs to send the reasoning back."""
     keys = reply.reasoning_keys
     known = {
         DETAILS_KEY: [dict(detail) for detail in reply.reasoning_details],

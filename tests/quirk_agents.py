@@ -30,7 +30,7 @@ from tests.quirk_cases import (
 
 @dataclass(frozen=True)
 class Conversation:
-    """What an agent did in four turns: the tools that ran, and the lines of each answer."""
+    """Record of an agent over four turns: the tools that ran, and the lines of each answer."""
 
     ran: list[str]
     texts: list[list[str]]

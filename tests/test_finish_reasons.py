@@ -200,7 +200,7 @@ def test_objects_of_langchain_have_the_error_of_the_reason(
 def test_objects_of_llama_index_have_the_error_of_the_reason(
     sim: Simulator, reasons: tuple[str, ...], error_class: type[OneRouterError]
 ) -> None:
-    """Whole and streamed."""
+    """Complete and streamed replies."""
     llm = model(sim, "chat")
     for reason in reasons:
         sim.script(script("chat", {"content": '{"text": "a'}, reason))

@@ -277,7 +277,7 @@ def models(sim: Simulator, **fields: Any) -> tuple[ChatOneRouter, OneRouterLLM]:
 
 
 def kwargs_of(bound: Any) -> dict[str, Any]:
-    """Return what is bound to a model."""
+    """Return the arguments bound to a model."""
     kwargs: dict[str, Any] = bound.kwargs
     return kwargs
 

@@ -215,7 +215,7 @@ async def test_an_agent_runs_each_tool_once_and_goes_on(
 def test_a_failure_is_transient_and_has_the_partial_reply(
     quirk: str, asker: type[Asker], mode: str
 ) -> None:
-    """What was received before the failure is in `partial`."""
+    """The reply received before the failure is in `partial`."""
     with (
         Simulator(quirks=[quirk]) as sim,
         open_asker(asker, mode, sim) as model,

@@ -1,4 +1,4 @@
-"""What a model gave goes back to it: other keys of calls and messages, and reasoning under its key.
+"""Replayed fields: other keys of calls and messages, and reasoning under its own key, go back.
 
 Each reply comes over a socket to both classes, whole and streamed, sync and async. It is stored as
 an application stores it, and the next request to the same model, or to another one, is looked at.
@@ -82,7 +82,7 @@ class LangChain:
         return body["messages"][1]
 
     def visible(self, message: AIMessage) -> str:
-        """Return what users see of a message besides its text."""
+        """Return the fields of a message that users see besides its text."""
         return str(message.additional_kwargs)
 
 
@@ -124,7 +124,7 @@ class LlamaIndex:
         return body["messages"][1]
 
     def visible(self, message: ChatMessage) -> str:
-        """Return what users see of a message besides its text."""
+        """Return the fields of a message that users see besides its text."""
         return str(message.additional_kwargs)
 
 

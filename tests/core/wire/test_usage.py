@@ -27,7 +27,7 @@ TOTALS = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
     ],
 )
 def test_totals(usage: dict[str, Any], counts: tuple[int | None, ...]) -> None:
-    """What is not said is None, never 0; the sum needs both."""
+    """A missing count is None, never 0; the total needs both counts."""
     decoded = decode_usage(usage)
     assert (decoded.input_tokens, decoded.output_tokens, decoded.total_tokens) == counts
 
