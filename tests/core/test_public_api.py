@@ -106,7 +106,8 @@ FIELD_ALIASES = {
 def test_mentioned_types_are_exported(name: str) -> None:
     """A public class or function mentions no type of the core that is not exported."""
     value = getattr(onerouter_core, name)
-    if not (inspect.isclass(value) or inspect.isfunction(value)):
+    is_alias = hasattr(value, "__origin__")  # a class to `inspect` on Python 3.10
+    if is_alias or not (inspect.isclass(value) or inspect.isfunction(value)):
         pytest.skip("an alias or a constant has no annotations")
     module = importlib.import_module(value.__module__)
     mentioned = set(annotated_names(ast.parse(inspect.getsource(value))))
