@@ -17,7 +17,7 @@ MANY = 16
 
 def constant_format(text: str) -> dict[str, Any]:
     """Return a response format whose grammar allows only this text, in quotes."""
-    schema = {"name": "constant", "schema": {"const": text}}
+    schema = {"name": "constant", "schema": {"const": text}, "strict": True}
     return {"type": "json_schema", "json_schema": schema}
 
 
