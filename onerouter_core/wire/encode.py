@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from onerouter_core.errors import ConfigurationError
-from onerouter_core.strict_schema import to_strict_schema
+from onerouter_core.strict_schema import inline_root_ref, to_strict_schema
 from onerouter_core.types import JsonSchema, Message, Part, Request, Text, Tool
 from onerouter_core.wire.content_parts import encode_part
 from onerouter_core.wire.normalize_messages import normalize
@@ -87,9 +87,13 @@ def _encode_response_format(response_format: Any) -> Any:
 
 
 def _with_strict_schema(response_format: Body) -> Body:
-    """Return a json_schema format; a schema that must be strict is made strict."""
+    """Return a json_schema format; an object schema that must be strict is made strict.
+
+    A schema of another type stays as it is: llama.cpp's server takes a constant, for example.
+    """
     json_schema = response_format["json_schema"]
-    if not json_schema.get("strict"):
+    is_object = inline_root_ref(json_schema["schema"]).get("type") == "object"
+    if not json_schema.get("strict") or not is_object:
         return response_format
     json_schema = {**json_schema, "schema": to_strict_schema(json_schema["schema"])}
     return {**response_format, "json_schema": json_schema}
