@@ -42,9 +42,9 @@ from onerouter_core.wire.tool_call_deltas import ToolCallDeltas, merge_call_delt
 from onerouter_core.wire.tool_names import ToolNames
 
 _SSE_PREFIXES = (b"data:", b"event:", b"id:", b":")
-_COMMON_KEYS = {"role", "content", "reasoning", "reasoning_content", "tool_calls"}
-_REASONING_KEYS = {"reasoning", "reasoning_content"}
 _TEXT_ONLY = {"role", "content"}
+_WITHOUT_REASONING = {*_TEXT_ONLY, "tool_calls"}
+_COMMON_KEYS = {*_WITHOUT_REASONING, "reasoning", "reasoning_content"}
 _EMPTY_DELTA = ReplyDelta()
 _FRAGMENTS = frozenset(
     ("content", "text", "reasoning", "reasoning_content", "summary", "arguments", "refusal")
@@ -168,7 +168,8 @@ class StreamDecoder:
             self.done = True
             return None
         self.events += 1
-        self._first_bytes.clear()
+        if self._first_bytes:
+            self._first_bytes.clear()
         try:
             event = parse_json_bytes(data, _FRAGMENTS)
         except ValueError as reason:
@@ -203,13 +204,15 @@ class StreamDecoder:
 
     def _add_choice(self, choice: dict[str, Any]) -> ReplyDelta:
         delta, message = choice.pop("delta", None), choice.pop("message", None)
-        logprobs = as_mapping(choice.pop("logprobs", None)) or None
+        logprobs = choice.pop("logprobs", None)
         if choice != self._last_choice:
             self._last_choice = choice
             replace_known(self._choice, choice, ("index",))
-        if logprobs and message:
-            logprobs = remaining_lists(self._choice.get("logprobs") or {}, logprobs)
+        if logprobs is not None:
+            logprobs = as_mapping(logprobs) or None
         if logprobs:
+            if message:
+                logprobs = remaining_lists(self._choice.get("logprobs") or {}, logprobs)
             extend_lists(self._choice.setdefault("logprobs", {}), logprobs)
         if delta:
             self._has_deltas = True
@@ -217,25 +220,25 @@ class StreamDecoder:
         return self._add_complete_message(message, reply_delta) if message else reply_delta
 
     def _add_delta(self, delta: Json, logprobs: Json | None) -> ReplyDelta:
-        content = delta.get("content")
+        keys, content = delta.keys(), delta.get("content")
         # A short cut for most deltas; it saves 2 of 4 us.
-        if delta.keys() <= _TEXT_ONLY and isinstance(content, str):
+        if keys <= _TEXT_ONLY and isinstance(content, str):
             return ReplyDelta(self._text.add(content), "", (), (), logprobs)
         text, images = decode_content(content) if content else ("", ())
         if text:
             text = self._text.add(text)
-        reasoning = decode_reasoning(delta)
-        is_first = not self._reasoning_source and delta.get("reasoning_content") == ""
-        if is_first or (reasoning and delta.keys() & _REASONING_KEYS):
-            self._reasoning_source = delta
+        reasoning = "" if keys <= _WITHOUT_REASONING else decode_reasoning(delta)
         if reasoning:
+            if "reasoning_content" in keys or "reasoning" in keys:
+                self._reasoning_source = delta
             reasoning = self._reasoning.add(reasoning)
-        calls: tuple[ToolCallDelta, ...] = ()
-        if pieces := delta.get("tool_calls"):
-            calls = self._calls.feed(pieces)
-        elif delta.get("function_call"):
-            calls = self._calls.feed(decode_calls(delta))
-        if images or not delta.keys() <= _COMMON_KEYS:
+        elif not self._reasoning_source and delta.get("reasoning_content") == "":
+            self._reasoning_source = delta
+        call_deltas = delta.get("tool_calls")
+        if not call_deltas and "function_call" in keys:
+            call_deltas = decode_calls(delta)
+        calls = self._calls.feed(call_deltas) if call_deltas else ()
+        if images or not keys <= _COMMON_KEYS:
             images += self._add_rare_keys(delta, images)
         return ReplyDelta(text, reasoning, calls, images, logprobs)
 

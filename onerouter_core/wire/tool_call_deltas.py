@@ -88,8 +88,10 @@ class ToolCallDeltas:
 
     def feed(self, deltas: Any) -> tuple[ToolCallDelta, ...]:
         """Add the deltas of one event; return them as the gateway should have sent them."""
-        clean = [self._add(delta) for delta in as_items(deltas)]
-        return merge_call_deltas(clean) if clean[1:] else tuple(clean)
+        items = as_items(deltas)
+        if len(items) == 1:
+            return (self._add(items[0]),)
+        return merge_call_deltas(map(self._add, items))
 
     def feed_complete(self, calls: Any) -> tuple[ToolCallDelta, ...]:
         """Add the calls of a complete message after their deltas; return what these lacked."""
@@ -129,10 +131,11 @@ class ToolCallDeltas:
         if index is not None and index < 0:
             index = None
         call: _PartialCall | None = None
-        if self._calls and name:
-            call = self._find_named(index, call_id, name, arguments)
-        elif self._calls:
-            call = self._find_continued(index, call_id, arguments)
+        if self._calls:
+            if name:
+                call = self._find_named(index, call_id, name, arguments)
+            else:
+                call = self._find_continued(index, call_id, arguments)
         if call and call.restarts and arguments.strip():
             name, call_id = call.name, call_id or call.received_id
             call = None

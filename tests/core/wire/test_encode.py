@@ -291,6 +291,34 @@ def test_a_strict_schema_is_made_strict(response_format: Any) -> None:
     assert before == OPEN
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"const": '{"a": 1}'},
+        {"type": "array", "items": OPEN},
+        {"anyOf": [OPEN, {"type": "string"}]},
+        {"$ref": "#/$defs/S", "$defs": {"S": {"type": "string"}}},
+    ],
+)
+def test_a_strict_schema_without_an_object_at_its_root_is_sent_as_it_is(
+    schema: dict[str, Any],
+) -> None:
+    """OpenAI rejects such a schema; llama.cpp's server, for example, takes it."""
+    json_schema = {"name": "s", "schema": schema, "strict": True}
+    response_format = {"type": "json_schema", "json_schema": json_schema}
+    assert body_of(response_format=response_format)["response_format"] == response_format
+
+
+def test_a_strict_schema_whose_root_refers_to_an_object_is_made_strict() -> None:
+    """Pydantic writes a recursive class so."""
+    schema = {"$ref": "#/$defs/S", "$defs": {"S": OPEN}}
+    json_schema = {"name": "s", "schema": schema, "strict": True}
+    body = body_of(response_format={"type": "json_schema", "json_schema": json_schema})
+    sent = body["response_format"]["json_schema"]["schema"]
+    assert sent["properties"] == STRICT["properties"]
+    assert (sent["required"], sent["additionalProperties"]) == (["a"], False)
+
+
 @pytest.mark.parametrize("strict", [False, None])
 def test_a_schema_that_need_not_be_strict_is_sent_as_it_is(strict: bool | None) -> None:
     """Its optional properties stay optional."""
