@@ -227,7 +227,8 @@ class StreamDecoder:
         text, images = decode_content(content) if content else ("", ())
         if text:
             text = self._text.add(text)
-        reasoning = "" if keys <= _WITHOUT_REASONING else decode_reasoning(delta)
+        is_plain = not content and keys <= _WITHOUT_REASONING  # Mistral's content may be reasoning
+        reasoning = "" if is_plain else decode_reasoning(delta)
         if reasoning:
             if "reasoning_content" in keys or "reasoning" in keys:
                 self._reasoning_source = delta

@@ -53,6 +53,19 @@ def test_the_partial_reply_has_the_text_so_far() -> None:
     assert final_reply(list(decoder.finish())).text == "Hello"
 
 
+@pytest.mark.parametrize("role", [{}, {"role": "assistant"}])
+def test_thinking_parts_of_a_content_are_reasoning(role: dict[str, str]) -> None:
+    """Mistral has them in a delta without any key of reasoning (docs.mistral.ai, Reasoning)."""
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    text = {"type": "text", "text": "Hi"}
+    deltas = read_stream(
+        chunk({**role, "content": [thinking]}), chunk({"content": [thinking, text]}, "stop")
+    )
+    assert [delta.reasoning for delta in deltas if delta.reasoning] == ["Hm.", "Hm."]
+    reply = final_reply(deltas)
+    assert (reply.text, reply.reasoning) == ("Hi", "Hm.Hm.")
+
+
 def test_chunks_add_up_to_the_completion() -> None:
     """The raw completion of a stream is the one that the gateway sends without streaming."""
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
