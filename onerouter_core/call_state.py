@@ -22,13 +22,11 @@ from onerouter_core.errors import (
     OneRouterError,
     redact,
 )
-from onerouter_core.http_errors import HTTPErrorResponse
 from onerouter_core.ledger import LedgerEntry
 from onerouter_core.model_ids import answering_model
 from onerouter_core.transport import HTTPRequest
 from onerouter_core.types import Json, Reply, ReplyDelta, Request
 from onerouter_core.wire.encode import encode_request
-from onerouter_core.wire.error_bodies import decode_error
 from onerouter_core.wire.stream import StreamDecoder
 from onerouter_core.wire.tool_names import ToolNames
 
@@ -219,18 +217,14 @@ class CallState:
     def to_error(self, failure: BaseException, decoder: StreamDecoder | None) -> BaseException:
         """Return the error to raise for an exception that ended an attempt.
 
-        An error response and a OneRouterError become an error with what is known of the call, and
-        without secrets; a partial reply is recorded. Any other exception (the stream was closed,
-        the task was cancelled) is returned as it is.
+        A OneRouterError becomes an error with what is known of the call, and without secrets; a
+        partial reply is recorded. Any other exception (the stream was closed, the task was
+        cancelled) is returned as it is.
         """
-        match failure:
-            case HTTPErrorResponse():
-                error = decode_error(failure.body, status=failure.status, headers=failure.headers)
-            case OneRouterError():
-                error = self._refine_error(failure, decoder)
-            case _:
-                self._record_abandoned(decoder)
-                return failure
+        if not isinstance(failure, OneRouterError):
+            self._record_abandoned(decoder)
+            return failure
+        error = self._refine_error(failure, decoder)
         if (partial := error.partial) is not None:
             error.partial = partial = self.record(partial, partial=True)
             error.add(
@@ -255,7 +249,7 @@ class CallState:
         is_late = self.deadline_at is not None and monotonic() >= (
             self.deadline_at - _TIMER_TOLERANCE
         )
-        if isinstance(error, APITimeoutError) and is_late:
+        if isinstance(error, APITimeoutError) and error.status is None and is_late:
             error = _with_cause_of(error, self._deadline_error())
         elif type(error) is APITimeoutError and error.status is None and self.connection.timeout:
             reason = f"no data for {self.connection.timeout} s"

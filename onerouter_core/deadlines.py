@@ -107,7 +107,6 @@ class ReadTimeout:
         self._task: asyncio.Task[Any] | None = None  # the task that is in `wait`
         self._expired = False
 
-    # The error's cause is the one that the read had when it was cancelled.
     async def wait(self, awaitable: Awaitable[T]) -> T:
         """Await a read; raise TimeoutError if the deadline passes first."""
         if self._timer is None:
@@ -116,10 +115,10 @@ class ReadTimeout:
         cancellations = _pending_cancellations(self._task)
         try:
             return await awaitable
-        except asyncio.CancelledError as cancelled:
+        except asyncio.CancelledError:
             if not self._expired or _was_cancelled_by_caller(self._task, cancellations):
                 raise
-            raise TimeoutError from cancelled.__cause__
+            raise TimeoutError from None
         finally:
             self._task = None
 

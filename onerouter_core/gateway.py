@@ -16,10 +16,12 @@ from onerouter_core.client_pool import ClientOwner, Clients
 from onerouter_core.connection import ConnectionSettings
 from onerouter_core.deadlines import ReadTimeout
 from onerouter_core.errors import APIConnectionError, OneRouterError
+from onerouter_core.http_errors import aread_error_body, read_error_body
 from onerouter_core.retry import OnRetry, apolicy, policy
 from onerouter_core.sdk_clients import aload_sdk, load_sdk
 from onerouter_core.transport import Response, aget_api_key, asend, get_api_key, send
 from onerouter_core.types import Json, Reply, ReplyDelta, Request
+from onerouter_core.wire.error_bodies import decode_error
 from onerouter_core.wire.model_list import decode_model_list
 from onerouter_core.wire.stream import StreamDecoder, decode_body
 
@@ -108,11 +110,21 @@ class Gateway(ClientOwner):
 
     def _send(self, call: CallState) -> Response:
         http_request = call.next_request(get_api_key(self.connection))
-        return send(self._clients, self.connection, http_request)
+        response = send(self._clients, self.connection, http_request)
+        if response.is_success:
+            return response
+        with closing(response), closing(response.chunks(call.read_deadline)) as chunks:
+            body = read_error_body(chunks, call.check)
+        raise decode_error(body, status=response.status, headers=response.headers)
 
     async def _asend(self, call: CallState, read_timeout: ReadTimeout) -> Response:
         http_request = call.next_request(await aget_api_key(self.connection))
-        return await asend(self._clients, self.connection, http_request, read_timeout)
+        response = await asend(self._clients, self.connection, http_request, read_timeout)
+        if response.is_success:
+            return response
+        async with aclosing(response), aclosing(response.achunks(read_timeout)) as chunks:
+            body = await aread_error_body(chunks)
+        raise decode_error(body, status=response.status, headers=response.headers)
 
     def stream(self, request: Request, on_retry: OnRetry | None = None) -> DeltaStream:
         """Send a request, wait for the first delta, and return a generator of all deltas.

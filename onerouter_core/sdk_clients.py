@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cache, lru_cache
 from http.cookies import SimpleCookie
+from inspect import isawaitable
 from typing import Any
 
 from onerouter_core.deadlines import ainstall_read_deadline, install_read_deadline
 from onerouter_core.errors import ConfigurationError
-from onerouter_core.http_errors import araise_for_status, raise_for_status
 from onerouter_core.version import __version__
 
 
@@ -115,12 +115,52 @@ def new_async_client(sdk: Any, http_client: Any = None) -> Any:
 def _new_sdk_client(sdk_class: Any, http_client: Any) -> Any:
     try:
         return _client_class(sdk_class)(
-            api_key="-", base_url="http://-/", max_retries=0, http_client=http_client
+            api_key="-",
+            base_url="http://-/",
+            max_retries=0,
+            http_client=_WithoutStatusCheck(http_client),
         )
     except (AttributeError, TypeError) as error:
         raise ConfigurationError(
             f"The HTTP client {type(http_client).__name__} does not fit the openai SDK: {error}"
         ) from None
+
+
+# The SDK reads the body of an error response to its end, however long that takes, and loses the
+# status if the connection fails on the way. An exception in a response hook would avoid that, but
+# tracers, which wrap `send` or the class's methods, would see a failed request without a status.
+class _WithoutStatusCheck:
+    """Proxy of an HTTP client: its responses are returned whatever their status is.
+
+    The SDK's check of the class sees that of the HTTP client, which is not changed.
+    """
+
+    def __init__(self, http_client: Any) -> None:
+        self._http_client = http_client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._http_client, name)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self._http_client)
+
+    def send(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request; of an async client, return an awaitable."""
+        response = self._http_client.send(*args, **kwargs)
+        return _aaccept(response) if isawaitable(response) else _accept(response)
+
+
+def _accept(response: Any) -> Any:
+    response.raise_for_status = _do_nothing
+    return response
+
+
+async def _aaccept(response: Awaitable[Any]) -> Any:
+    return _accept(await response)
+
+
+def _do_nothing() -> None: ...
 
 
 def _create_http_client(create: Callable[[Any], Any], sdk: Any) -> Any:
@@ -135,7 +175,7 @@ def _create_http_client(create: Callable[[Any], Any], sdk: Any) -> Any:
 
 
 def _new_http_client(sdk: Any) -> Any:
-    hooks = {"request": [install_read_deadline], "response": [raise_for_status]}
+    hooks = {"request": [install_read_deadline]}
     return _cookieless_client_class(sdk.DefaultHttpxClient)(**_shared_client_options(sdk, hooks))
 
 
@@ -143,9 +183,7 @@ def _new_http_client(sdk: Any) -> Any:
 # for new connections, so TCP keep-alive is not set on them.
 def _new_async_http_client(sdk: Any) -> Any:
     """Return the SDK's client on aiohttp if that is installed, else its default one."""
-    options = _shared_client_options(
-        sdk, {"request": [ainstall_read_deadline], "response": [araise_for_status]}
-    )
+    options = _shared_client_options(sdk, {"request": [ainstall_read_deadline]})
     try:
         client = _cookieless_client_class(sdk.DefaultAioHttpClient)(**options)
     except RuntimeError:  # the SDK raises it if aiohttp is not installed

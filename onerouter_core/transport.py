@@ -26,7 +26,6 @@ from onerouter_core.errors import (
     MalformedReplyError,
     OneRouterError,
 )
-from onerouter_core.http_errors import HTTPErrorResponse, to_http_error_response
 from onerouter_core.sdk_clients import aload_sdk, load_sdk, response_type
 from onerouter_core.tracebacks import iter_chain, without_frames
 
@@ -49,7 +48,7 @@ class HTTPRequest:
 
 
 def send(clients: Clients, connection: ConnectionSettings, http_request: HTTPRequest) -> Response:
-    """Send a request; return when the response headers have arrived.
+    """Send a request; return when the response headers have arrived, whatever the status.
 
     Args:
         clients: the instance's references to shared clients.
@@ -57,7 +56,6 @@ def send(clients: Clients, connection: ConnectionSettings, http_request: HTTPReq
         http_request: the request.
 
     Raises:
-        HTTPErrorResponse: the response has an error status.
         APIConnectionError: the connection failed, or timed out.
         ConfigurationError: JSON cannot hold the body, or no HTTP client can be created.
 
@@ -69,6 +67,8 @@ def send(clients: Clients, connection: ConnectionSettings, http_request: HTTPReq
         return Response(_post(client, http_request))
     except Exception as error:  # noqa: BLE001 -- HTTP libraries have no common base class
         errors = [error]
+    if (raw := _response_of(errors[0])) is not None:
+        return Response(raw)
     # Raised after the block, because the SDK's error must not become its context: it quotes the
     # body. Popped from a list, because a local variable of a frame in the traceback would make a
     # reference cycle: see tracebacks.py.
@@ -90,6 +90,8 @@ async def asend(
         return Response(await read_timeout.wait(_post(client, http_request)))
     except Exception as error:  # noqa: BLE001 -- as in `send`
         errors = [error]
+    if (raw := _response_of(errors[0])) is not None:
+        return Response(raw)
     raise _to_error(errors.pop())
 
 
@@ -112,13 +114,16 @@ def _post(client: Any, http_request: HTTPRequest) -> Any:
     return client.post(http_request.url, body=http_request.body, **arguments)
 
 
-def _to_error(error: Exception) -> HTTPErrorResponse | OneRouterError:
+# A response hook of the user's HTTP client may call `raise_for_status`.
+def _response_of(error: Exception) -> Any:
+    """Return the response that an exception of `_post`, or a cause of it, has; else None."""
+    responses = (getattr(linked, "response", None) for linked in iter_chain(error))
+    return next((raw for raw in responses if raw is not None), None)
+
+
+def _to_error(error: Exception) -> OneRouterError:
     """Return the error to raise for an exception of `_post`."""
     chain = list(iter_chain(without_frames(error)))
-    for linked in chain:
-        if (http_error := to_http_error_response(linked)) is not None:
-            http_error.__cause__ = http_error.__context__ = None
-            return http_error
     is_unverified = any(isinstance(linked, ssl.SSLCertVerificationError) for linked in chain)
     new_error = _unserializable_body_error(error) or _to_connection_error(
         error, is_unverified=is_unverified
@@ -141,12 +146,18 @@ def _unserializable_body_error(error: Exception) -> ConfigurationError | None:
 class Response:
     """HTTP response whose body is read in chunks; `headers` have names in lower case."""
 
-    __slots__ = ("_raw", "headers")
+    __slots__ = ("_raw", "headers", "status")
 
     def __init__(self, raw: Any) -> None:
         """Wrap the SDK's response."""
         self._raw = raw
+        self.status: int = raw.status_code
         self.headers: dict[str, str] = {k.lower(): v for k, v in raw.headers.items()}
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx; else the body is no reply."""
+        return self.status // 100 == 2  # noqa: PLR2004 -- the first digit is the class
 
     def chunks(self, deadline: DeadlineFn) -> Generator[bytes, None, None]:
         """Yield the chunks of the body, decompressed.
