@@ -11,12 +11,13 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from functools import cache, lru_cache
-from http.cookies import SimpleCookie
 from inspect import isawaitable
 from typing import Any
 
+from onerouter_core.aiohttp_sessions import adapt_transport
 from onerouter_core.deadlines import ainstall_read_deadline, install_read_deadline
 from onerouter_core.errors import ConfigurationError
+from onerouter_core.response_body import ACCEPT_ENCODING
 from onerouter_core.version import __version__
 
 
@@ -75,6 +76,7 @@ _CLIENT_OVERRIDES: dict[str, Any] = {
     "_auth_headers": lambda *_: {},  # name in the third major version
     "default_headers": {
         "accept": "application/json",
+        "accept-encoding": ACCEPT_ENCODING,
         "content-type": "application/json",
         "user-agent": f"onerouter-integrations/{__version__}",
     },
@@ -190,7 +192,7 @@ def _new_async_http_client(sdk: Any) -> Any:
         return _cookieless_client_class(sdk.DefaultAsyncHttpxClient)(**options)
     for transport in (vars(client)["_transport"], *vars(client)["_mounts"].values()):
         if transport is not None:  # None is mounted for the hosts of NO_PROXY
-            transport.get_client = _without_cookies(transport.get_client)
+            adapt_transport(transport)
     return client
 
 
@@ -228,14 +230,3 @@ def _cookieless_client_class(http_class: Any) -> Callable[..., Any]:
     return type(
         "HttpClient", (http_class,), {"cookies": _NoCookies(), "build_request": build_request}
     )
-
-
-def _without_cookies(new_session: Callable[[], Any]) -> Callable[[], Any]:
-    """Wrap a function that creates aiohttp sessions: their cookie jars find no cookie to send."""
-
-    def new_cookieless_session() -> Any:
-        session = new_session()
-        session.cookie_jar.filter_cookies = lambda _: SimpleCookie()
-        return session
-
-    return new_cookieless_session

@@ -26,6 +26,7 @@ from onerouter_core.errors import (
     MalformedReplyError,
     OneRouterError,
 )
+from onerouter_core.response_body import aiter_body, iter_body
 from onerouter_core.sdk_clients import aload_sdk, load_sdk, response_type
 from onerouter_core.tracebacks import iter_chain, without_frames
 
@@ -173,7 +174,7 @@ class Response:
         """
         try:
             set_read_deadline(deadline())
-            for chunk in self._raw.iter_bytes():
+            for chunk in iter_body(self._raw):
                 yield chunk
                 set_read_deadline(deadline())
         except Exception as error:  # noqa: BLE001 -- as in `send`
@@ -184,7 +185,7 @@ class Response:
 
     async def achunks(self, read_timeout: ReadTimeout) -> AsyncGenerator[bytes, None]:
         """Yield the chunks of the body; the async variant of `chunks`."""
-        chunks = self._raw.aiter_bytes()
+        chunks = aiter_body(self._raw)
         try:
             while (chunk := await read_timeout.wait(anext(chunks, None))) is not None:
                 yield chunk

@@ -23,6 +23,8 @@ MAY_IMPORT = {
     "onerouter_core.html_table": set(),
     "onerouter_core.deadlines": set(),
     "onerouter_core.tracebacks": set(),
+    "onerouter_core.aiohttp_sessions": {"aiohttp"},
+    "onerouter_core.response_body": {"onerouter_core.aiohttp_sessions", "onerouter_core.errors"},
     "onerouter_core.http_errors": {"onerouter_core.errors"},
     "onerouter_core.request_options": {"pydantic"},
     "onerouter_core.retry": {"tenacity", "onerouter_core.errors", "onerouter_core.tracebacks"},
@@ -51,13 +53,14 @@ MAY_IMPORT = {
     },
     "onerouter_core.sdk_clients": {
         *("openai", "onerouter_core.deadlines", "onerouter_core.errors"),
+        *("onerouter_core.aiohttp_sessions", "onerouter_core.response_body"),
         "onerouter_core.version",
     },
     "onerouter_core.client_pool": {"typing_extensions", "onerouter_core.sdk_clients"},
     "onerouter_core.transport": {
         *("pydantic", "onerouter_core.client_pool", "onerouter_core.sdk_clients"),
         *("onerouter_core.connection", "onerouter_core.deadlines", "onerouter_core.errors"),
-        "onerouter_core.tracebacks",
+        *("onerouter_core.response_body", "onerouter_core.tracebacks"),
     },
     "onerouter_core.call_state": {
         *("onerouter_core.connection", "onerouter_core.transport", "onerouter_core.deadlines"),

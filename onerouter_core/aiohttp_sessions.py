@@ -1,0 +1,102 @@
+"""aiohttp sessions that lose no byte of an answer, and that keep no cookie.
+
+aiohttp raises the error of a connection before it hands out what it has received until then, so a
+whole streamed answer would be lost when its connection ends uncleanly. This module knows aiohttp
+3.14 and the SDK's transport on it; it imports aiohttp only when a session is created. Private names
+of both are used in `_set_protocol` and `_find_body` only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache, partial
+from http.cookies import SimpleCookie
+from typing import Any
+
+_END_OF_HEAD = re.compile(rb"\A\r?\n|\r?\n\r?\n")
+"""End of a response's head; a line end may be split between two packets."""
+
+_FIRST_FINAL_STATUS = 200
+
+
+def adapt_transport(transport: Any) -> None:
+    """Have a transport of the SDK create sessions that are adapted to it."""
+    transport.get_client = partial(_new_session, transport.get_client)
+
+
+def _new_session(create: Callable[[], Any]) -> Any:
+    session = create()
+    session.cookie_jar.filter_cookies = lambda _: SimpleCookie()  # no cookie is sent
+    _set_protocol(session.connector)
+    return session
+
+
+def _set_protocol(connector: Any) -> None:
+    """Have a connector create connections of `_protocol_class`."""
+    factory = getattr(connector, "_factory", None)  # partial(ResponseHandler, loop=loop)
+    if isinstance(factory, partial):
+        connector._factory = partial(  # noqa: SLF001 -- there is no public name
+            _protocol_class(), **factory.keywords
+        )
+
+
+@cache
+def _protocol_class() -> type:
+    # Not at the top: aiohttp is optional, and its import takes 0.2 s.
+    from aiohttp import ClientPayloadError, client_proto, http_exceptions  # noqa: PLC0415
+
+    class Protocol(client_proto.ResponseHandler):
+        """HTTP connection that hands out a head, and each part of a body, before a bad byte."""
+
+        _is_head = True
+        _body: Any = None
+
+        def set_response_params(self, **options: Any) -> None:
+            """Expect a head; aiohttp calls this before each request."""
+            self._is_head = True
+            super().set_response_params(**options)
+
+        def feed_data(self, data: Any, size: int = 0) -> None:
+            """Take a head with its body to come; aiohttp calls this when a head was parsed."""
+            message, self._body = data
+            self._is_head = message.code < _FIRST_FINAL_STATUS
+            super().feed_data(data, size)
+
+        def data_received(self, data: bytes) -> None:
+            """Parse head and body apart: of data with an error aiohttp drops the head, too."""
+            while self._is_head and (end := _END_OF_HEAD.search(data)):
+                super().data_received(data[: end.end()])
+                if not (data := data[end.end() :]):
+                    return
+            super().data_received(data)
+
+        def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+            """Tell the reader of the body of bad framing; aiohttp would leave it waiting."""
+            super().set_exception(exc, *cause)
+            is_bad_framing = isinstance(exc, http_exceptions.HttpProcessingError)
+            if is_bad_framing and self._body is not None and not self._body.is_eof():
+                self._body.set_exception(ClientPayloadError(f"invalid HTTP: {exc}"))
+
+    return Protocol
+
+
+def take_unread(response: Any) -> bytes:
+    """Return what a failed connection had received, and remove it; b"" of any other library.
+
+    Args:
+        response: the HTTP library's response, whose body raised an error.
+
+    """
+    body = _find_body(response)
+    if body is None or body.exception() is None:
+        return b""
+    body.set_exception(None)  # a read raises it first of all
+    unread: bytes = body.read_nowait()
+    return unread
+
+
+def _find_body(response: Any) -> Any:
+    """Return aiohttp's reader of the body of a response; None if it has none."""
+    stream = getattr(response.stream, "_stream", response.stream)  # the HTTP library's wrapper
+    return getattr(getattr(stream, "_aiohttp_response", None), "content", None)
