@@ -17,7 +17,7 @@ PINS := --quiet --upgrade --universal --python-version 3.10 --all-extras --group
   --no-header --no-annotate --no-emit-package onerouter-integrations
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-lowest integration live compat bench conformance-peers notebooks docs build pins faults-peers audit fuzz soak clean
+.PHONY: help demo test lint test-lowest integration live compat compat-once bench conformance-peers notebooks docs build pins faults-peers audit fuzz soak clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,9 +40,13 @@ test-lowest: $(LOWEST)/.made ## Run the tests with the oldest dependencies that 
 integration: $(INTEGRATION)/.made ## Run the integration tests with real servers, tracers and stores
 	PYTHONDONTWRITEBYTECODE= $(INTEGRATION)/bin/pytest -p no:cacheprovider tests/integration
 
-compat: $(VENV)/.made ## Test all installed Pythons, openai 2 and 3, newest and oldest versions: prints a table
+compat: $(VENV)/.made ## Test each Python here with openai 2 and 3, newest and lowest versions; results in docs/compatibility.md
 	$(BIN)/pip install --quiet uv
-	$(BIN)/python tests/compat.py
+	$(BIN)/python tests/compat.py --page
+
+compat-once: $(VENV)/.made ## Test each Python here once; results in docs/compatibility.md
+	$(BIN)/pip install --quiet uv
+	$(BIN)/python tests/compat.py --page --once $(COMPAT)
 
 live: $(VENV)/.made ## Test the live gateway: needs ONEROUTER_API_KEY, costs money
 	$(BIN)/pytest -p no:cacheprovider -rs tests/live

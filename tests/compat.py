@@ -2,14 +2,18 @@
 
     python tests/compat.py --python 3.10 --column newest -- tests/core -k retry
 
-`make compat` runs it for the whole matrix. Each cell has an environment of its own in .venv-compat/
-and a log beside it. The environments are made with uv, or with pip if uv is missing.
+`make compat` runs the whole matrix, `make compat-once` each Python once, as the CI does. Both write
+the results into the table of docs/compatibility.md, where other cells keep their last result. Each
+cell has an environment of its own in .venv-compat/ and a log beside it. The environments are made
+with uv, or with pip if uv is missing. The exit status is 1 if a cell fails.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import importlib.util
+import itertools
 import os
 import re
 import shutil
@@ -22,6 +26,9 @@ from typing import IO, NamedTuple
 ROOT = Path(__file__).parents[1]
 CELLS = ROOT / ".venv-compat"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+PAGE = ROOT / "docs" / "compatibility.md"
+TABLE_HEAD = "| Python | versions | result | date | of |\n| --- | --- | --- | --- | --- |"
+LOG_LINES = 60  # of a failed cell, to be printed
 SHOWN_PACKAGES = ("openai", "httpx", "httpx2", "pydantic", "langchain-core", "llama-index-core")
 # Notebooks need a kernel; `make integration` installs the servers of the integration tests.
 TESTS = ("tests", "-n4", "--ignore=tests/test_notebooks.py", "--ignore=tests/integration")
@@ -49,57 +56,98 @@ COLUMNS = {
 
 
 class Cell(NamedTuple):
-    """The result of a test run, and the versions of the packages it ran with."""
+    """The result of a test run: a row of the page's table."""
 
+    python: str
+    column: str
     result: str
     versions: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether a test failed, or nothing could be run."""
+        return not re.match(r"\d+ passed", self.result)
 
-def main() -> None:
-    """Run the cells and print the matrix."""
+    def to_row(self) -> str:
+        """Return the row, with today's date."""
+        today = dt.datetime.now(tz=dt.timezone.utc).date()
+        return f"{self.key()} {self.result} | {today} | {self.versions} |"
+
+    def key(self) -> str:
+        """Return the beginning of the row, which no other cell has."""
+        return f"| {self.python} | {self.column} |"
+
+
+def main() -> int:
+    """Run the cells, print a row for each, and return the exit status."""
     parser = argparse.ArgumentParser(description="Run the tests on many versions.")
     parser.add_argument("--python", action="append", choices=PYTHONS)
     parser.add_argument("--column", action="append", choices=COLUMNS)
+    parser.add_argument("--once", action="store_true", help="run each Python with one column only")
+    parser.add_argument("--without", choices=COLUMNS, help="leave this column out")
+    parser.add_argument("--page", action="store_true", help="write the results into the page")
     parser.add_argument("tests", nargs="*", default=TESTS, help="arguments for pytest, after --")
     options = parser.parse_args()
-    columns = options.column or list(COLUMNS)
     CELLS.mkdir(exist_ok=True)
-    table = {
-        version: [run_cell(version, column, options.tests) for column in columns]
-        for version in options.python or PYTHONS
-    }
-    sys.stdout.write(to_markdown(columns, table))
+    pythons = [version for version in options.python or PYTHONS if find_interpreter(version)]
+    columns = options.column or list(COLUMNS)
+    pairs = list(once(pythons) if options.once else itertools.product(pythons, columns))
+    cells = [
+        run_cell(version, column, options.tests)
+        for version, column in pairs
+        if column != options.without
+    ]
+    if options.page:
+        PAGE.write_text(with_rows(PAGE.read_text("utf-8"), cells), "utf-8")
+    return int(any(cell.failed for cell in cells))
 
 
-def to_markdown(columns: Sequence[str], table: dict[str, list[Cell]]) -> str:
-    """Return the table of results, and the table of the versions of each column."""
-    rows = [("Python", *columns), ("---",) * (len(columns) + 1)]
-    rows += [(version, *(cell.result for cell in cells)) for version, cells in table.items()]
-    rows += [(), ("column", "versions, on the newest Python that it ran on"), ("---", "---")]
-    for number, column in enumerate(columns):
-        versions = [cells[number].versions for cells in table.values() if cells[number].versions]
-        rows.append((column, versions[-1] if versions else "-"))
-    return "\n".join(f"| {' | '.join(row)} |" if row else "" for row in rows) + "\n"
+def once(pythons: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Pair the oldest Python with the lowest versions and the newest with the newest.
+
+    Those in between have the other two columns by turns.
+    """
+    yield pythons[0], "lowest"
+    yield from zip(pythons[1:-1], itertools.cycle(("newest-openai2", "lowest-openai3")))
+    yield pythons[-1], "newest"
+
+
+def with_rows(page: str, cells: Sequence[Cell]) -> str:
+    """Return the page with a row for each cell: in place of its last one, or at its place."""
+    start = page.index(TABLE_HEAD) + len(TABLE_HEAD)
+    end = page.index("\n\n", start)
+    keys = {cell.key() for cell in cells}
+    rows = [row for row in page[start:end].splitlines() if row]
+    rows = [row for row in rows if not any(row.startswith(key) for key in keys)]
+    table = "\n".join(sorted([*rows, *(cell.to_row() for cell in cells)]))
+    return f"{page[:start]}\n{table}{page[end:]}"
 
 
 def run_cell(version: str, column: str, tests: Sequence[str]) -> Cell:
     """Make the environment of a cell, run the tests in it, and return the result."""
-    python = find_interpreter(version)
-    if python is None:
-        return Cell("no interpreter here")
     home = CELLS / f"{version}-{column}"
     cell_python, constraints = home / "bin" / "python", Path(f"{home}.txt")
     constraints.write_text(constraints_of(COLUMNS[column]), "utf-8")
     with Path(f"{home}.log").open("w+", encoding="utf-8") as log:
-        for command in install_commands(python, home, cell_python, constraints):
+        for command in install_commands(
+            str(find_interpreter(version)), home, cell_python, constraints
+        ):
             if run(command, log):
-                return Cell("does not install")
+                return report(Cell(version, column, "does not install"), log)
         run((cell_python, "-m", "pytest", "-p", "no:cacheprovider", *tests), log)
         log.seek(0)
         summaries = SUMMARY.findall(log.read())
-    result = summaries[-1] if summaries else "does not run"
-    cell = Cell(result, output(cell_python, PRINT_VERSIONS))
-    sys.stderr.write(f"{home.name}: {cell.result} ({cell.versions})\n")
+        result = summaries[-1] if summaries else "does not run"
+        return report(Cell(version, column, result, output(cell_python, PRINT_VERSIONS)), log)
+
+
+def report(cell: Cell, log: IO[str]) -> Cell:
+    """Print the row of a cell, and the end of the log if it failed; return the cell."""
+    if cell.failed:
+        log.seek(0)
+        sys.stdout.write("".join(log.readlines()[-LOG_LINES:]))
+    sys.stdout.write(f"{cell.to_row()}\n")
+    sys.stdout.flush()
     return cell
 
 
@@ -166,4 +214,4 @@ def run(command: Sequence[str | Path], log: IO[str]) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
