@@ -244,6 +244,15 @@ class CallState:
         error.args = (error.message,)
         return error
 
+    def _is_silent(self) -> bool:
+        """Tell whether the read deadline has passed; an HTTP client may have another timeout."""
+        limit = self.read_deadline()
+        return (
+            bool(self.connection.timeout)
+            and limit is not None
+            and (monotonic() >= limit - _TIMER_TOLERANCE)
+        )
+
     def _refine_error(self, error: OneRouterError, decoder: StreamDecoder | None) -> OneRouterError:
         """Return an error of the transport as a deadline, timeout or incomplete stream error."""
         is_late = self.deadline_at is not None and monotonic() >= (
@@ -251,7 +260,7 @@ class CallState:
         )
         if isinstance(error, APITimeoutError) and error.status is None and is_late:
             error = _with_cause_of(error, self._deadline_error())
-        elif type(error) is APITimeoutError and error.status is None and self.connection.timeout:
+        elif type(error) is APITimeoutError and error.status is None and self._is_silent():
             reason = f"no data for {self.connection.timeout} s"
             timeout_error = APITimeoutError(f"The gateway did not answer in time: {reason}.")
             error = _with_cause_of(error, timeout_error)

@@ -23,6 +23,7 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakValueDictionary, final
 
 from typing_extensions import Self
 
+from onerouter_core.errors import ConfigurationError
 from onerouter_core.sdk_clients import new_async_client, new_client
 
 
@@ -72,10 +73,17 @@ class Clients:
         return shared.client
 
     async def get_async(self, sdk: Any, user_client: Any) -> Any:
-        """Return the SDK client for a call on the running event loop; see `get_sync`."""
-        if user_client is not None:
-            return new_async_client(sdk, user_client)
+        """Return the SDK client for a call on the running event loop; see `get_sync`.
+
+        Raises:
+            ConfigurationError: the user's client has connections of another event loop.
+
+        """
         loop = asyncio.get_running_loop()
+        if user_client is not None:
+            client = new_async_client(sdk, user_client)
+            _check_loop(loop, user_client)
+            return client
         shared = self._by_loop.get(loop)
         if shared is None or shared.client is None:
             shared = await _get_async_client(loop, sdk)
@@ -123,6 +131,25 @@ class ClientOwner:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+# --- HTTP clients of the user: the connections of one belong to one event loop ---
+
+_loops_of_user_clients: WeakKeyDictionary[Any, ReferenceType[Any]] = WeakKeyDictionary()
+
+
+def remember_loop(user_client: Any) -> None:
+    """Note that a user's client has a connection of the running event loop."""
+    _loops_of_user_clients.setdefault(user_client, ref(asyncio.get_running_loop()))
+
+
+def _check_loop(loop: asyncio.AbstractEventLoop, user_client: Any) -> None:
+    first_loop = _loops_of_user_clients.get(user_client)
+    if first_loop is not None and first_loop() is not loop:
+        raise ConfigurationError(
+            "http_async_client has connections of another event loop, on which alone they work: "
+            "create one client for each event loop, or give none."
+        )
 
 
 # --- the pool ---

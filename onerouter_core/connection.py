@@ -26,6 +26,10 @@ ApiKey: TypeAlias = SecretStr | Callable[[], str | SecretStr | Awaitable[str | S
 _HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # "token" of RFC 9110, section 5.6.2
 
 
+_MAX_PORT = 65_535
+_MAX_HOST_LENGTH = 253  # characters (RFC 1035, section 2.3.4)
+
+
 def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Return the headers if they can be sent (RFC 9110, section 5); raise ConfigurationError.
 
@@ -99,7 +103,11 @@ class ConnectionSettings:
 # A plain http URL of another machine is accepted with a warning.
 def check_base_url(url: str) -> str:
     """Return the base URL without its last slash; raise ConfigurationError if it is invalid."""
-    parts = urlsplit(url := url.strip())
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets without an IPv6 address, or letters of no host name
+        raise ConfigurationError("base_url has an invalid IP address or host name.") from None
     if parts.query or parts.fragment:
         raise ConfigurationError("base_url must end with its path: remove the part from ? or # on.")
     if parts.scheme not in {"http", "https"} or not parts.netloc:
@@ -108,9 +116,50 @@ def check_base_url(url: str) -> str:
         raise ConfigurationError(
             "base_url must not contain a user name or password: send them in default_headers."
         )
+    _check_host_and_port(parts.netloc)
+    if not url.isprintable():
+        raise ConfigurationError("base_url must not contain control characters.")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         warnings.warn(f"The API key is sent unencrypted to {url}: use https.", stacklevel=3)
     return url.rstrip("/")
+
+
+_HOST_AND_PORT = re.compile(r"(?P<host>\[[^\[\]]+\]|[^\[\]:]+)(?::(?P<port>[0-9]{0,5}))?")
+
+
+def _check_host_and_port(netloc: str) -> None:
+    """Raise ConfigurationError unless the host is an IP address or a name, and the port is one.
+
+    HTTP libraries and the socket module would raise errors of many classes, at the first request.
+    """
+    match = _HOST_AND_PORT.fullmatch(netloc)
+    if match is None or not 1 <= int(match["port"] or 1) <= _MAX_PORT:
+        raise ConfigurationError(
+            "base_url must have a host name, and a port between 1 and 65535 or none."
+        )
+    if (host := match["host"]).startswith("[") or re.fullmatch(r"[\d.]+", host):
+        _check_ip_address(host.strip("[]"))
+    else:
+        _check_host_name(host)
+
+
+def _check_ip_address(host: str) -> None:
+    try:
+        ip_address(host)
+    except ValueError:
+        raise ConfigurationError(f"base_url has an invalid IP address: {host}.") from None
+
+
+def _check_host_name(host: str) -> None:
+    try:
+        name = host[: _MAX_HOST_LENGTH + 2].encode("idna").decode("ascii").removesuffix(".")
+    except UnicodeError:
+        name = ""
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", name, re.ASCII) or len(name) > _MAX_HOST_LENGTH:
+        raise ConfigurationError(
+            f"base_url has an invalid host name: {host}. Each of its parts must have 1 to 63 "
+            "letters, digits and hyphens."
+        )
 
 
 def is_loopback(host: str) -> bool:

@@ -15,7 +15,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
@@ -73,6 +74,35 @@ def _with_deadline(read: Callable[..., bytes]) -> Callable[..., bytes]:
         return read(max_bytes, timeout)
 
     return read_until_deadline
+
+
+@contextmanager
+def read_deadline_on(network_stream: Any, deadline: DeadlineFn) -> Iterator[None]:
+    """Make the reads of one response end at a deadline, on a connection of the user's client.
+
+    Args:
+        network_stream: the stream of an HTTP/1 response, which no other response uses. None:
+            nothing is done.
+        deadline: function that returns the present deadline.
+
+    """
+    if network_stream is None:
+        yield
+        return
+    read = network_stream.read
+
+    def read_until_deadline(max_bytes: int, timeout: float | None = None) -> bytes:
+        if (until := deadline()) is not None:
+            seconds_left = max(until - monotonic(), MIN_TIMEOUT)
+            timeout = seconds_left if timeout is None else min(timeout, seconds_left)
+        data: bytes = read(max_bytes, timeout)
+        return data
+
+    network_stream.read = read_until_deadline
+    try:
+        yield
+    finally:
+        network_stream.read = read
 
 
 def _enable_tcp_keepalive(stream: Any) -> None:

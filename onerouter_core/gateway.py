@@ -19,7 +19,15 @@ from onerouter_core.errors import APIConnectionError, OneRouterError
 from onerouter_core.http_errors import aread_error_body, read_error_body
 from onerouter_core.retry import OnRetry, apolicy, policy
 from onerouter_core.sdk_clients import aload_sdk, load_sdk
-from onerouter_core.transport import Response, aget_api_key, asend, get_api_key, send
+from onerouter_core.transport import (
+    Response,
+    aget_api_key,
+    aprepare,
+    asend,
+    get_api_key,
+    prepare,
+    send,
+)
 from onerouter_core.types import Json, Reply, ReplyDelta, Request
 from onerouter_core.wire.error_bodies import decode_error
 from onerouter_core.wire.model_list import decode_model_list
@@ -66,6 +74,7 @@ class Gateway(ClientOwner):
             OneRouterError: the last attempt failed; `partial` is the reply up to the failure.
 
         """
+        prepare(self._clients, self.connection)
         call = CallState(self.connection, request)
         reply: Reply = policy(self.connection.max_retries, call.deadline_at, on_retry)(
             self._complete_once, call
@@ -74,6 +83,7 @@ class Gateway(ClientOwner):
 
     async def acomplete(self, request: Request, on_retry: OnRetry | None = None) -> Reply:
         """Send a request; the async variant of `complete`. `on_retry` may be async, too."""
+        await aprepare(self._clients, self.connection)
         call = CallState(self.connection, request)
         reply: Reply = await apolicy(self.connection.max_retries, call.deadline_at, on_retry)(
             self._acomplete_once, call
@@ -133,6 +143,7 @@ class Gateway(ClientOwner):
         the reply so far as `partial`. The last delta has the complete reply as `final_reply`.
         Arguments and errors are those of `complete`.
         """
+        prepare(self._clients, self.connection)
         call = CallState(self.connection, request, stream=True)
         deltas: DeltaStream = policy(self.connection.max_retries, call.deadline_at, on_retry)(
             self._start_stream, call
@@ -141,6 +152,7 @@ class Gateway(ClientOwner):
 
     async def astream(self, request: Request, on_retry: OnRetry | None = None) -> AsyncDeltaStream:
         """Stream a reply; the async variant of `stream`: await it, then iterate."""
+        await aprepare(self._clients, self.connection)
         call = CallState(self.connection, request, stream=True)
         retrying = apolicy(self.connection.max_retries, call.deadline_at, on_retry)
         deltas: AsyncDeltaStream = await retrying(self._astart_stream, call)
@@ -172,8 +184,7 @@ class Gateway(ClientOwner):
                 if not decoder.finished:  # else only the end of the response is missing
                     raise
             yield from call.primed(_final_deltas(decoder, call))
-            if decoder.done and self.connection.http_client is None:
-                # A user's client has no read deadline: reading on could take long.
+            if decoder.done and response.can_drain:
                 _drain(chunks, call)
 
     async def _adeltas(self, call: CallState) -> AsyncDeltaStream:
@@ -204,6 +215,7 @@ class Gateway(ClientOwner):
 
         No API key is needed. `Catalog.of` makes a catalogue of them. Raises OneRouterError.
         """
+        prepare(self._clients, self.connection)
         call = CallState(self.connection)
         entries: tuple[Json, ...] = policy(self.connection.max_retries, call.deadline_at)(
             self._models_once, call
@@ -212,6 +224,7 @@ class Gateway(ClientOwner):
 
     async def amodels(self) -> tuple[Json, ...]:
         """Return the entries of the model list; the async variant of `models`."""
+        await aprepare(self._clients, self.connection)
         call = CallState(self.connection)
         entries: tuple[Json, ...] = await apolicy(self.connection.max_retries, call.deadline_at)(
             self._amodels_once, call

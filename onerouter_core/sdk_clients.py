@@ -7,28 +7,40 @@ is named: the SDK's second major version is based on httpx, its third on httpx2.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import cache, lru_cache
-from inspect import isawaitable
+from importlib import import_module
+from inspect import isawaitable, signature
 from typing import Any
+from urllib.request import getproxies
 
 from onerouter_core.aiohttp_sessions import adapt_transport
 from onerouter_core.deadlines import ainstall_read_deadline, install_read_deadline
-from onerouter_core.errors import ConfigurationError
+from onerouter_core.errors import APIConnectionError, ConfigurationError
 from onerouter_core.response_body import ACCEPT_ENCODING
 from onerouter_core.version import __version__
 
+# Modules that HTTP libraries import only when they open a connection: httpcore that of anyio (if it
+# is used at all), and `socket` that of host names.
+_LATE_IMPORTS = ("anyio._backends._asyncio", "encodings.idna")
 
+
+@cache
 def load_sdk() -> Any:
-    """Import the SDK; the first import takes up to a second."""
+    """Import the SDK and what it imports later; the first import takes up to seconds."""
     log_level = os.environ.pop("OPENAI_LOG", None)  # the SDK sets up logging at its import
     try:
         import openai  # noqa: PLC0415 -- importing this package must not import the SDK
     finally:
         if log_level is not None:
             os.environ["OPENAI_LOG"] = log_level
+    for name in _LATE_IMPORTS:
+        with suppress(ImportError):
+            import_module(name)
     return openai
 
 
@@ -58,6 +70,35 @@ def response_type(client: Any) -> Any:
     The SDK returns such a response as it is, without parsing the body.
     """
     return _http_library_of(client).Response
+
+
+@cache
+def content_argument(post: Callable[..., Any]) -> str:
+    """Return the argument for bytes of `post`, a method of an SDK client's class.
+
+    It is `body` in openai 2.0, and `content` in versions that have it: those warn of bytes in
+    `body`.
+    """
+    return "content" if "content" in signature(post).parameters else "body"
+
+
+def is_from_network(http_client: Any, response: Any) -> bool:
+    """Tell whether a response came over a connection, and not from a mock or an application.
+
+    Responses of the aiohttp transport have no network stream. It is known by its module
+    (`openai._vendor.httpx_aiohttp` in openai 3, `httpx_aiohttp` before); `_transport` is private.
+    """
+    transport = getattr(http_client, "_transport", None)
+    return "network_stream" in response.extensions or "aiohttp" in type(transport).__module__
+
+
+def stricter_timeout(http_client: Any, seconds: float | None) -> Any:
+    """Return the timeout of a user's HTTP client, each of its four limits lowered to `seconds`."""
+    own = http_client.timeout
+    limits = {name: getattr(own, name) for name in ("connect", "read", "write", "pool")}
+    if seconds is not None:
+        limits = {name: min(seconds, limit or seconds) for name, limit in limits.items()}
+    return type(own)(**limits)
 
 
 @lru_cache(maxsize=256)
@@ -115,6 +156,8 @@ def new_async_client(sdk: Any, http_client: Any = None) -> Any:
 
 
 def _new_sdk_client(sdk_class: Any, http_client: Any) -> Any:
+    if getattr(http_client, "is_closed", False):
+        raise ConfigurationError("The HTTP client is closed: give the model an open one.")
     try:
         return _client_class(sdk_class)(
             api_key="-",
@@ -169,7 +212,16 @@ def _create_http_client(create: Callable[[Any], Any], sdk: Any) -> Any:
     """Create an HTTP client; explain an error, which comes from the environment."""
     try:
         return create(sdk)
+    except ImportError as error:  # of socksio; with HTTP proxies nothing else is imported
+        if not _uses_socks_proxy():
+            raise
+        raise ConfigurationError(
+            "A SOCKS proxy is set in the environment (such as ALL_PROXY), which needs the package "
+            "socksio: install it with `pip install socksio`."
+        ) from error
     except Exception as error:
+        if getattr(error, "errno", None) in {errno.EMFILE, errno.ENFILE}:
+            raise APIConnectionError(f"The HTTP client cannot be created: {error}") from error
         raise ConfigurationError(
             "The HTTP client cannot be created: check the environment variables SSL_CERT_FILE, "
             f"SSL_CERT_DIR and those for proxies ({type(error).__name__}: {error})."
@@ -182,10 +234,12 @@ def _new_http_client(sdk: Any) -> Any:
 
 
 # With aiohttp, the cost of a call does not grow with the number of open calls. It has no callback
-# for new connections, so TCP keep-alive is not set on them.
+# for new connections, so TCP keep-alive is not set on them. It would speak HTTP to a SOCKS proxy.
 def _new_async_http_client(sdk: Any) -> Any:
-    """Return the SDK's client on aiohttp if that is installed, else its default one."""
+    """Return the SDK's client on aiohttp if that is usable, else its default one."""
     options = _shared_client_options(sdk, {"request": [ainstall_read_deadline]})
+    if _uses_socks_proxy():
+        return _cookieless_client_class(sdk.DefaultAsyncHttpxClient)(**options)
     try:
         client = _cookieless_client_class(sdk.DefaultAioHttpClient)(**options)
     except RuntimeError:  # the SDK raises it if aiohttp is not installed
@@ -194,6 +248,13 @@ def _new_async_http_client(sdk: Any) -> Any:
         if transport is not None:  # None is mounted for the hosts of NO_PROXY
             adapt_transport(transport)
     return client
+
+
+def _uses_socks_proxy() -> bool:
+    """Tell whether a variable that HTTP libraries read names a SOCKS proxy."""
+    proxies = getproxies()
+    urls = (proxies.get(scheme, "") for scheme in ("http", "https", "all"))
+    return any(url.lower().startswith("socks") for url in urls)
 
 
 def _shared_client_options(sdk: Any, hooks: dict[str, Any]) -> dict[str, Any]:

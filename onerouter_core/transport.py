@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from inspect import isawaitable
+from json import JSONEncoder
 from time import monotonic
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
-from onerouter_core.client_pool import Clients
+from onerouter_core.client_pool import Clients, remember_loop
 from onerouter_core.connection import ConnectionSettings
-from onerouter_core.deadlines import DeadlineFn, ReadTimeout, set_read_deadline
+from onerouter_core.deadlines import DeadlineFn, ReadTimeout, read_deadline_on, set_read_deadline
 from onerouter_core.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -26,8 +29,22 @@ from onerouter_core.errors import (
     MalformedReplyError,
     OneRouterError,
 )
+from onerouter_core.foreign_errors import (
+    is_foreign,
+    is_foreign_class,
+    unwrap,
+    without_library_frames,
+)
+from onerouter_core.redirects import MAX_REDIRECTS, is_redirect, redirect_target
 from onerouter_core.response_body import aiter_body, iter_body
-from onerouter_core.sdk_clients import aload_sdk, load_sdk, response_type
+from onerouter_core.sdk_clients import (
+    aload_sdk,
+    content_argument,
+    is_from_network,
+    load_sdk,
+    response_type,
+    stricter_timeout,
+)
 from onerouter_core.tracebacks import iter_chain, without_frames
 
 
@@ -47,6 +64,29 @@ class HTTPRequest:
     body: Mapping[str, Any] | None = None
     """JSON body of a POST. None: a GET."""
 
+    redirects: int = 0
+    """Number of redirects that led to the URL."""
+
+
+# A failure is raised again by the first attempt, with all that an error of a call has.
+def prepare(clients: Clients, connection: ConnectionSettings) -> None:
+    """Import the SDK and create the client, which takes seconds in a cold process.
+
+    To be called before the clock of a call starts: its limits are for the network.
+    """
+    sdk = load_sdk()
+    if connection.http_client is None:
+        with suppress(ConfigurationError):
+            clients.get_sync(sdk, None)
+
+
+async def aprepare(clients: Clients, connection: ConnectionSettings) -> None:
+    """Import the SDK and create the event loop's client; the async variant of `prepare`."""
+    sdk = await aload_sdk()
+    if connection.http_async_client is None:
+        with suppress(ConfigurationError):
+            await clients.get_async(sdk, None)
+
 
 def send(clients: Clients, connection: ConnectionSettings, http_request: HTTPRequest) -> Response:
     """Send a request; return when the response headers have arrived, whatever the status.
@@ -59,21 +99,36 @@ def send(clients: Clients, connection: ConnectionSettings, http_request: HTTPReq
     Raises:
         APIConnectionError: the connection failed, or timed out.
         ConfigurationError: JSON cannot hold the body, or no HTTP client can be created.
+        Exception: what a hook, an authentication or a transport of the user raised.
 
     """
     sdk = load_sdk()
     client = clients.get_sync(sdk, connection.http_client)
+    content = encode_json(http_request.body)
     set_read_deadline(None if http_request.timeout is None else monotonic() + http_request.timeout)
+    while True:
+        response = _send_once(client, http_request, content, connection.http_client)
+        if not is_redirect(response.status, response.headers):
+            return response
+        response.close()
+        http_request = _redirected(http_request, response)
+
+
+def _send_once(
+    client: Any, http_request: HTTPRequest, content: bytes | None, user_client: Any
+) -> Response:
     try:
-        return Response(_post(client, http_request))
+        return Response(
+            _post(client, http_request, content, user_client), is_shared=user_client is None
+        )
     except Exception as error:  # noqa: BLE001 -- HTTP libraries have no common base class
         errors = [error]
-    if (raw := _response_of(errors[0])) is not None:
-        return Response(raw)
+    if (raw := _response_of(errors[0], http_request.url)) is not None:
+        return Response(raw, is_shared=user_client is None)
     # Raised after the block, because the SDK's error must not become its context: it quotes the
     # body. Popped from a list, because a local variable of a frame in the traceback would make a
     # reference cycle: see tracebacks.py.
-    raise _to_error(errors.pop())
+    raise _to_error(errors.pop(), http_request.url)
 
 
 async def asend(
@@ -84,16 +139,31 @@ async def asend(
 ) -> Response:
     """Send a request; the async variant of `send`, which ends at the deadline of `read_timeout`."""
     sdk = await aload_sdk()
-    client = await clients.get_async(sdk, connection.http_async_client)
+    user_client = connection.http_async_client
+    client = await clients.get_async(sdk, user_client)
+    content = encode_json(http_request.body)
     for _ in range(2):  # let a busy event loop notice which idle connections the server has closed
         await asyncio.sleep(0)
+    while True:
+        sending = _post(client, http_request, content, user_client)
+        response = await _asend_once(read_timeout.wait(sending), http_request.url, user_client)
+        if not is_redirect(response.status, response.headers):
+            return response
+        await response.aclose()
+        http_request = _redirected(http_request, response)
+
+
+async def _asend_once(sending: Awaitable[Any], url: str, user_client: Any) -> Response:
     try:
-        return Response(await read_timeout.wait(_post(client, http_request)))
-    except Exception as error:  # noqa: BLE001 -- as in `send`
+        raw = await sending
+        if user_client is not None and is_from_network(user_client, raw):
+            remember_loop(user_client)
+        return Response(raw, is_shared=user_client is None)
+    except Exception as error:  # noqa: BLE001 -- as in `_send_once`
         errors = [error]
-    if (raw := _response_of(errors[0])) is not None:
-        return Response(raw)
-    raise _to_error(errors.pop())
+    if (raw := _response_of(errors[0], url)) is not None:
+        return Response(raw, is_shared=user_client is None)
+    raise _to_error(errors.pop(), url)
 
 
 class _RedactedHeader(str):
@@ -105,55 +175,109 @@ class _RedactedHeader(str):
         return "'***'"
 
 
-def _post(client: Any, http_request: HTTPRequest) -> Any:
+def _post(client: Any, http_request: HTTPRequest, content: bytes | None, user_client: Any) -> Any:
     """Send a request through the SDK, which returns before the body is read (`stream`)."""
     headers = {name: _RedactedHeader(value) for name, value in http_request.headers.items()}
-    options = {"headers": headers, "timeout": http_request.timeout}
+    timeout = http_request.timeout
+    if user_client is not None:
+        timeout = stricter_timeout(user_client, timeout)
+    # Redirects are followed here: the user's client might follow one to another host.
+    options = {"headers": headers, "timeout": timeout, "follow_redirects": False}
     arguments = {"cast_to": response_type(client), "options": options, "stream": True}
-    if http_request.body is None:
+    if content is None:
         return client.get(http_request.url, **arguments)
-    return client.post(http_request.url, body=http_request.body, **arguments)
+    arguments[content_argument(type(client).post)] = content
+    return client.post(http_request.url, **arguments)
+
+
+# --- JSON ---
+
+
+def encode_json(body: Mapping[str, Any] | None) -> bytes | None:
+    """Return the JSON of a body.
+
+    The SDK would write it where its errors cannot be told from those of a user's hook.
+
+    Raises:
+        ConfigurationError: JSON cannot hold the body.
+
+    """
+    try:
+        return None if body is None else _JSON_ENCODER.encode(body).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise ConfigurationError(f"The request cannot be written as JSON: {reason}")
+
+
+def _to_json_value(value: Any) -> Any:
+    """Return what the SDK's encoder makes of a value of another class, as in `extra_body`."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_unset=True, by_alias=True)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+_JSON_ENCODER = JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_to_json_value
+)
+
+
+def _redirected(http_request: HTTPRequest, response: Response) -> HTTPRequest:
+    """Return the request that follows a redirect."""
+    if http_request.redirects >= MAX_REDIRECTS:
+        raise APIConnectionError("The gateway redirects the request again and again.")
+    url = redirect_target(
+        http_request.url,
+        response.headers["location"],
+        status=response.status,
+        has_body=http_request.body is not None,
+    )
+    return replace(http_request, url=url, redirects=http_request.redirects + 1)
 
 
 # A response hook of the user's HTTP client may call `raise_for_status`.
-def _response_of(error: Exception) -> Any:
+def _response_of(error: Exception, url: str) -> Any:
     """Return the response that an exception of `_post`, or a cause of it, has; else None."""
-    responses = (getattr(linked, "response", None) for linked in iter_chain(error))
+    if is_foreign(unwrap(error), url):
+        return None
+    chain = (linked for linked in iter_chain(error) if not is_foreign_class(linked))
+    responses = (getattr(linked, "response", None) for linked in chain)
     return next((raw for raw in responses if raw is not None), None)
 
 
-def _to_error(error: Exception) -> OneRouterError:
+def _to_error(error: Exception, url: str) -> Exception:
     """Return the error to raise for an exception of `_post`."""
+    error = unwrap(error)
+    if is_foreign(error, url):
+        return without_library_frames(error)
     chain = list(iter_chain(without_frames(error)))
     is_unverified = any(isinstance(linked, ssl.SSLCertVerificationError) for linked in chain)
-    new_error = _unserializable_body_error(error) or _to_connection_error(
-        error, is_unverified=is_unverified
-    )
+    new_error = _to_connection_error(error, is_unverified=is_unverified)
     # The root cause only: an error of aiohttp that it led to shows the request with the key.
     *_, new_error.__cause__ = _iter_causes(error)
     return new_error
 
 
-def _unserializable_body_error(error: Exception) -> ConfigurationError | None:
-    """Return an error if the root cause is that JSON cannot hold the body; nothing was sent."""
-    *_, root_cause = _iter_causes(error)
-    classes = (TypeError, ValueError, RecursionError)  # of `json.dumps`
-    if not isinstance(root_cause, classes) or isinstance(root_cause, OSError | UnicodeDecodeError):
-        return None
-    reason = f"{type(root_cause).__name__}: {root_cause}"
-    return ConfigurationError(f"The request cannot be written as JSON: {reason}")
-
-
 class Response:
     """HTTP response whose body is read in chunks; `headers` have names in lower case."""
 
-    __slots__ = ("_raw", "headers", "status")
+    __slots__ = ("_network_stream", "_raw", "can_drain", "headers", "status")
 
-    def __init__(self, raw: Any) -> None:
-        """Wrap the SDK's response."""
+    def __init__(self, raw: Any, *, is_shared: bool = True) -> None:
+        """Wrap the SDK's response.
+
+        Args:
+            raw: the response.
+            is_shared: whether the client is shared, and not the user's.
+
+        """
         self._raw = raw
         self.status: int = raw.status_code
         self.headers: dict[str, str] = {k.lower(): v for k, v in raw.headers.items()}
+        self._network_stream = None if is_shared else _network_stream(raw)
+        self.can_drain = is_shared or self._network_stream is not None
+        """Whether read deadlines hold for sync reads, so that reading on cannot take long."""
 
     @property
     def is_success(self) -> bool:
@@ -173,15 +297,16 @@ class Response:
 
         """
         try:
-            set_read_deadline(deadline())
-            for chunk in iter_body(self._raw):
-                yield chunk
+            with read_deadline_on(self._network_stream, deadline):
                 set_read_deadline(deadline())
+                for chunk in iter_body(self._raw):
+                    yield chunk
+                    set_read_deadline(deadline())
         except Exception as error:  # noqa: BLE001 -- as in `send`
             errors = [error]
         else:
             return
-        raise _to_read_error(errors.pop())
+        raise _to_read_error(errors.pop(), str(self._raw.url))
 
     async def achunks(self, read_timeout: ReadTimeout) -> AsyncGenerator[bytes, None]:
         """Yield the chunks of the body; the async variant of `chunks`."""
@@ -193,7 +318,7 @@ class Response:
             errors = [error]
         else:
             return
-        raise _to_read_error(errors.pop())
+        raise _to_read_error(errors.pop(), str(self._raw.url))
 
     def close(self) -> None:
         """Close the connection, unless the body was read to its end."""
@@ -202,6 +327,16 @@ class Response:
     async def aclose(self) -> None:
         """Close the connection, unless the body was read to its end."""
         await self._raw.aclose()
+
+
+# HTTP/2 is left out: one connection carries several responses.
+def _network_stream(raw: Any) -> Any:
+    """Return the network stream of a response (httpx documentation, "Extensions"), if it has one.
+
+    A response of a mock has none.
+    """
+    is_http_1 = raw.extensions.get("http_version") in {b"HTTP/1.1", b"HTTP/1.0"}
+    return raw.extensions.get("network_stream") if is_http_1 else None
 
 
 # --- API key ---
@@ -233,10 +368,12 @@ async def aget_api_key(connection: ConnectionSettings) -> str | None:
 # --- errors ---
 
 
-def _to_read_error(error: Exception) -> OneRouterError:
+def _to_read_error(error: Exception, url: str) -> Exception:
     """Return the error to raise for an exception while the body was read."""
     if isinstance(error, OneRouterError):
         return error
+    if is_foreign(error, url):
+        return without_library_frames(error)
     new_error = _to_connection_error(error)
     new_error.__cause__ = without_frames(error)
     return new_error
@@ -244,24 +381,31 @@ def _to_read_error(error: Exception) -> OneRouterError:
 
 # The root cause decides between timeout and connection error: over aiohttp, openai 2.54 reports
 # a refused, closed or reset connection as `APITimeoutError <- ConnectTimeout <- aiohttp's error`.
-# A certificate that cannot be verified (`is_unverified`) is not transient.
+# It has an error number if the system gave the connection up (ETIMEDOUT, which Python makes a
+# TimeoutError, too). A certificate that cannot be verified (`is_unverified`) is not transient.
 def _to_connection_error(error: Exception, *, is_unverified: bool = False) -> OneRouterError:
     """Classify an exception of an HTTP library by the class names of its causes."""
     causes = list(_iter_causes(error))
     root_cause, class_names = causes[-1], " ".join(type(cause).__name__ for cause in causes)
     root_name = type(root_cause).__name__
     reason = " ".join(f"{root_name}: {root_cause}".split()).removesuffix(":")
-    if "Timeout" in root_name:
-        return APITimeoutError("The gateway did not answer in time.")
+    if "Timeout" in root_name and getattr(root_cause, "errno", None) is None:
+        return APITimeoutError(f"The gateway did not answer in time: {reason}.")
     if "Decod" in class_names or "ContentEncoding" in class_names:
         return MalformedReplyError(f"The reply cannot be decoded: {reason}")
+    if root_name.lower() in {"invalidurl", "invalidurlclienterror"}:
+        return ConfigurationError(f"The address cannot be used: {reason}")
     return APIConnectionError(
         f"The connection to the gateway failed: {reason}", transient=not is_unverified
     )
 
 
 def _iter_causes(error: BaseException | None) -> Iterator[Exception]:
-    """Yield an exception and its causes; the last one is the root cause."""
-    while isinstance(error, Exception):
+    """Yield an exception and its causes; the last one is the root cause.
+
+    Those of other packages are left out: respx raises an HTTP library's error from one of its own.
+    """
+    first = error
+    while isinstance(error, Exception) and (error is first or not is_foreign_class(error)):
         yield error
         error = error.__cause__

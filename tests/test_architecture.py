@@ -56,11 +56,17 @@ MAY_IMPORT = {
         *("onerouter_core.aiohttp_sessions", "onerouter_core.response_body"),
         "onerouter_core.version",
     },
-    "onerouter_core.client_pool": {"typing_extensions", "onerouter_core.sdk_clients"},
+    "onerouter_core.client_pool": {
+        *("typing_extensions", "onerouter_core.sdk_clients", "onerouter_core.errors"),
+    },
+    "onerouter_core.foreign_errors": {"onerouter_core.tracebacks"},
+    "onerouter_core.redirects": {"onerouter_core.errors", "onerouter_core.foreign_errors"},
     "onerouter_core.transport": {
         *("pydantic", "onerouter_core.client_pool", "onerouter_core.sdk_clients"),
         *("onerouter_core.connection", "onerouter_core.deadlines", "onerouter_core.errors"),
         *("onerouter_core.response_body", "onerouter_core.tracebacks"),
+        "onerouter_core.foreign_errors",
+        "onerouter_core.redirects",
     },
     "onerouter_core.call_state": {
         *("onerouter_core.connection", "onerouter_core.transport", "onerouter_core.deadlines"),

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from onerouter_core import Clients, ConnectionSettings, Gateway, Reply, ReplyDelta, Request
+from onerouter_core.transport import aprepare, prepare
 from onerouter_simulator import Simulator
 
 
@@ -96,9 +97,11 @@ def _no_implicit_event_loop() -> None:
 
 
 @pytest.fixture(scope="session")
-def clients() -> Iterator[Clients]:
-    """Provide one pool of HTTP clients for the tests that need no new one."""
+def clients(loop: asyncio.AbstractEventLoop) -> Iterator[Clients]:
+    """Provide one pool of HTTP clients, made beforehand, for the tests that need no new one."""
     shared = Clients()
+    prepare(shared, ConnectionSettings())
+    loop.run_until_complete(aprepare(shared, ConnectionSettings()))
     yield shared
     shared.close()
 

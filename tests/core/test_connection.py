@@ -57,6 +57,12 @@ def test_an_illegal_header_is_named_without_its_value(name: str, value: str, rea
 
 # --- base URL ---
 
+ODD_PORTS = ("0", "65536", "99999", "000080", "-1", "+80", "8 0", "x", "80:80", "\uff18\uff10")
+ODD_HOSTS = (
+    *("a" * 64, "a..b", ".a", "a b", "a%41", "a\\b", "a,b", "a\x00b", "\xfc" * 60 + ".de"),
+    ".".join(["a"] * 128),
+)
+
 
 @pytest.mark.parametrize(
     "url", ["https://a/v1", "https://a/v1/", "https://a/v1///", " https://a/v1 "]
@@ -64,6 +70,18 @@ def test_an_illegal_header_is_named_without_its_value(name: str, value: str, rea
 def test_a_base_url_is_returned_without_final_slash(url: str) -> None:
     """Slashes at the end, and spaces around, are removed."""
     assert check_base_url(url) == "https://a/v1"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("a" * 63, "my_host", "a.b-c.d1", "a.", "b\xfccher.example", "xn--bcher-kva.example"),
+        *("1.2.3.4", "[::1]", "[fe80::1%eth0]", "a:", "a:1", "a:080", "a:65535", "[::1]:8000"),
+    ],
+)
+def test_a_valid_host_and_port_are_accepted(host: str) -> None:
+    """Names with underscores (as of containers) and of other scripts, and IP addresses, too."""
+    assert check_base_url(f"https://{host}/v1") == f"https://{host}/v1"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +95,21 @@ def test_a_base_url_is_returned_without_final_slash(url: str) -> None:
         ("https://a/v1#top", "must end with its path"),
         (f"https://user:{SECRET}@a/v1", "must not contain a user name or password"),
         ("https://user@a/v1", "must not contain a user name or password"),
+        (f"https://user:{SECRET}@a:99999/v1", "must not contain a user name or password"),
+        ("https://:443/v1", "must have a host name, and a port"),
+        *(
+            (f"https://a:{port}/v1", "must have .* a port between 1 and 65535")
+            for port in ODD_PORTS
+        ),
+        (f"https://a:{SECRET}/v1", "must have .* a port between 1 and 65535"),
+        ("https://[::1]8/v1", "must have .* a port between 1 and 65535"),
+        *((f"https://{host}/v1", "has an invalid host name") for host in ODD_HOSTS),
+        ("https://[::1/v1", "has an invalid IP address"),
+        ("https://[v1.a]/v1", "has an invalid IP address"),
+        ("https://[::g]/v1", "has an invalid IP address"),
+        ("https://256.1.1.1/v1", "has an invalid IP address"),
+        ("https://a/v\x001", "must not contain control characters"),
+        ("https://a/\nv1", "must not contain control characters"),
     ],
 )
 def test_an_invalid_base_url_is_a_configuration_error(url: str, reason: str) -> None:

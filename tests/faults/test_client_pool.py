@@ -6,14 +6,15 @@ import socket
 import time
 from typing import Any
 
+import openai
 import pytest
 
 from tests.core.payloads import chunk, completion
-from tests.faults.adapters import KEY, VARIANTS, Caller
+from tests.faults.adapters import KEY, MODEL_FIELDS, VARIANTS, Caller, CallVariant
 from tests.faults.cases import Outcome
-from tests.faults.conftest import CLASSES
+from tests.faults.conftest import CLASSES, Loop
 from tests.faults.http_scripts import HTML, head, response, stream
-from tests.faults.server import End, Endpoint, HTTPScript, Server
+from tests.faults.server import End, Endpoint, HTTPScript, Repeat, Server
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 each_class = pytest.mark.parametrize("name", CLASSES)
@@ -97,38 +98,112 @@ def test_a_refused_connection_is_a_connection_error(caller: Caller) -> None:
 # --- redirects ---
 
 
+STATUSES = (301, 302, 303, 307, 308)
+
+
+def redirect(status: int, location: str) -> HTTPScript:
+    """Return the script of a redirect."""
+    return (head(status, None, location=location, content_length=0),)
+
+
 @each_class
 @each_variant
-@pytest.mark.parametrize("status", [307, 308])
+@pytest.mark.parametrize("status", STATUSES)
 def test_a_redirect_to_another_host_does_not_carry_the_key(
     server: Server, caller: Caller, status: int
 ) -> None:
-    """The redirect is followed with the same body, but without the API key."""
+    """Nor anything else: nothing is sent there, and the error names the host."""
     other = server.endpoint(answer(caller), host="localhost")
-    location = f"{other.base_url}/chat/completions"
-    endpoint = server.endpoint((head(status, None, location=location, content_length=0),))
+    endpoint = server.endpoint(redirect(status, f"{other.base_url}/chat/completions"))
+    outcome: Any = caller.call(endpoint, max_retries=2)
+    assert (error_name(outcome), outcome.error.status) == ("APIConnectionError", status)
+    assert f"redirects the request to http://localhost:{server.port}" in str(outcome.error)
+    assert not outcome.error.transient
+    assert (len(endpoint.requests), other.requests) == (1, [])
+
+
+@each_class
+@each_variant
+@pytest.mark.parametrize(
+    "address",
+    ["//127.0.0.2:{port}/v1", "http://127.0.0.1:9/v1", "https://127.0.0.1:{port}/v1", "http://x"],
+)
+def test_a_redirect_to_another_port_or_scheme_is_an_error(
+    server: Server, caller: Caller, address: str
+) -> None:
+    """The path and the query, which may hold something secret, are not named."""
+    endpoint = server.endpoint(redirect(307, address.format(port=server.port) + "?secret=1"))
+    outcome = caller.call(endpoint, max_retries=0)
+    assert error_name(outcome) == "APIConnectionError"
+    assert "redirects the request to " in str(outcome.error)
+    assert "secret" not in str(outcome.error)
+
+
+@each_class
+@each_variant
+def test_a_redirect_of_a_users_client_to_another_host_is_an_error(
+    server: Server, loop: Loop, name: str, variant: CallVariant
+) -> None:
+    """Default headers of a client that follows redirects stay here, too."""
+    other = server.endpoint(response(completion("Hi")), host="localhost")
+    endpoint = server.endpoint(redirect(307, f"{other.base_url}/chat/completions"))
+    clients = {"aiohttp": openai.DefaultAioHttpClient, "default": openai.DefaultAsyncHttpxClient}
+    make_client: Any = clients.get(variant.backend or "", openai.DefaultHttpxClient)
+    client = make_client(headers={"x-mine": "1"}, follow_redirects=True)
+    field = "http_client" if variant.backend is None else "http_async_client"
+    model = CLASSES[name][0](**MODEL_FIELDS, **{field: client})
+    outcome = Caller(CLASSES[name][1], model, variant, loop).call(endpoint, max_retries=0)
+    if variant.backend is None:
+        client.close()
+    else:
+        loop.run_until_complete(client.aclose())
+    assert error_name(outcome) == "APIConnectionError"
+    assert f"to http://localhost:{server.port}" in str(outcome.error)
+    assert endpoint.last.headers["x-mine"] == "1"
+    assert other.requests == []
+
+
+@each_class
+@each_variant
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_redirect_within_the_host_is_followed(
+    server: Server, caller: Caller, status: int
+) -> None:
+    """With the same method, body and headers."""
+    other = server.endpoint(answer(caller))
+    endpoint = server.endpoint(redirect(status, f"{other.base_url}/chat/completions"))
     outcome = caller.call(endpoint, max_retries=0)
     assert (outcome.text, outcome.error) == ("Hi", None)
-    assert endpoint.last.headers["authorization"] == f"Bearer {KEY}"
-    assert other.last.method == "POST"
-    assert other.last.json == endpoint.last.json
-    assert KEY not in str(other.last)
+    assert (other.last.method, other.last.json) == ("POST", endpoint.last.json)
+    assert other.last.headers["authorization"] == f"Bearer {KEY}"
 
 
 @each_class
 @each_variant
 @pytest.mark.parametrize("status", [301, 302, 303])
-def test_a_redirect_to_an_html_page_is_a_malformed_reply(
+def test_a_redirect_that_drops_the_body_is_an_error(
     server: Server, caller: Caller, status: int
 ) -> None:
-    """These redirects turn the POST into a GET; the page is not an answer and not retried."""
-    page = server.endpoint(response(b"<title>Log in</title>", kind=HTML), host="localhost")
-    redirect = head(status, None, location=page.base_url, content_length=0)
-    endpoint = server.endpoint((redirect,))
+    """These redirects turn the POST into a GET, whose page is no answer; there is no retry."""
+    page = server.endpoint(response(b"<title>Log in</title>", kind=HTML))
+    endpoint = server.endpoint(redirect(status, page.base_url))
     outcome = caller.call(endpoint, max_retries=2)
-    assert (error_name(outcome), len(endpoint.requests)) == ("MalformedReplyError", 1)
-    assert "Log in" in str(outcome.error)
-    assert KEY not in str(page.last)
+    assert (error_name(outcome), len(endpoint.requests)) == ("APIConnectionError", 1)
+    assert "an address that takes no POST" in str(outcome.error)
+    assert page.requests == []
+
+
+@each_class
+@each_variant
+def test_the_body_of_a_redirect_is_not_read(server: Server, caller: Caller) -> None:
+    """A body without an end delays nothing."""
+    other = server.endpoint(answer(caller))
+    location = f"{other.base_url}/chat/completions"
+    endless = head(307, None, location=location, transfer_encoding="chunked")
+    endpoint = server.endpoint((endless, Repeat(b"1\r\nx\r\n", 0.01)))
+    outcome = caller.call(endpoint, max_retries=0, timeout=20)
+    assert (outcome.text, outcome.error) == ("Hi", None)
+    assert outcome.seconds < 10
 
 
 @each_class
