@@ -18,6 +18,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.utils.json import parse_partial_json
 
 from onerouter_core import Reply
+from onerouter_core.wire import nests_too_deeply
 
 INVALID_CALLS_KEY = "invalid_tool_calls"
 """Key in `additional_kwargs` of the invalid calls as received."""
@@ -94,6 +95,8 @@ def invalid_call_suffixes(reply: Reply) -> list[ToolCallChunk]:
 
 def _invalidating_suffix(arguments: str) -> str:
     """Return a suffix that makes the arguments unparsable: a bracket without an opening one."""
+    if nests_too_deeply(arguments):
+        return _mismatched_suffix(arguments)
     for suffix in ("", *_INVALIDATING_SUFFIXES):
         if not _parses_leniently(arguments + suffix):
             return suffix
@@ -106,3 +109,25 @@ def _parses_leniently(arguments: str) -> bool:
         return not arguments or isinstance(parse_partial_json(arguments), dict)
     except ValueError:
         return False
+
+
+# json.loads may read such text or raise RecursionError, whatever the caller's depth; a bracket that
+# does not match the last open one makes it unparsable at any depth.
+def _mismatched_suffix(arguments: str) -> str:
+    """Return a suffix for arguments that are nested too deeply to be parsed."""
+    expected, in_string, escaped = [""], False, False
+    for character in arguments:
+        if in_string:
+            in_string = escaped or character != '"'
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            in_string = True
+        elif character in _CLOSING:
+            expected.append(_CLOSING[character])
+        elif character == expected[-1]:
+            expected.pop()
+    end_of_string = ("\\" if escaped else "") + '"' if in_string else ""
+    return end_of_string + ("]" if expected[-1] == "}" else "}")
+
+
+_CLOSING = {"{": "}", "[": "]"}

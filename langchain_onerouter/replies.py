@@ -23,7 +23,7 @@ from langchain_onerouter.invalid_tool_calls import (
 )
 from langchain_onerouter.messages import ARGUMENTS_KEY, CALL_EXTRAS_KEY, PROVIDER
 from onerouter_core import Audio, Image, Reply, ReplyDelta, Usage
-from onerouter_core.wire import finish_meaning, is_reproduced
+from onerouter_core.wire import finish_meaning, is_reproduced, nests_too_deeply, omit
 
 _METADATA_FIELDS = (
     *("finish_reason", "native_finish_reason", "id", "provider", "request_id", "created"),
@@ -84,8 +84,7 @@ def to_message(reply: Reply, *, cost_in_usage: bool = False) -> AIMessage:
         ],
         invalid_tool_calls=to_invalid_calls(reply),
         usage_metadata=_usage_metadata(reply, cost_in_usage=cost_in_usage),
-        response_metadata=_response_metadata(reply)
-        | ({"logprobs": reply.logprobs} if reply.logprobs else {}),
+        response_metadata=_response_metadata(reply) | _logprobs(reply),
     )
 
 
@@ -116,19 +115,34 @@ def _to_message_chunk(delta: ReplyDelta) -> AIMessageChunk:
         fields["additional_kwargs"] = {"reasoning_content": delta.reasoning}
     if not delta.tool_calls:
         return AIMessageChunk(**fields)
+    # The constructor parses the arguments, which costs 27 us for each fragment of JSON, and more
+    # for text that is nested beyond any call that can run.
     call_chunks = [
         tool_call_chunk(name=call.name, args=call.arguments, id=call.id, index=call.index)
         for call in delta.tool_calls
     ]
-    if any(call.id or call.name for call in delta.tool_calls):
+    if any(call.id or call.name for call in delta.tool_calls) and not any(
+        nests_too_deeply(call.arguments) for call in delta.tool_calls
+    ):
         return AIMessageChunk(**fields, tool_call_chunks=call_chunks)
     chunk = AIMessageChunk(**fields)
-    chunk.tool_call_chunks = call_chunks  # the constructor would parse each JSON fragment: 27 us
+    chunk.tool_call_chunks = call_chunks
     return chunk
 
 
 def _logprobs(fields: Reply | ReplyDelta) -> dict[str, Any]:
-    return {"logprobs": fields.logprobs} if fields.logprobs else {}
+    """Return the log probabilities; without `index`, by which LangChain would merge the tokens."""
+    if not fields.logprobs:
+        return {}
+    lists = {
+        key: [_without_index(item) for item in items] if isinstance(items, list) else items
+        for key, items in fields.logprobs.items()
+    }
+    return {"logprobs": lists}
+
+
+def _without_index(item: Any) -> Any:
+    return omit(item, ("index",)) if isinstance(item, dict) and "index" in item else item
 
 
 def _last_chunk(reply: Reply, *, cost_in_usage: bool) -> AIMessageChunk:
@@ -202,7 +216,9 @@ def _response_metadata(reply: Reply) -> dict[str, Any]:
     )
     metadata["token_usage"] = dict(reply.usage.raw) if reply.usage else None
     known = {name: value for name, value in metadata.items() if value is not None}
-    return {**reply.extra, **known, "model_provider": PROVIDER}
+    # LangChain adds the metadata of chunks: a key of theirs must not be in the last one, too.
+    extra = omit(reply.extra, ("logprobs",)) if reply.logprobs else reply.extra
+    return {**extra, **known, "model_provider": PROVIDER}
 
 
 def _usage_metadata(reply: Reply, *, cost_in_usage: bool) -> UsageMetadata | None:

@@ -12,9 +12,15 @@ from typing import Any
 
 
 class AttributeDict(dict[str, Any]):
-    """A dict whose keys can also be read as attributes."""
+    """A dict whose keys can also be read as attributes.
+
+    A method of dict hides the key of its name. Names like `__deepcopy__` are Python's: `copy` and
+    `pickle` would call what a server sent under them.
+    """
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
         try:
             return self[name]
         except KeyError:

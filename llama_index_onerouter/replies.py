@@ -7,7 +7,7 @@ last response of a stream is equal to the response of the same call without stre
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -38,6 +38,7 @@ from llama_index_onerouter.messages import (
 from llama_index_onerouter.tools import to_block, to_tool_call_dict
 from onerouter_core import (
     AsyncDeltaStream,
+    Audio,
     Citation,
     DeltaStream,
     Image,
@@ -97,7 +98,7 @@ def to_completion(response: ChatResponse) -> CompletionResponse:
 
 def _message_kwargs(reply: Reply, calls: tuple[ToolCall, ...]) -> dict[str, Any]:
     """Return the refusal, and what a later turn needs that is in no block."""
-    carried = dict(reply.message_extra)
+    carried: dict[str, Any] = dict(reply.message_extra)
     if reply.reasoning_keys and not reply.reasoning:
         carried[REASONING_KEYS_KEY] = list(reply.reasoning_keys)
     if reply.requested_model and (carried or any(call.extra for call in calls)):
@@ -129,9 +130,9 @@ def _to_blocks(reply: Reply) -> Iterator[ContentBlock]:
         )
     if reply.text:
         yield TextBlock(text=reply.text)
-    yield from map(_to_image_block, reply.images)
-    if reply.audio:
-        yield AudioBlock(audio=reply.audio.data.encode(), format=reply.audio.format)
+    yield from filter(None, map(_to_image_block, reply.images))
+    if reply.audio and (audio_block := _to_audio_block(reply.audio)):
+        yield audio_block
     for citation in decode_citations(reply.annotations):
         yield _to_citation_block(citation, reply.text)
 
@@ -148,11 +149,22 @@ def _reasoning_information(reply: Reply) -> dict[str, Any]:
     return {key: value for key, value in known.items() if value is not None}
 
 
-def _to_image_block(image: Image) -> ImageBlock:
+# The blocks check URL and data: a relative URL would be a ValidationError, and the answer lost.
+def _to_image_block(image: Image) -> ImageBlock | None:
+    """Return an image as a block; None if no block can hold it, and it is in `raw` only."""
     head, _, data = (image.url or "").partition(";base64,")
-    if data:
-        return ImageBlock(image=data.encode(), image_mimetype=head.removeprefix("data:"))
-    return ImageBlock(url=image.url)
+    with suppress(ValueError):
+        if data:
+            return ImageBlock(image=data.encode(), image_mimetype=head.removeprefix("data:"))
+        return ImageBlock(url=image.url)
+    return None
+
+
+def _to_audio_block(audio: Audio) -> AudioBlock | None:
+    """Return audio as a block; None if no block can hold it, and it is in `raw` only."""
+    with suppress(ValueError):
+        return AudioBlock(audio=audio.data.encode(), format=audio.format)
+    return None
 
 
 def _to_citation_block(citation: Citation, text: str) -> CitationBlock:
@@ -277,7 +289,7 @@ class _RunningResponse:
         self._text += delta.text
         self._reasoning += delta.reasoning
         if delta.images:
-            self._images += map(_to_image_block, delta.images)
+            self._images += filter(None, map(_to_image_block, delta.images))
         for call in delta.tool_calls:
             call_id, name, arguments = self._calls.get(call.index, ("", "", ""))
             self._calls[call.index] = (

@@ -24,6 +24,7 @@ from onerouter_core.errors import (
 )
 from onerouter_core.ledger import LedgerEntry
 from onerouter_core.model_ids import answering_model
+from onerouter_core.model_json import join_surrogates
 from onerouter_core.transport import HTTPRequest
 from onerouter_core.types import Json, Reply, ReplyDelta, Request
 from onerouter_core.wire.encode import encode_request
@@ -237,10 +238,13 @@ class CallState:
         return self._redact(error)
 
     def _redact(self, error: OneRouterError) -> OneRouterError:
-        """Remove the key and the header values from an error; a server may have echoed them."""
+        """Remove the key and the header values from an error; a server may have echoed them.
+
+        Its texts are also made printable: libraries quote bytes of the server in their errors.
+        """
         for name, value in vars(error).items():
             if isinstance(value, str):
-                setattr(error, name, redact(value, *self.secrets))
+                setattr(error, name, redact(join_surrogates(value), *self.secrets))
         error.args = (error.message,)
         return error
 

@@ -6,7 +6,6 @@ This module knows how model ids are written. It knows no framework and no JSON k
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import cache
@@ -23,6 +22,7 @@ from onerouter_core.gateway import Gateway
 from onerouter_core.html_table import per_million, to_html
 from onerouter_core.ledger import as_usd
 from onerouter_core.model_ids import bare_name
+from onerouter_core.suggestions import close_matches
 from onerouter_core.types import Json, ModelInfo
 from onerouter_core.wire.model_list import decode_model_info, is_chat_model
 
@@ -151,7 +151,7 @@ class Catalog:
         for listed_id in self._by_id:
             for spelling in {listed_id.lower(), bare_name(listed_id).lower()}:
                 ids_by_spelling.setdefault(spelling, []).append(listed_id)
-        close = difflib.get_close_matches(model_id.lower(), ids_by_spelling)
+        close = close_matches(model_id.lower(), ids_by_spelling)
         similar = (listed_id for spelling in close for listed_id in ids_by_spelling[spelling])
         return list(dict.fromkeys(similar))[:3]
 

@@ -60,6 +60,7 @@ __all__ = [
     "is_unsupported_feature",
     "redact",
     "retry_after",
+    "shorten",
 ]
 
 
@@ -269,7 +270,7 @@ _OVERFLOW = (
     r"context_length_exceeded|maximum context length|context window"  # OpenAI, vLLM, Mistral
     r"|longer than the maximum model length"  # vLLM
     r"|prompt is too long|exceed context limit"  # Anthropic
-    r"|token count.*exceeds the maximum number of tokens"  # Google
+    r"|token count.{0,100}exceeds the maximum number of tokens"  # Google
     r"|range of input length should be"  # Alibaba
     r"|exceed_context_size|exceeds the available context size"  # llama.cpp
     r"|input is too long for requested model"  # Bedrock
@@ -283,7 +284,9 @@ _RATE_LIMIT = r"rate_limit_exceeded|(?:try again|retry) (?:after|in) \d"
 _INVALID_KEY = r"invalid_api_key|authentication_error|no token provided"
 _NO_CREDIT = r"credit balance is too low|insufficient.?(?:credits|balance|funds)"
 
-# The first row that matches decides. The text is message, code and type of the error.
+# The first row that matches decides. The text is message, code and type of the error. No pattern
+# has a repetition without a limit: it would run to the end of the text from each place where the
+# words before it stand.
 _TABLE = (
     _Row(frozenset({400, 413, 422, 500, _UNKNOWN}), _OVERFLOW, ContextOverflowError),
     _Row(frozenset({401}), "", AuthenticationError),
@@ -307,7 +310,7 @@ _TABLE = (
     _Row(frozenset({_UNKNOWN}), "rate.?limit|too many requests", RateLimitError),
     _Row(frozenset({_UNKNOWN}), _INVALID_KEY, AuthenticationError),
     _Row(frozenset({_UNKNOWN}), "model_not_found|not_found_error", ModelNotFoundError),
-    _Row(frozenset({_UNKNOWN}), "invalid_\\w*request|BadRequest", InvalidRequestError),
+    _Row(frozenset({_UNKNOWN}), "invalid_\\w{0,40}request|BadRequest", InvalidRequestError),
     _Row(frozenset({_UNKNOWN}), "", UpstreamError),
     _Row(_ANY, "", MalformedReplyError),
 )
@@ -321,6 +324,7 @@ def classify(status: int | None, text: str) -> type[OneRouterError]:
         text: message, code and type of the error in one string.
 
     """
+    text = shorten(text)
     return next(
         row.kind
         for row in _TABLE
@@ -329,6 +333,20 @@ def classify(status: int | None, text: str) -> type[OneRouterError]:
     )
 
 
+_SHORTENED = 8000, 2000  # characters that are kept of the beginning and of the end
+
+
+def shorten(text: str) -> str:
+    """Return the beginning and the end of a text that a server wrote: what patterns search.
+
+    It may be megabytes, and a search must not stop an event loop.
+    """
+    head, tail = _SHORTENED
+    return text if len(text) <= head + tail else f"{text[:head]} {text[-tail:]}"
+
+
+_MAX_SECONDS = 1e9  # for digits that are no float
+_MAX_HEADER = 100  # characters; a date has 29
 _RETRY_TEXT = re.compile(
     r"(?:try again|retry) (?:after|in) (\d+(?:\.\d+)?) ?(ms|s\b|sec)", re.IGNORECASE
 )
@@ -343,13 +361,16 @@ def retry_after(headers: Mapping[str, str], message: str) -> float | None:
     for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1)):
         with suppress(ValueError, OverflowError):  # an unreadable header is ignored
             return _parse_retry_after(headers.get(header, "").strip()) * unit
-    if match := _RETRY_TEXT.search(message):
-        return float(match[1]) / (1000 if match[2].lower() == "ms" else 1)
+    if match := _RETRY_TEXT.search(shorten(message)):
+        seconds = float(match[1]) / (1000 if match[2].lower() == "ms" else 1)
+        return min(seconds, _MAX_SECONDS)
     return None
 
 
 def _parse_retry_after(value: str) -> float:
     """Parse a number, or seconds until a date (0 if past); raise ValueError for anything else."""
+    if len(value) > _MAX_HEADER:
+        raise ValueError
     if re.fullmatch(r"-?\d+(\.\d+)?", value):
         return max(0.0, float(value))
     return max(0.0, parsedate_to_datetime(value).timestamp() - time())
@@ -397,5 +418,5 @@ def is_unsupported_feature(error: OneRouterError) -> bool:
     if isinstance(error, ContextOverflowError):
         return False
     if isinstance(error, InvalidRequestError):
-        return re.search(_UNSUPPORTED, error.message, re.IGNORECASE) is not None
+        return re.search(_UNSUPPORTED, shorten(error.message), re.IGNORECASE) is not None
     return isinstance(error, ModelNotFoundError)

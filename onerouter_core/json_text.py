@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from onerouter_core.model_json import parse_json, parse_json_at, to_strict_json
+from onerouter_core.model_json import check_nesting, parse_json, parse_json_at, to_strict_json
 from onerouter_core.types import Json
 
 
@@ -57,27 +57,33 @@ def parse_incomplete_json(text: str) -> Any:
         return None
     json_text = text[start:]
     try:
-        return from_json(json_text, allow_partial="trailing-strings")
+        return _parse_beginning(json_text)
     except ValueError:  # pydantic_core is stricter than `parse_json`
         strict = to_strict_json(json_text)
     try:
-        return None if strict == json_text else from_json(strict, allow_partial="trailing-strings")
+        return None if strict == json_text else _parse_beginning(strict)
     except ValueError:
         return None
 
 
+def _parse_beginning(text: str) -> Any:
+    value = from_json(text, allow_inf_nan=False, allow_partial="trailing-strings")
+    return check_nesting(value, text.count("[") + text.count("{"))
+
+
 def _find_json_start(text: str) -> int | None:
-    """Return the index of the first bracket that is not in the reasoning and no citation mark."""
+    """Return the index of the first bracket that is not in the reasoning and no citation mark.
+
+    If all brackets are citation marks, it is the last one: the answer is a list of numbers. Each
+    pattern goes on where the one before has ended: the text is read once by each.
+    """
     thinking = _THINKING.match(text)
-    start = _find_bracket(text, thinking.end() if thinking else 0)
-    while start is not None and (mark := _CITATION_MARK.match(text, start)):
-        next_start = _find_bracket(text, mark.end())
-        if next_start is None:  # then the mark is the answer: a list of numbers
-            break
-        start = next_start
+    position, start = thinking.end() if thinking else 0, None
+    for pattern in _JSON_STARTS:
+        while bracket := pattern.search(text, position):
+            start = bracket.end()
+            mark = _CITATION_MARK.match(text, start)
+            if mark is None:
+                return start
+            position = mark.end()
     return start
-
-
-def _find_bracket(text: str, position: int) -> int | None:
-    matches = (pattern.search(text, position) for pattern in _JSON_STARTS)
-    return next((match.end() for match in matches if match), None)

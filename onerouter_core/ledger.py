@@ -41,7 +41,8 @@ class Prices(Protocol):
 class LedgerEntry:
     """Ledger entry of one reply."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # for `from_rows`
+    # For `from_rows`; NaN seconds would make every sum of them NaN.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     time: datetime
     """Time at which the reply was complete, in UTC."""

@@ -57,14 +57,16 @@ def same_model(first: str, second: str) -> bool:
     return _spelling(first_name) == _spelling(second_name)
 
 
-_DATE_SUFFIX = re.compile(r"-(\d{4}[\d-]*)$")
+_DATE_CHARACTERS = "0123456789-"
+_DATE = re.compile(r"-(\d{4}[\d-]*)")
 _SEPARATORS = re.compile(r"[-@._ ]+")
 
 
 def _split_date(model: str) -> tuple[str, str]:
     """Return the bare name in lower case with dashes only, and the digits of its date, if any."""
     name = _SEPARATORS.sub("-", bare_name(model).partition(":")[0].lower())
-    date = _DATE_SUFFIX.search(name)
+    rest = len(name.rstrip(_DATE_CHARACTERS))  # a pattern would look for the end from each dash
+    date = _DATE.search(name, rest)
     return (name[: date.start()], date[1].replace("-", "")) if date else (name, "")
 
 

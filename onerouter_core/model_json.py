@@ -2,16 +2,21 @@
 
 Models write raw line breaks into strings, halves of surrogate pairs, NaN, and numbers that no
 computer holds. The first two are read: nothing is missing. The others are errors, since any value
-in their place would be a guess. This module knows no key of the API.
+in their place would be a guess. So is JSON that is nested beyond `MAX_LEVELS`. This module knows no
+key of the API.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from math import inf, isfinite
 from typing import Any, NoReturn
+
+MAX_LEVELS = 100
+"""Deepest nesting of a JSON value from outside. Python's limit is 1000 calls in all: copying a
+value takes two or three for each level, and frameworks have a hundred or two around it."""
 
 _MAX_DIGITS = 4300  # Python's default limit: beyond, int() and str() raise ValueError
 
@@ -19,9 +24,17 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _HIGH, _LOW = r"\\u[dD][89abAB][\da-fA-F]{2}", r"\\u[dD][c-fC-F][\da-fA-F]{2}"
 _UNFINISHED = re.compile(rf"(?:{_HIGH})?(?:\\(?:u[\da-fA-F]{{0,3}})?)?\Z")
 _ESCAPE = re.compile(rf"{_HIGH}{_LOW}|(?P<half>{_HIGH}|{_LOW})|\\.", re.DOTALL)
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\Z)', re.DOTALL)
+# Without the optional backslash, a text that ends in one is read again from each of its quotes.
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _NON_FINITE = re.compile("NaN|Infinity")
+
+
+class NestingError(ValueError):
+    """JSON that is nested too deeply."""
+
+    def __init__(self) -> None:
+        super().__init__(f"nested too deeply: more than {MAX_LEVELS} levels")
 
 
 def parse_json(text: str) -> Any:
@@ -30,13 +43,15 @@ def parse_json(text: str) -> Any:
     Raw control characters in strings are read (MoonshotAI/kimi-cli#1378, livekit/agents#4196).
 
     Raises:
-        ValueError: the text is no JSON, has a number beyond any limit, or is nested too deeply.
+        ValueError: the text is no JSON, or has a number beyond any limit.
+        NestingError: it is nested beyond MAX_LEVELS; also a ValueError.
 
     """
     try:
-        return _DECODER.decode(replace_half_escapes(join_surrogates(text)))
+        value = _DECODER.decode(replace_half_escapes(join_surrogates(text)))
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise NestingError from None
+    return check_nesting(value, text.count("[") + text.count("{"))
 
 
 def parse_json_at(text: str, start: int) -> Any:
@@ -44,11 +59,50 @@ def parse_json_at(text: str, start: int) -> Any:
 
     Raises ValueError as `parse_json` does.
     """
+    rest = replace_half_escapes(join_surrogates(text[start:]))
     try:
-        rest = replace_half_escapes(join_surrogates(text[start:]))
-        return _DECODER.raw_decode(rest)[0]
+        value = _DECODER.raw_decode(rest)[0]
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise NestingError from None
+    return check_nesting(value, rest.count("[") + rest.count("{"))
+
+
+def check_nesting(value: Any, brackets: int = MAX_LEVELS + 1) -> Any:
+    """Return a JSON value; raise NestingError if it is nested beyond MAX_LEVELS.
+
+    `brackets` are the opening ones in its text: few of them, as usual, need no look at the value.
+    """
+    if brackets <= MAX_LEVELS:
+        return value
+    containers = [value]
+    for _ in range(MAX_LEVELS):
+        containers = [item for outer in containers for item in _inner_containers(outer)]
+        if not containers:
+            return value
+    raise NestingError
+
+
+def _inner_containers(value: Any) -> list[Any]:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [item for item in items if isinstance(item, (dict, list))]
+
+
+def nests_too_deeply(text: str) -> bool:
+    """Return whether JSON, whole or a part of it, is nested beyond MAX_LEVELS."""
+    if text.count("[") + text.count("{") <= MAX_LEVELS:
+        return False
+    depth, deepest, in_string = 0, 0, False
+    for mark in MARKS.findall(text):
+        if mark == '"':
+            in_string = not in_string
+        elif not in_string and len(mark) == 1:
+            depth += 1 if mark in "{[" else -1
+            deepest = max(deepest, depth)
+    return deepest > MAX_LEVELS
+
+
+MARKS = re.compile(r'["{}\[\]]|\\.', re.DOTALL)
+"""Quotes, brackets and escapes: what must be read to know the depth of JSON."""
 
 
 def is_json_object(text: str) -> bool:
@@ -57,6 +111,15 @@ def is_json_object(text: str) -> bool:
         return isinstance(parse_json(text), dict)
     except ValueError:
         return False
+
+
+def is_json(text: str) -> bool:
+    """Return whether a text is one JSON value, of any depth and with any numbers."""
+    try:
+        json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def has_non_finite(text: str) -> bool:
@@ -69,7 +132,10 @@ def is_reproduced(text: str, value: Any) -> bool:
     if not any(mark in text for mark in (".", "e", "E")):
         return True
     decoder = json.JSONDecoder(strict=False, parse_float=Decimal)
-    return bool(decoder.decode(text) == decoder.decode(json.dumps(value)))
+    try:
+        return bool(decoder.decode(text) == decoder.decode(json.dumps(value)))
+    except InvalidOperation:  # an exponent beyond those of Decimal
+        return False
 
 
 def to_strict_json(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Suggestion of the right name for an unknown argument.
+"""Suggestion of the right name for an unknown argument, or for the id of an unknown model.
 
 This module knows the argument names of other packages' classes. The names of this package's fields
 are given by the caller.
@@ -7,6 +7,10 @@ are given by the caller.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
+
+MAX_COMPARED = 100
+"""Characters. The time to compare two names grows with the product of their lengths."""
 
 
 def suggestion(name: str, names: set[str]) -> str:
@@ -17,12 +21,20 @@ def suggestion(name: str, names: set[str]) -> str:
         names: the arguments that are known.
 
     """
-    close = difflib.get_close_matches(name, names, n=1)
+    close = close_matches(name, names, 1)
     match _NAMES_IN_OTHER_CLASSES.get(name, *close):
         case None | "extra_body":
             return " A parameter of the gateway that has no field here goes into extra_body."
         case known:
             return f" Did you mean {known!r}?"
+
+
+def close_matches(name: str, names: Iterable[str], count: int = 3) -> list[str]:
+    """Return the names that resemble a name, the closest first; long ones resemble none."""
+    if len(name) > MAX_COMPARED:
+        return []
+    comparable = [known for known in names if len(known) <= MAX_COMPARED]
+    return difflib.get_close_matches(name, comparable, count)
 
 
 # The same argument in other packages' classes; and names that resemble another field's by chance.

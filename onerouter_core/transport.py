@@ -35,6 +35,7 @@ from onerouter_core.foreign_errors import (
     unwrap,
     without_library_frames,
 )
+from onerouter_core.model_json import join_surrogates
 from onerouter_core.redirects import MAX_REDIRECTS, is_redirect, redirect_target
 from onerouter_core.response_body import aiter_body, iter_body
 from onerouter_core.sdk_clients import (
@@ -274,7 +275,9 @@ class Response:
         """
         self._raw = raw
         self.status: int = raw.status_code
-        self.headers: dict[str, str] = {k.lower(): v for k, v in raw.headers.items()}
+        # aiohttp decodes bytes that are not UTF-8 to surrogates.
+        headers = {name.lower(): join_surrogates(value) for name, value in raw.headers.items()}
+        self.headers: dict[str, str] = headers
         self._network_stream = None if is_shared else _network_stream(raw)
         self.can_drain = is_shared or self._network_stream is not None
         """Whether read deadlines hold for sync reads, so that reading on cannot take long."""

@@ -67,11 +67,12 @@ MAY_IMPORT = {
         *("onerouter_core.response_body", "onerouter_core.tracebacks"),
         "onerouter_core.foreign_errors",
         "onerouter_core.redirects",
+        "onerouter_core.model_json",
     },
     "onerouter_core.call_state": {
         *("onerouter_core.connection", "onerouter_core.transport", "onerouter_core.deadlines"),
         *("onerouter_core.wire", "onerouter_core.errors", "onerouter_core.types"),
-        *("onerouter_core.ledger", "onerouter_core.model_ids"),
+        *("onerouter_core.ledger", "onerouter_core.model_ids", "onerouter_core.model_json"),
     },
     "onerouter_core.gateway": {
         *("onerouter_core.call_state", "onerouter_core.client_pool", "onerouter_core.sdk_clients"),
@@ -83,7 +84,7 @@ MAY_IMPORT = {
         *("pydantic", "typing_extensions", "onerouter_core.gateway", "onerouter_core.wire"),
         *("onerouter_core.connection", "onerouter_core.fields", "onerouter_core.errors"),
         *("onerouter_core.types", "onerouter_core.ledger", "onerouter_core.html_table"),
-        "onerouter_core.model_ids",
+        *("onerouter_core.model_ids", "onerouter_core.suggestions"),
     },
     "onerouter_core.__main__": {"rich", "onerouter_core"},
     "onerouter_core": {"pydantic", "typing_extensions", "onerouter_core"},

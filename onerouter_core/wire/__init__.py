@@ -5,7 +5,7 @@ Reply, and `stream.StreamDecoder` decodes the bytes of a stream to deltas. No mo
 input or output.
 """
 
-from onerouter_core.model_json import is_reproduced, parse_json
+from onerouter_core.model_json import is_reproduced, nests_too_deeply, parse_json
 from onerouter_core.wire.annotations import decode_citations, decode_logprobs
 from onerouter_core.wire.coerce import as_items, as_json_text, as_mapping, as_text, omit
 from onerouter_core.wire.content_parts import decode_cache_control, decode_part
@@ -45,6 +45,7 @@ __all__ = [
     "encode_tool",
     "finish_meaning",
     "is_reproduced",
+    "nests_too_deeply",
     "omit",
     "parse_json",
     "unknown_call_keys",

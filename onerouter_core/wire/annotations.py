@@ -12,6 +12,8 @@ from typing import Any
 from onerouter_core.types import Citation, Json, TokenLogprob
 from onerouter_core.wire.coerce import as_count, as_items, as_mapping, as_number, as_text
 
+_MAX_BYTE = 255
+
 
 def decode_citations(annotations: Iterable[Json]) -> Iterator[Citation]:
     """Yield a Citation for each annotation that has a URL.
@@ -37,10 +39,15 @@ def decode_logprobs(logprobs: Json | None) -> tuple[TokenLogprob, ...]:
 
 def _decode_token(item: Json) -> TokenLogprob:
     alternatives = as_items(item.get("top_logprobs"))
-    token_bytes: Any = item.get("bytes")
+    values = item.get("bytes")
+    data = values if isinstance(values, list) and all(map(_is_byte, values)) else ()
     return TokenLogprob(
         as_text(item.get("token")) or "",
         as_number(item.get("logprob")) or 0.0,
-        tuple(token_bytes) if isinstance(token_bytes, list) else (),
+        tuple(data),
         tuple(_decode_token(alternative) for alternative in alternatives),
     )
+
+
+def _is_byte(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _MAX_BYTE

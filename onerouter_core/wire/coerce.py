@@ -6,12 +6,17 @@ Each `as_*` function takes any value and never raises. No function here knows a 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pydantic_core import from_json
 
-from onerouter_core.model_json import parse_int_or_infinity, without_surrogates
+from onerouter_core.model_json import (
+    NestingError,
+    check_nesting,
+    parse_int_or_infinity,
+    without_surrogates,
+)
 from onerouter_core.types import Json
 
 _MAX_NUMBER = 1e15  # larger than any token count or cost; also excludes infinities and NaN
@@ -19,23 +24,31 @@ _MAX_NUMBER = 1e15  # larger than any token count or cost; also excludes infinit
 
 # pydantic_core's parser is fast, and rejects some input that servers do send: bytes that are
 # not UTF-8, unpaired surrogates, control characters in strings and very long integers. Such
-# input is parsed again by the standard library, with invalid bytes and unpaired surrogates
-# replaced; but not in strings under the keys `fragments`: the other half may be in the next
-# event. Both parsers' limits on nesting (about 200 levels in pydantic_core)
-# stand: code that copies deeper values recursively would fail later.
-def parse_json_bytes(data: bytes, fragments: frozenset[str] = frozenset()) -> Any:
-    """Return the JSON value in UTF-8 bytes; raise ValueError if there is none."""
+# input is parsed again by the standard library, with invalid bytes replaced. `clean` replaces the
+# unpaired surrogates: in an event, the other half may be in the next one. Numbers may be infinite
+# or NaN: a tool call that has one in its arguments is invalid, and elsewhere the decoder replaces
+# them.
+def parse_json_bytes(data: bytes, clean: Callable[[Any], Any] = without_surrogates) -> Any:
+    """Return the JSON value in UTF-8 bytes.
+
+    Raises:
+        ValueError: the bytes are no JSON.
+        NestingError: the value is nested beyond MAX_LEVELS; also a ValueError.
+
+    """
     try:
-        return from_json(data)
+        value = from_json(data)
     except ValueError as error:
         if "recursion" in str(error):
-            raise ValueError("nested too deeply") from None
+            raise NestingError from None
+    else:
+        return check_nesting(value, data.count(b"[") + data.count(b"{"))
     try:
         text = data.decode("utf-8-sig", "replace")
         value = json.loads(text, strict=False, parse_int=parse_int_or_infinity)
-        return without_surrogates(value, fragments)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise NestingError from None
+    return clean(check_nesting(value))
 
 
 def as_mapping(value: Any) -> Json:

@@ -6,9 +6,8 @@ recorded calls). No type is trusted: a value of an unexpected type is kept in `R
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import chain, count
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +18,7 @@ from onerouter_core.errors import (
     OneRouterError,
 )
 from onerouter_core.model_json import (
+    has_non_finite,
     join_surrogates,
     parse_json,
     replace_half_escapes,
@@ -60,6 +60,19 @@ _CALL_KEYS = ("index", "id", "type", "function")
 _FUNCTION_KEYS = ("name", "arguments")
 
 _ERROR_KEYS = ("error", "code")
+
+
+# Neither a file nor a request can hold such numbers as JSON. In arguments, null would be a guess:
+# they become the text of an invalid call.
+def with_finite_numbers(completion: Any) -> Any:
+    """Return a completion with null for numbers that are NaN or infinite."""
+    for choice in as_items(as_mapping(completion).get("choices")):
+        for call in decode_calls(as_mapping(choice.get("message"))):
+            function: Any = as_mapping(call.get("function"))
+            arguments = function.get("arguments")
+            if isinstance(arguments, dict) and has_non_finite(text := as_json_text(arguments)):
+                function["arguments"] = text
+    return without_non_finite(completion)
 
 
 # `names` decodes the names of tools; `headers` are the response's, in lower case. `ends_turn`:
@@ -113,7 +126,7 @@ def _decode_choice(
         text=join_surrogates(text),
         reasoning=join_surrogates(decode_reasoning(message)),
         reasoning_keys=decode_reasoning_keys(message),
-        reasoning_details=tuple(without_non_finite(as_items(message.get("reasoning_details")))),
+        reasoning_details=tuple(as_items(message.get("reasoning_details"))),
         tool_calls=_doubt_blank_arguments(
             tuple(_decode_tool_calls(root, message, names, is_cut=is_cut))
         ),
@@ -174,11 +187,7 @@ def _unknown_keys(root: Json, choice: Json, message: Json) -> Json:
 
 
 def _replayed_keys(message: Json) -> Json:
-    return {
-        key: without_non_finite(message[key])
-        for key in REPLAYED_KEYS
-        if as_mapping(message.get(key))
-    }
+    return {key: message[key] for key in REPLAYED_KEYS if as_mapping(message.get(key))}
 
 
 def _raise_for_failed_choice(reply: Reply, reply_with_alternatives: Reply) -> None:
@@ -314,12 +323,10 @@ def _decode_audio(audio: Any) -> Audio | None:
 def _decode_tool_calls(
     root: Json, message: Json, names: ToolNames, *, is_cut: bool
 ) -> Iterator[ToolCall]:
-    known_ids: set[str] = set()
+    ids = DistinctIds()
     for index, call in enumerate(decode_calls(message)):
         function = as_mapping(call.get("function"))
-        call_id = decode_call_id(call) or generate_call_id(root.get("id"), index)
-        call_id = distinct_call_id(call_id, known_ids)
-        known_ids.add(call_id)
+        call_id = ids.add(decode_call_id(call) or generate_call_id(root.get("id"), index))
         decoded = decode_tool_call(
             call_id,
             names.decode(as_text(function.get("name")) or ""),
@@ -364,7 +371,7 @@ def unknown_call_keys(call: Json) -> dict[str, Any]:
     extra = omit(call, _CALL_KEYS)
     if of_function := omit(as_mapping(call.get("function")), _FUNCTION_KEYS):
         extra["function"] = of_function
-    return {key: without_non_finite(value) for key, value in extra.items() if value is not None}
+    return {key: value for key, value in extra.items() if value is not None}
 
 
 def decode_call_id(call: Json) -> str | None:
@@ -378,13 +385,24 @@ def generate_call_id(reply_id: Any, index: int) -> str:
     return f"call_{as_text(reply_id) or uuid4().hex}_{index}"
 
 
-def distinct_call_id(call_id: str, known_ids: Collection[str]) -> str:
-    """Return an id that differs from the known ones: the received id, with a number if needed.
+class DistinctIds:
+    """Ids of the tool calls of a reply: results are matched to calls by id.
 
-    Results are matched to calls by id; some servers send one id for all calls of a reply.
+    Some servers send one id for all calls of a reply.
     """
-    numbered = (f"{call_id}_{number}" for number in count(1))
-    return next(new for new in chain((call_id,), numbered) if new not in known_ids)
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._numbers: dict[str, int] = {}  # the last number of each id: counting is done once
+
+    def add(self, call_id: str) -> str:
+        """Return an id that differs from those before: the received one, numbered if needed."""
+        distinct = call_id
+        while distinct in self._taken:
+            self._numbers[call_id] = self._numbers.get(call_id, 0) + 1
+            distinct = f"{call_id}_{self._numbers[call_id]}"
+        self._taken.add(distinct)
+        return distinct
 
 
 # Arguments are never repaired: a tool would run on guessed values. A raw line break in a string

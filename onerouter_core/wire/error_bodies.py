@@ -12,10 +12,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from onerouter_core.errors import MalformedReplyError, OneRouterError, classify, retry_after
-from onerouter_core.model_json import parse_int_or_infinity, without_surrogates
+from onerouter_core.errors import (
+    MalformedReplyError,
+    OneRouterError,
+    classify,
+    retry_after,
+    shorten,
+)
 from onerouter_core.types import Json, Reply
-from onerouter_core.wire.coerce import as_mapping, as_text
+from onerouter_core.wire.coerce import as_mapping, as_text, parse_json_bytes
 
 _EXCERPT_LENGTH = 300  # characters of a body without a message: enough to recognise its sender
 
@@ -63,15 +68,14 @@ def has_error(root: Json) -> bool:
 
 def _parse_json_or_text(body: str) -> Any:
     try:
-        value = json.loads(body, strict=False, parse_int=parse_int_or_infinity)
-        return without_surrogates(value)
-    except (ValueError, RecursionError):
+        return parse_json_bytes(body.encode())
+    except ValueError:
         return body
 
 
 def _request_id(headers: Mapping[str, str], message: str, root: Json) -> str | None:
     """Return the request id, from a header, from the text of the message, or from the body."""
-    in_message = re.search(r"\(request id: ([^)\s]+)\)", message)
+    in_message = re.search(r"\(request id: ([^)\s]+)\)", shorten(message))
     return (
         as_text(headers.get("x-infron-request-id"))
         or (in_message[1] if in_message else None)
@@ -88,7 +92,20 @@ def _as_http_status(code: Any) -> int | None:
 def _describe_body(body: Any, status: int | None) -> str:
     """Return a message for a body without one: the title of an HTML page, or how it begins."""
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=str)
-    title = re.search(r"<title>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    excerpt = " ".join((title[1] if title else text).split())[:_EXCERPT_LENGTH]
+    title = _html_title(text)
+    # Cut before it is split into words: a body may have a million of them.
+    start = (text if title is None else title).lstrip()[: 10 * _EXCERPT_LENGTH]
+    excerpt = " ".join(start.split())[:_EXCERPT_LENGTH]
     problem = "Unexpected response body" if status is None else "The gateway returned an error"
     return f"{problem}: {excerpt or '(empty)'}"
+
+
+# One pattern for both tags would look for the end of the page from each `<title>`.
+_TITLE_START, _TITLE_END = (re.compile(tag, re.IGNORECASE) for tag in ("<title>", "</title>"))
+
+
+def _html_title(text: str) -> str | None:
+    """Return the title of an HTML page; None if it has none."""
+    start = _TITLE_START.search(text)
+    end = _TITLE_END.search(text, start.end()) if start else None
+    return text[start.end() : end.start()] if start and end else None

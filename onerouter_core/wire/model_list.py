@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
+from onerouter_core.model_json import without_non_finite
 from onerouter_core.types import Json, ModelInfo
 from onerouter_core.wire.coerce import (
     as_count,
@@ -32,7 +33,7 @@ def decode_model_list(body: bytes) -> tuple[Json, ...]:
     Raises MalformedReplyError, or the error in the body, if there is no list.
     """
     try:
-        models = parse_json_bytes(body)
+        models = without_non_finite(parse_json_bytes(body))
     except ValueError:
         models = body.decode("utf-8", "replace")
     entries = as_mapping(models).get("data", as_mapping(models).get("models", models))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from onerouter_core.errors import IncompleteStreamError, MalformedReplyError
-from onerouter_core.model_json import without_surrogates
+from onerouter_core.model_json import NestingError, without_non_finite, without_surrogates
 from onerouter_core.types import Image, Json, Reply, ReplyDelta, ToolCallDelta
 from onerouter_core.wire.coerce import as_items, as_mapping, as_text, omit, parse_json_bytes
 from onerouter_core.wire.decode import (
@@ -26,6 +26,7 @@ from onerouter_core.wire.decode import (
     decode_reasoning_keys,
     decode_reply,
     error_context,
+    with_finite_numbers,
 )
 from onerouter_core.wire.error_bodies import decode_error, has_error
 from onerouter_core.wire.fragments import (
@@ -47,9 +48,13 @@ _WITHOUT_REASONING = {*_TEXT_ONLY, "tool_calls"}
 _COMMON_KEYS = {*_WITHOUT_REASONING, "reasoning", "reasoning_content"}
 _EMPTY_DELTA = ReplyDelta()
 _FRAGMENTS = frozenset(
-    ("content", "text", "reasoning", "reasoning_content", "summary", "arguments", "refusal")
+    (
+        *("content", "text", "reasoning", "reasoning_content", "summary", "arguments", "refusal"),
+        "transcript",
+    )
 )
-"""Keys of texts, which may end with one half of a surrogate pair and go on with the other."""
+"""Keys in a delta whose texts may end with one half of a surrogate pair and go on with the other.
+The other half may be in the next event; what is left of them is replaced in the final reply."""
 
 _FRAGMENT_KEYS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
@@ -64,7 +69,9 @@ def decode_body(
         finals = [delta.final_reply for delta in (*decoder.feed(body), *decoder.finish())]
         return next(final for final in finals if final is not None)
     try:
-        completion = parse_json_bytes(body)
+        completion = with_finite_numbers(parse_json_bytes(body))
+    except NestingError as reason:
+        raise MalformedReplyError(f"The reply is {reason}.") from None
     except ValueError:
         completion = body.decode("utf-8", "replace")
     return decode_reply(completion, names, headers, ends_turn=ends_turn)
@@ -171,12 +178,13 @@ class StreamDecoder:
         if self._first_bytes:
             self._first_bytes.clear()
         try:
-            event = parse_json_bytes(data, _FRAGMENTS)
+            event = parse_json_bytes(data, _clean_event)
         except ValueError as reason:
             if self.finished:
                 return None  # for example "[done]": the answer is complete
+            problem = reason if isinstance(reason, NestingError) else f"not JSON ({reason})"
             raise MalformedReplyError(
-                f"The stream has an event that is not JSON ({reason}).", **self._error_context()
+                f"The stream has an event that is {problem}.", **self._error_context()
             ) from None
         reply_delta = self._add_event(event) if isinstance(event, dict) else _EMPTY_DELTA
         return reply_delta if any(reply_delta) else None
@@ -209,7 +217,8 @@ class StreamDecoder:
             self._last_choice = choice
             replace_known(self._choice, choice, ("index",))
         if logprobs is not None:
-            logprobs = as_mapping(logprobs) or None
+            lists = {k: v for k, v in as_mapping(logprobs).items() if isinstance(v, list)}
+            logprobs = without_non_finite(lists) or None
         if logprobs:
             if message:
                 logprobs = remaining_lists(self._choice.get("logprobs") or {}, logprobs)
@@ -324,7 +333,8 @@ class StreamDecoder:
         message = {key: value for key, value in message.items() if value is not None}
         message = without_surrogates(message | self._message)
         choice = {"index": 0, "message": message, **self._choice}
-        return {**self._root, "object": "chat.completion", "choices": [choice]}
+        root: dict[str, Any] = without_non_finite(self._root)
+        return {**root, "object": "chat.completion", "choices": [without_non_finite(choice)]}
 
     def _reasoning_fields(self) -> dict[str, Any]:
         """Return the reasoning text under the keys with which it came, if not in details alone."""
@@ -333,6 +343,25 @@ class StreamDecoder:
         if text and decode_reasoning({"reasoning_details": self._details}) != text:
             keys = keys or ("reasoning",)
         return dict.fromkeys(keys, text)
+
+
+def _clean_event(event: Any) -> Any:
+    """Replace the surrogates of an event, but for the texts of deltas, which may be fragments."""
+    choices = event.pop("choices", None) if isinstance(event, dict) else None
+    cleaned = without_surrogates(event)
+    if choices is not None:
+        cleaned["choices"] = _clean_choices(choices)
+    return cleaned
+
+
+def _clean_choices(choices: Any) -> Any:
+    items: list[Any] = as_items(choices)
+    texts = [{k: item.pop(k) for k in ("delta", "message") if k in item} for item in items]
+    cleaned = without_surrogates(choices)
+    cleaned_items: list[Any] = as_items(cleaned)
+    for item, fragments in zip(cleaned_items, texts, strict=True):
+        item.update(without_surrogates(fragments, _FRAGMENTS))
+    return cleaned
 
 
 def _continues_detail(last: Json, detail: Json) -> bool:

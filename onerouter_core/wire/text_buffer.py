@@ -6,6 +6,8 @@ This module knows Unicode and no key of the API.
 from __future__ import annotations
 
 from onerouter_core.model_json import (
+    MARKS,
+    is_json,
     join_surrogates,
     replace_half_escapes,
     split_unfinished_escape,
@@ -41,8 +43,11 @@ class TextBuffer:
             text = self._join(text)
         self._fragments.append(text)
         if len(self._fragments) > _MAX_FRAGMENTS:
-            self._fragments = ["".join(self._fragments)]
+            self._join_fragments()
         return text
+
+    def _join_fragments(self) -> None:
+        self._fragments = ["".join(self._fragments)]
 
     def _join(self, text: str) -> str:
         text, self._held = self._held + text, ""
@@ -62,3 +67,48 @@ class TextBuffer:
             replaced = replace_half_escapes(replaced)
         self._fragments.append(replaced)
         return replaced
+
+
+class JSONBuffer(TextBuffer):
+    """The text of a JSON value so far, which can be asked any number of times if it is complete.
+
+    Each fragment is read once, so that the time is linear: see `benchmarks/growth.py`.
+    """
+
+    __slots__ = ("_depth", "_in_string", "_is_broken", "_known", "_read")
+
+    def __init__(self) -> None:
+        super().__init__(is_json=True)
+        self._read = 0  # fragments that were read
+        self._depth = 0  # open brackets
+        self._in_string = False
+        self._is_broken = False  # a value has ended, and the text is not JSON: nor will it be
+        self._known: bool | None = None  # the answer, until the next fragment
+
+    def is_complete(self) -> bool:
+        """Return whether the text is a JSON value: an object, a list or a string."""
+        for fragment in self._fragments[self._read :]:
+            self._scan(fragment)
+        if self._is_broken or self._depth or self._in_string:
+            return False
+        if self._known is None:
+            self._known = is_json(str(self))
+            self._is_broken = not self._known
+        return self._known
+
+    def _scan(self, fragment: str) -> None:
+        """Count the brackets that a fragment opens and closes; an escape is in one fragment."""
+        self._read += 1
+        if fragment and not fragment.isspace():
+            self._known = None
+        for mark in MARKS.findall(fragment):
+            if mark == '"':
+                self._in_string = not self._in_string
+            elif not self._in_string and len(mark) == 1:
+                self._depth += 1 if mark in "{[" else -1
+        self._is_broken = self._is_broken or self._depth < 0
+
+    def _join_fragments(self) -> None:
+        read, rest = self._fragments[: self._read], self._fragments[self._read :]
+        self._fragments = ["".join(part) for part in (read, rest) if part]
+        self._read = len(read[:1])

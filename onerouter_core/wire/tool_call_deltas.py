@@ -23,20 +23,19 @@ su-kaka/gcli2api#406 (all calls have index 0), poolsideai/pool#9 (later deltas h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from onerouter_core.types import Json, ToolCallDelta
 from onerouter_core.wire.coerce import as_count, as_items, as_json_text, as_mapping, as_text
 from onerouter_core.wire.decode import (
+    DistinctIds,
     decode_call_id,
-    distinct_call_id,
     generate_call_id,
     unknown_call_keys,
 )
 from onerouter_core.wire.fragments import merge_fragments, remaining_text
-from onerouter_core.wire.text_buffer import TextBuffer
+from onerouter_core.wire.text_buffer import JSONBuffer
 from onerouter_core.wire.tool_names import ToolNames
 
 _CALL_KEYS = {"index", "id", "type", "function"}
@@ -57,7 +56,7 @@ class _PartialCall:
         self.id: str | None = None  # the received one, made distinct
         self.name: str | None = None
         self.is_name_sent = False
-        self.arguments = TextBuffer(is_json=True)
+        self.arguments = JSONBuffer()
         self.last_fragment = ""  # of the arguments; blank ones do not count
         self.extra: dict[str, Any] = {}
         self.restarts = False  # the name came again after whole arguments; new ones may follow
@@ -66,13 +65,8 @@ class _PartialCall:
         return self.received_id is None and self.name is None
 
     def has_complete_arguments(self) -> bool:
-        if not self.last_fragment.rstrip().endswith(("}", "]", '"')):
-            return False
-        try:
-            json.loads(str(self.arguments), strict=False)
-        except (ValueError, RecursionError):
-            return False
-        return True
+        may_end = self.last_fragment.rstrip().endswith(("}", "]", '"'))
+        return may_end and self.arguments.is_complete()
 
 
 class ToolCallDeltas:
@@ -84,7 +78,7 @@ class ToolCallDeltas:
         self._calls: list[_PartialCall] = []
         self._by_index: dict[int | None, _PartialCall] = {}  # the last call with the index
         self._by_id: dict[str, _PartialCall] = {}  # the last call received with the id
-        self._ids: set[str] = set()
+        self._ids = DistinctIds()
 
     def feed(self, deltas: Any) -> tuple[ToolCallDelta, ...]:
         """Add the deltas of one event; return them as the gateway should have sent them."""
@@ -95,7 +89,7 @@ class ToolCallDeltas:
 
     def feed_complete(self, calls: Any) -> tuple[ToolCallDelta, ...]:
         """Add the calls of a complete message after their deltas; return what these lacked."""
-        begun = tuple(self._calls)
+        begun = len(self._calls)
         return merge_call_deltas(
             self._add_complete(begun, position, call)
             for position, call in enumerate(as_items(calls))
@@ -213,8 +207,7 @@ class ToolCallDeltas:
         new_id = None
         if call_id and call.received_id is None:
             call.received_id = call_id
-            call.id = new_id = distinct_call_id(call_id, self._ids)
-            self._ids.add(new_id)
+            call.id = new_id = self._ids.add(call_id)
             self._by_id[call_id] = call
         if name and call.name is None:
             call.name = name
@@ -239,17 +232,15 @@ class ToolCallDeltas:
 
     # It is the begun call with its id, else the one at its position: some servers generate
     # another id for the complete message.
-    def _add_complete(
-        self, begun: tuple[_PartialCall, ...], position: int, complete: Json
-    ) -> ToolCallDelta:
+    def _add_complete(self, begun: int, position: int, complete: Json) -> ToolCallDelta:
         """Add a call of a complete message; return what the deltas lacked."""
         function = as_mapping(complete.get("function"))
         call_id, name = decode_call_id(complete), as_text(function.get("name"))
         arguments = as_json_text(function.get("arguments"))
-        call = begun[position] if position < len(begun) else None
+        call = self._calls[position] if position < begun else None
         if call_id and (call is None or call.received_id != call_id):
             same_id = self._by_id.get(call_id)
-            call = same_id if same_id in begun else call
+            call = same_id if same_id is not None and same_id.index < begun else call
         if call is None:
             call = self._begin()
         elif name and not call.is_name_sent:
@@ -272,15 +263,19 @@ class ToolCallDeltas:
 # LangChain merges deltas of one call only if they are in different chunks.
 def merge_call_deltas(deltas: Iterable[ToolCallDelta]) -> tuple[ToolCallDelta, ...]:
     """Return one delta per call."""
-    merged: dict[int, ToolCallDelta] = {}
+    by_index: dict[int, list[ToolCallDelta]] = {}
     for delta in deltas:
-        if known := merged.get(delta.index):
-            merged[delta.index] = ToolCallDelta(
-                delta.index,
-                known.id or delta.id,
-                known.name or delta.name,
-                known.arguments + delta.arguments,
-            )
-        else:
-            merged[delta.index] = delta
-    return tuple(merged.values())
+        by_index.setdefault(delta.index, []).append(delta)
+    return tuple(
+        same_call[0] if len(same_call) == 1 else _merge_deltas_of_call(same_call)
+        for same_call in by_index.values()
+    )
+
+
+def _merge_deltas_of_call(deltas: list[ToolCallDelta]) -> ToolCallDelta:
+    return ToolCallDelta(
+        deltas[0].index,
+        next((delta.id for delta in deltas if delta.id), None),
+        next((delta.name for delta in deltas if delta.name), None),
+        "".join(delta.arguments for delta in deltas),
+    )

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onerouter_core.model_json import MAX_LEVELS
 from onerouter_core.wire.coerce import (
     as_count,
     as_items,
@@ -47,16 +48,22 @@ def test_bytes_that_are_not_json_raise_value_error(data: bytes) -> None:
         parse_json_bytes(data)
 
 
-@pytest.mark.parametrize("depth", [300, 100_000])
+@pytest.mark.parametrize("depth", [MAX_LEVELS, 300, 100_000])
 @pytest.mark.parametrize("text", ["", '"\\ud800", '], ids=["pydantic_core", "json"])
 def test_json_nested_too_deeply_raises_value_error(text: str, depth: int) -> None:
-    """It is no RecursionError in either parser; 300 levels are too many for the first only."""
+    """It is no RecursionError in either parser; both have one limit."""
     data = f"[{text}{'[' * depth}{']' * depth}]".encode()
-    if text and depth == 300:
+    with pytest.raises(ValueError, match="nested too deeply"):
         parse_json_bytes(data)
-    else:
-        with pytest.raises(ValueError, match="nested too deeply"):
-            parse_json_bytes(data)
+
+
+@pytest.mark.parametrize("text", ["", '"\\ud800", '], ids=["pydantic_core", "json"])
+@pytest.mark.parametrize("inner", ["[" * 9, '"{{{"'], ids=["brackets", "brackets in a string"])
+def test_json_within_the_limit_is_parsed(text: str, inner: str) -> None:
+    """Brackets in strings, and those of values beside each other, are no levels."""
+    levels, end = MAX_LEVELS - 10, "]" * 9 if inner.startswith("[") else ""
+    data = f"[{text}{'[' * levels}{inner}{end}{']' * levels}, {'[1], ' * 200}0]".encode()
+    assert len(parse_json_bytes(data)) >= 202
 
 
 @pytest.mark.parametrize(
