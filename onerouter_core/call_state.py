@@ -22,6 +22,7 @@ from onerouter_core.errors import (
     OneRouterError,
     redact,
 )
+from onerouter_core.foreign_errors import without_library_frames
 from onerouter_core.ledger import LedgerEntry
 from onerouter_core.model_ids import answering_model
 from onerouter_core.model_json import join_surrogates
@@ -290,8 +291,13 @@ class _ErrorTranslation:
     def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
         if failure is not None:
             errors = [self.call.to_error(failure, self.decoder)]
-            if errors[0] is not failure:
-                raise errors.pop()  # kept in no local variable: see transport.send
+            self.call.secrets = ()
+            if isinstance(failure, OneRouterError) or not isinstance(failure, Exception):
+                failure.__traceback__ = failure.__context__ = None
+            else:  # of the user's code, such as a function that returns the key
+                without_library_frames(failure)
+            del failure, trace  # with the error in a local variable: see tracebacks.py
+            raise errors.pop()
 
 
 def _with_cause_of(error: OneRouterError, new_error: OneRouterError) -> OneRouterError:

@@ -84,16 +84,22 @@ def is_foreign_class(error: BaseException) -> bool:
 
 
 def without_library_frames(error: E) -> E:
-    """Remove the frames around the user's code: locals of HTTP libraries hold the API key."""
+    """Remove the frames around the user's code: locals of HTTP libraries hold the API key.
+
+    A traceback that ends in our own code, a fault of ours, is left as it is.
+    """
     for found in iter_chain(error):
         kept, first = None, None  # the user's frames so far; those after the last library's frame
+        innermost = ""
         for trace in _traces(found):
             if _is_known(root := _root_of_frame(trace)):
                 first = None
             else:
                 first = first or trace
                 kept = first if root not in sys.stdlib_module_names else kept
-        found.__traceback__ = kept
+            innermost = innermost if root in sys.stdlib_module_names else root
+        if innermost != _OURS:
+            found.__traceback__ = kept
     return error
 
 

@@ -218,14 +218,14 @@ def _create_http_client(create: Callable[[Any], Any], sdk: Any) -> Any:
         raise ConfigurationError(
             "A SOCKS proxy is set in the environment (such as ALL_PROXY), which needs the package "
             "socksio: install it with `pip install socksio`."
-        ) from error
-    except Exception as error:
+        ) from None
+    except Exception as error:  # noqa: BLE001 -- HTTP libraries have no common base class
         if getattr(error, "errno", None) in {errno.EMFILE, errno.ENFILE}:
-            raise APIConnectionError(f"The HTTP client cannot be created: {error}") from error
+            raise APIConnectionError(f"The HTTP client cannot be created: {error}") from None
         raise ConfigurationError(
             "The HTTP client cannot be created: check the environment variables SSL_CERT_FILE, "
             f"SSL_CERT_DIR and those for proxies ({type(error).__name__}: {error})."
-        ) from error
+        ) from None
 
 
 def _new_http_client(sdk: Any) -> Any:

@@ -1,4 +1,8 @@
-"""Errors without tracebacks, so that a failed call keeps none of its caller's objects alive.
+"""Errors without tracebacks: a failed call shows no secret, and keeps none of its caller's objects.
+
+Error trackers send the locals of the frames in a traceback (Sentry does by default), and debugging
+tools print them. Frames of HTTP libraries have the request's headers there, and so do frames of
+this package while a request is sent.
 
 A traceback holds frames, a frame holds its locals and its calling frames. If one of those locals
 refers to the error there is a reference cycle, and everything in it, the caller's locals included,
@@ -35,7 +39,8 @@ def without_frames(error: E) -> E:
 
 def iter_chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an error, its causes and its contexts, without those that the caller was handling."""
-    return _iter_chain(error, sys.exc_info()[1])
+    handled = sys.exc_info()[1]
+    return _iter_chain(error, None if handled is error else handled)  # itself: in an `__exit__`
 
 
 def _iter_chain(

@@ -255,8 +255,7 @@ def _to_error(error: Exception, url: str) -> Exception:
     chain = list(iter_chain(without_frames(error)))
     is_unverified = any(isinstance(linked, ssl.SSLCertVerificationError) for linked in chain)
     new_error = _to_connection_error(error, is_unverified=is_unverified)
-    # The root cause only: an error of aiohttp that it led to shows the request with the key.
-    *_, new_error.__cause__ = _iter_causes(error)
+    new_error.__cause__ = _describe_cause(error)
     return new_error
 
 
@@ -325,11 +324,13 @@ class Response:
 
     def close(self) -> None:
         """Close the connection, unless the body was read to its end."""
-        self._raw.close()
+        raw, self._raw = self._raw, None  # it has the request, with its headers
+        raw.close()
 
     async def aclose(self) -> None:
         """Close the connection, unless the body was read to its end."""
-        await self._raw.aclose()
+        raw, self._raw = self._raw, None
+        await raw.aclose()
 
 
 # HTTP/2 is left out: one connection carries several responses.
@@ -378,7 +379,7 @@ def _to_read_error(error: Exception, url: str) -> Exception:
     if is_foreign(error, url):
         return without_library_frames(error)
     new_error = _to_connection_error(error)
-    new_error.__cause__ = without_frames(error)
+    new_error.__cause__ = _describe_cause(error)
     return new_error
 
 
@@ -401,6 +402,17 @@ def _to_connection_error(error: Exception, *, is_unverified: bool = False) -> On
     return APIConnectionError(
         f"The connection to the gateway failed: {reason}", transient=not is_unverified
     )
+
+
+# Exceptions of HTTP libraries refer to the request, with its headers; and a library may raise the
+# same exception again elsewhere (aiohttp does, from its protocol), which gives it new frames.
+def _describe_cause(error: Exception) -> Exception:
+    """Return the root cause in words; of an error of the operating system or of TLS, a copy."""
+    *_, root_cause = _iter_causes(error)
+    is_system_error = type(root_cause).__module__ in {"builtins", "socket", "ssl"}
+    if isinstance(root_cause, OSError) and is_system_error:
+        return type(root_cause)(*root_cause.args)
+    return Exception(f"{type(root_cause).__name__}: {root_cause}")
 
 
 def _iter_causes(error: BaseException | None) -> Iterator[Exception]:

@@ -73,6 +73,7 @@ MAY_IMPORT = {
         *("onerouter_core.connection", "onerouter_core.transport", "onerouter_core.deadlines"),
         *("onerouter_core.wire", "onerouter_core.errors", "onerouter_core.types"),
         *("onerouter_core.ledger", "onerouter_core.model_ids", "onerouter_core.model_json"),
+        "onerouter_core.foreign_errors",
     },
     "onerouter_core.gateway": {
         *("onerouter_core.call_state", "onerouter_core.client_pool", "onerouter_core.sdk_clients"),

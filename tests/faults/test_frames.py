@@ -1,0 +1,150 @@
+"""No failed call gives a secret to an error tracker, which shows frames, locals and causes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from io import StringIO
+from types import FrameType
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.traceback import Traceback
+
+from onerouter_core import OneRouterError
+from onerouter_core.retry import waiting
+from tests.faults.adapters import VARIANTS, Caller, CallVariant, acall_model, call_model
+from tests.faults.conftest import CLASSES, MakeModel, hide_aiohttp
+from tests.faults.frame_walk import find_secrets, iter_errors, iter_frames
+from tests.faults.secret_recorder import find_leaks
+from tests.faults.server import Server
+from tests.faults.test_caller_references import CLOSED_PORT, FAILURES, TIMEOUTS
+
+KEY, HEADER = "sk-canary-key-of-the-model", "canary-header-of-the-model"
+FIELDS = {"api_key": KEY, "default_headers": {"x-tenant": HEADER, "cookie": f"id={HEADER}"}}
+HTTP_LIBRARIES = ("openai", "httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "h11", "anyio")
+ASYNC_VARIANTS = [variant for variant in VARIANTS if variant.backend]
+
+each_class = pytest.mark.parametrize("name", CLASSES)
+
+
+def base_url(server: Server, failure: str, mode: str) -> str:
+    """Return the URL of an endpoint that fails in this way."""
+    scripts = FAILURES[failure]
+    return CLOSED_PORT if scripts is None else server.endpoint(getattr(scripts, mode)).base_url
+
+
+def call(name: str, model: Any, variant: CallVariant, **options: Any) -> BaseException:
+    """Call a model and return the error."""
+    adapter = CLASSES[name][1]
+
+    async def acall() -> Any:
+        outcome = await acall_model(adapter, model, variant.mode, **options)
+        await model.aclose()
+        return outcome
+
+    is_sync = variant.backend is None
+    outcome = (
+        call_model(adapter, model, variant.mode, **options) if is_sync else asyncio.run(acall())
+    )
+    assert outcome.error is not None
+    return outcome.error  # type: ignore[no-any-return]
+
+
+def is_any(frame: FrameType) -> bool:
+    """Walk all frames."""
+    return True
+
+
+def foreign_parts(error: BaseException) -> Iterator[str]:
+    """Yield the errors and the frames of HTTP libraries that an error refers to."""
+    for linked in iter_errors(error):
+        if type(linked).__module__.startswith(HTTP_LIBRARIES):
+            yield type(linked).__name__
+        for frame in iter_frames(linked):
+            if frame.f_globals["__name__"].partition(".")[0] in HTTP_LIBRARIES:
+                yield f"{type(linked).__name__}: {frame.f_code.co_name}"
+
+
+def check(error: BaseException) -> None:
+    """Check that an error holds nothing of a request and of an HTTP library."""
+    assert list(foreign_parts(error)) == []
+    assert find_secrets(error, is_any) == []
+
+
+@each_class
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.parametrize("failure", FAILURES)
+def test_an_error_holds_no_key(server: Server, caller: Caller, failure: str) -> None:
+    """In no frame, at no depth, and in no cause; there is no part of an HTTP library."""
+    options = {"base_url": base_url(server, failure, caller.mode)}
+    options |= {"timeout": TIMEOUTS.get(failure, 5)}
+    with waiting(0):  # errors that are not retried take the way without retries
+        outcome = caller.call(server.endpoint(), **options, max_retries=1)
+    assert isinstance(outcome.error, OneRouterError)
+    check(outcome.error)
+
+
+@each_class
+@pytest.mark.parametrize("variant", ASYNC_VARIANTS, ids=str)
+@pytest.mark.parametrize("failure", ["silence", "silence in the body"])
+def test_a_cancellation_holds_no_secret(  # noqa: PLR0913, PLR0917 -- parameters
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    make_model: MakeModel,
+    name: str,
+    variant: CallVariant,
+    failure: str,
+) -> None:
+    """Neither does the TimeoutError that asyncio makes of it: its cause is the cancellation."""
+    if variant.backend == "default":
+        hide_aiohttp(monkeypatch)
+    url = base_url(server, failure, variant.mode)
+    model = make_model(name, server.endpoint(), **FIELDS, base_url=url)
+    errors: list[BaseException] = []
+
+    async def cancelled() -> None:
+        try:
+            await acall_model(CLASSES[name][1], model, variant.mode)
+        except asyncio.CancelledError as error:
+            errors.append(error)
+            raise
+
+    async def limited() -> None:
+        try:
+            await asyncio.wait_for(cancelled(), 0.1)
+        except asyncio.TimeoutError as error:
+            errors.append(error)
+        await model.aclose()
+
+    asyncio.run(limited())
+    assert len(errors) == 2
+    for error in errors:
+        check(error)
+
+
+@each_class
+@pytest.mark.parametrize("variant", [VARIANTS[1], VARIANTS[3]], ids=str)
+def test_rich_shows_no_secret(
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    make_model: MakeModel,
+    name: str,
+    variant: CallVariant,
+) -> None:
+    """Its tracebacks show the locals of all frames."""
+    if variant.backend == "default":
+        hide_aiohttp(monkeypatch)
+    url = base_url(server, "closed", variant.mode)
+    error = call(name, make_model(name, server.endpoint(), **FIELDS, base_url=url), variant)
+    shown = Traceback.from_exception(
+        type(error), error, error.__traceback__, show_locals=True, locals_max_length=None
+    )
+    console = Console(file=StringIO(), width=200)
+    with suppress(UnicodeError):
+        console.print(shown)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "locals" in text
+    assert find_leaks([text]) == []
