@@ -212,7 +212,7 @@ def _create_http_client(create: Callable[[Any], Any], sdk: Any) -> Any:
     """Create an HTTP client; explain an error, which comes from the environment."""
     try:
         return create(sdk)
-    except ImportError as error:  # of socksio; with HTTP proxies nothing else is imported
+    except ImportError:  # of socksio; with HTTP proxies nothing else is imported
         if not _uses_socks_proxy():
             raise
         raise ConfigurationError(
