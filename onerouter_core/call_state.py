@@ -269,6 +269,9 @@ class CallState:
             reason = f"no data for {self.connection.timeout} s"
             timeout_error = APITimeoutError(f"The gateway did not answer in time: {reason}.")
             error = _with_cause_of(error, timeout_error)
+        elif type(error) is APITimeoutError and error.status is None:
+            if self.connection.http_client or self.connection.http_async_client:
+                error.message += " It was the timeout of your own HTTP client."
         elif type(error) is APIConnectionError and decoder is not None and decoder.events:
             interrupted = IncompleteStreamError(f"The stream was interrupted. {error.message}")
             error = _with_cause_of(error, interrupted)

@@ -423,4 +423,12 @@ def _iter_causes(error: BaseException | None) -> Iterator[Exception]:
     first = error
     while isinstance(error, Exception) and (error is first or not is_foreign_class(error)):
         yield error
-        error = error.__cause__
+        error = _cause(error)
+
+
+# httpcore 1.0 cuts the cause off (`raise exc from None` in its pool), but it is an argument; anyio
+# has a group as cause if a host has several addresses.
+def _cause(error: Exception) -> BaseException | None:
+    """Return the cause of an exception, the first one of several."""
+    causes = (error.__cause__, *error.args[:1], *getattr(error, "exceptions", ())[:1])
+    return next((cause for cause in causes if isinstance(cause, BaseException)), None)

@@ -113,6 +113,7 @@ class Server:
         self._endpoints: dict[str, Endpoint] = {}
         self._numbers = count()
         self.connections: set[ServerConnection] = set()
+        self.opened = 0  # connections, closed ones included
 
     def endpoint(self, *scripts: HTTPScript, host: str = "127.0.0.1") -> Endpoint:
         """Add an endpoint at which these scripts answer the requests, in this order."""
@@ -167,6 +168,7 @@ class ServerConnection(asyncio.Protocol):
         """Register the connection with the server."""
         self.transport = transport
         self._server.connections.add(self)
+        self._server.opened += 1
 
     def data_received(self, data: bytes) -> None:
         """Answer a request as soon as all of it has arrived."""
