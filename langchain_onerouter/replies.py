@@ -7,6 +7,7 @@ stream each of these is on one chunk only, because adding chunks concatenates or
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -22,7 +23,7 @@ from langchain_onerouter.invalid_tool_calls import (
     to_invalid_calls,
 )
 from langchain_onerouter.messages import ARGUMENTS_KEY, CALL_EXTRAS_KEY, PROVIDER
-from onerouter_core import Audio, Image, Reply, ReplyDelta, Usage
+from onerouter_core import Audio, Image, ModelTemplate, Reply, ReplyDelta, Usage
 from onerouter_core.wire import finish_meaning, is_reproduced, nests_too_deeply, omit
 
 _METADATA_FIELDS = (
@@ -90,44 +91,71 @@ def to_message(reply: Reply, *, cost_in_usage: bool = False) -> AIMessage:
 
 def to_chunks(delta: ReplyDelta, *, cost_in_usage: bool = False) -> list[ChatGenerationChunk]:
     """Convert a delta to chunks; the last delta adds one with the reply's metadata and usage."""
-    messages = []
+    chunks: list[ChatGenerationChunk] = []
     if delta.text or delta.reasoning or delta.tool_calls or delta.images or delta.logprobs:
-        messages.append(_to_message_chunk(delta))
-    if delta.final_reply is not None:
-        if suffixes := invalid_call_suffixes(delta.final_reply):
-            messages.append(
-                AIMessageChunk(
-                    content="",
-                    tool_call_chunks=suffixes,
-                    response_metadata={"model_provider": PROVIDER},
-                )
+        chunks.append(_to_chunk(delta))
+    if (reply := delta.final_reply) is not None:
+        if suffixes := invalid_call_suffixes(reply):
+            metadata = {"model_provider": PROVIDER}
+            message = AIMessageChunk(
+                content="", tool_call_chunks=suffixes, response_metadata=metadata
             )
-        messages.append(_last_chunk(delta.final_reply, cost_in_usage=cost_in_usage))
-    return [GenerationChunk(message=message) for message in messages]
+            chunks.append(GenerationChunk(message=message))
+        last = _last_chunk(reply, cost_in_usage=cost_in_usage)
+        chunks.append(GenerationChunk(message=last))
+    return chunks
 
 
-def _to_message_chunk(delta: ReplyDelta) -> AIMessageChunk:
+def _to_chunk(delta: ReplyDelta) -> ChatGenerationChunk:
     fields: dict[str, Any] = {
-        "content": _message_content(delta.text, delta.images) if delta.images else delta.text,
+        "content": delta.text,
         "response_metadata": {"model_provider": PROVIDER} | _logprobs(delta),
     }
     if delta.reasoning:
         fields["additional_kwargs"] = {"reasoning_content": delta.reasoning}
-    if not delta.tool_calls:
-        return AIMessageChunk(**fields)
-    # The constructor parses the arguments, which costs 27 us for each fragment of JSON, and more
-    # for text that is nested beyond any call that can run.
     call_chunks = [
         tool_call_chunk(name=call.name, args=call.arguments, id=call.id, index=call.index)
         for call in delta.tool_calls
     ]
-    if any(call.id or call.name for call in delta.tool_calls) and not any(
+    # The constructor parses the arguments: 27 us for each fragment of JSON, and more for text that
+    # is nested beyond any call that can run.
+    is_parsed = any(call.id or call.name for call in delta.tool_calls) and not any(
         nests_too_deeply(call.arguments) for call in delta.tool_calls
-    ):
-        return AIMessageChunk(**fields, tool_call_chunks=call_chunks)
-    chunk = AIMessageChunk(**fields)
-    chunk.tool_call_chunks = call_chunks
-    return chunk
+    )
+    if is_parsed:
+        fields["tool_call_chunks"] = call_chunks
+    if delta.images or is_parsed:
+        fields["content"] = _message_content(delta.text, delta.images)
+        message = AIMessageChunk(**fields)
+    else:
+        message = _message_template(has_reasoning=bool(delta.reasoning)).new(**fields)
+    if call_chunks and not is_parsed:
+        message.tool_call_chunks = call_chunks
+    if delta.images:
+        return GenerationChunk(message=message)
+    return _generation_template().new(message=message, text=delta.text)
+
+
+@cache
+def _message_template(*, has_reasoning: bool) -> ModelTemplate[AIMessageChunk]:
+    """Return the template of chunks with text, or with text and reasoning."""
+    first, other = (
+        {
+            "content": text,
+            "response_metadata": {"model_provider": PROVIDER},
+            **({"additional_kwargs": {"reasoning_content": text}} if has_reasoning else {}),
+        }
+        for text in ("a", "b c")
+    )
+    return ModelTemplate(AIMessageChunk, first, other)
+
+
+@cache
+def _generation_template() -> ModelTemplate[ChatGenerationChunk]:
+    first, other = (
+        {"message": AIMessageChunk(content=text), "text": text} for text in ("a", "b c")
+    )
+    return ModelTemplate(GenerationChunk, first, other)
 
 
 def _logprobs(fields: Reply | ReplyDelta) -> dict[str, Any]:

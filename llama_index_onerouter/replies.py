@@ -35,6 +35,7 @@ from llama_index_onerouter.messages import (
     REASONING_KEYS_KEY,
     REQUESTED_MODEL_KEY,
 )
+from llama_index_onerouter.response_templates import constructor_of
 from llama_index_onerouter.tools import to_block, to_tool_call_dict
 from onerouter_core import (
     AsyncDeltaStream,
@@ -118,7 +119,9 @@ def _message(
         extra |= other_kwargs
     if calls:
         blocks += (to_block(call) for call in calls)
-    return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=extra)
+    return constructor_of(ChatMessage)(
+        role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=extra
+    )
 
 
 def _to_blocks(reply: Reply) -> Iterator[ContentBlock]:
@@ -268,6 +271,10 @@ class _RunningResponse:
         self._parsed_arguments: dict[int, tuple[int, dict[str, Any]]] = {}
         """Length of the text that was parsed last and its value, by call index."""
 
+        self._new_response = constructor_of(ChatResponse)
+        self._new_text_block = constructor_of(TextBlock)
+        self._new_thinking_block = constructor_of(ThinkingBlock)
+
     def add(self, delta: ReplyDelta) -> ChatResponse:
         if delta.final_reply is not None:
             return to_response(
@@ -277,7 +284,7 @@ class _RunningResponse:
                 thinking_delta=delta.reasoning,
             )
         self._append(delta)
-        return ChatResponse(
+        return self._new_response(
             message=_message(self._to_blocks(), self._partial_tool_calls() if self._calls else ()),
             raw=AttributeDict(),
             delta=delta.text,
@@ -301,9 +308,9 @@ class _RunningResponse:
     def _to_blocks(self) -> list[ContentBlock]:
         blocks: list[ContentBlock] = []
         if self._reasoning:
-            blocks.append(ThinkingBlock(content=self._reasoning))
+            blocks.append(self._new_thinking_block(content=self._reasoning))
         if self._text:
-            blocks.append(TextBlock(text=self._text))
+            blocks.append(self._new_text_block(text=self._text))
         if self._images:
             blocks += (image.model_copy() for image in self._images)
         return blocks

@@ -21,6 +21,7 @@ from llama_index.core.tools.calling import acall_tool_with_selection, call_tool_
 
 from llama_index_onerouter.attribute_dict import AttributeDict, get_field, to_attribute_dict
 from llama_index_onerouter.output_schema import parameters_of
+from llama_index_onerouter.response_templates import constructor_of
 from onerouter_core import Json, Tool, ToolCall, deep_merge
 from onerouter_core.errors import ConfigurationError, MalformedReplyError
 from onerouter_core.wire import (
@@ -98,7 +99,9 @@ def to_tool_call_dict(call: ToolCall) -> AttributeDict:
 def to_block(call: ToolCall) -> ToolCallBlock:
     """Return a tool call as a block; invalid arguments stay the string that was received."""
     arguments = call.arguments if call.parsed is None else dict(call.parsed)
-    return ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=arguments)
+    return constructor_of(ToolCallBlock)(
+        tool_call_id=call.id, tool_name=call.name, tool_kwargs=arguments
+    )
 
 
 def to_tool_calls(message: ChatMessage) -> Iterator[ToolCall]:

@@ -22,6 +22,7 @@ from onerouter_core.gateway import AsyncDeltaStream, DeltaStream, Gateway, awarm
 from onerouter_core.json_text import json_instruction, parse_incomplete_json, parse_json_text
 from onerouter_core.ledger import Ledger, LedgerEntry, Prices
 from onerouter_core.model_ids import ReplayPolicy, should_replay
+from onerouter_core.model_template import ModelTemplate
 from onerouter_core.request_options import (
     FallbackRule,
     FallbackRules,
@@ -91,6 +92,7 @@ __all__ = [
     "LedgerEntry",
     "Message",
     "ModelInfo",
+    "ModelTemplate",
     "NamedTool",
     "OnRetry",
     "OneRouterError",

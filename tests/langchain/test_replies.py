@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import collections
 import json
+import pickle
+import subprocess
+import sys
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.tools import tool
+from pydantic import BaseModel
 
 from langchain_onerouter import ChatOneRouter
 from langchain_onerouter.errors import ConfigurationError
@@ -157,6 +163,86 @@ def test_added_chunks_equal_the_complete_message(  # noqa: PLR0913, PLR0917 -- f
     assert total.usage_metadata == complete.usage_metadata
     assert total.additional_kwargs == complete.additional_kwargs
     assert comparable_metadata(total) == comparable_metadata(complete)
+
+
+def stored(model: BaseModel) -> tuple[Any, ...]:
+    """Return all that pydantic stores of an instance."""
+    return vars(model), model.model_fields_set, model.model_extra, model.__pydantic_private__
+
+
+def constructed(chunk: AIMessageChunk) -> AIMessageChunk:
+    """Return what the constructor makes of the values that a chunk was given."""
+    given = {name: getattr(chunk, name) for name in chunk.model_fields_set}
+    new = type(chunk)(**{n: v for n, v in given.items() if n != "tool_call_chunks"})
+    if "tool_call_chunks" in given:  # the constructor parses their arguments, of a fragment too
+        new.tool_call_chunks = given["tool_call_chunks"]
+    if any(call["name"] for call in chunk.tool_call_chunks):
+        return type(chunk)(**given)
+    return new
+
+
+@pytest.mark.parametrize(("_", "deltas"), REPLIES.values(), ids=REPLIES)
+def test_chunks_are_as_their_constructor_makes_them(
+    llm: ChatOneRouter, sim: Simulator, mode: Mode, _: Any, deltas: Sequence[Any]
+) -> None:
+    """Values, extra values and given names; as JSON, pickled and added up."""
+    sim.script(streamed_reply(deltas, **BILLING))
+    chunks = [chunk for chunk in mode.stream(llm, "Hi") if isinstance(chunk, AIMessageChunk)]
+    expected = [constructed(chunk) for chunk in chunks]
+    assert [stored(chunk) for chunk in chunks] == [stored(chunk) for chunk in expected]
+    assert chunks == expected
+    assert [chunk.model_dump() for chunk in chunks] == [chunk.model_dump() for chunk in expected]
+    assert [pickle.loads(pickle.dumps(chunk)) for chunk in chunks] == expected  # noqa: S301
+    assert reduce(add, chunks) == reduce(add, expected)
+
+
+def test_generation_chunks_are_as_their_constructor_makes_them(
+    llm: ChatOneRouter, sim: Simulator
+) -> None:
+    """They are what callbacks receive."""
+    received: list[Any] = []
+
+    class Listener(BaseCallbackHandler):
+        def on_llm_new_token(self, token: str, *, chunk: Any = None, **_: Any) -> None:
+            received.append((token, chunk))
+
+    sim.script(streamed_reply(["Hello", {"reasoning": "Hm."}, " you"], **BILLING))
+    collections.deque(llm.stream("Hi", {"callbacks": [Listener()]}), maxlen=0)
+    assert [token for token, _ in received][:3] == ["Hello", "", " you"]
+    for _, generation in received:
+        assert stored(generation) == stored(type(generation)(message=generation.message))
+
+
+NEWER_FRAMEWORK = """
+from pydantic import model_validator
+import langchain_core.messages as messages
+
+class AIMessageChunk(messages.AIMessageChunk):
+    length: int = 0
+
+    @model_validator(mode="after")
+    def count(self):
+        self.length = len(self.content)
+        return self
+
+messages.AIMessageChunk = AIMessageChunk
+from langchain_onerouter import ChatOneRouter
+from onerouter_simulator import Simulator
+
+with Simulator() as sim:
+    llm = ChatOneRouter(model="a/b", api_key=sim.api_key, base_url=sim.base_url)
+    chunks = list(llm.stream("Hello"))
+assert "".join(chunk.content for chunk in chunks) == "You said: Hello"
+assert all(chunk.length == len(chunk.content) for chunk in chunks)
+assert len(chunks) > 1
+"""
+
+
+def test_a_newer_framework_that_computes_a_field_gets_constructed_chunks() -> None:
+    """A copy would have the field of another chunk."""
+    command = [sys.executable, "-W", "error", "-c", NEWER_FRAMEWORK]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- our own program
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def without_index(block: Any) -> dict[str, Any]:
