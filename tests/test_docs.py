@@ -12,6 +12,7 @@ from onerouter_simulator import Simulator
 from tests.pages import ROOT, check_page, code_blocks
 
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+NEED_OTHER_PACKAGES = {"ecosystem.md"}  # tests/ecosystem/test_page.py runs its blocks
 MAX_NOT_RUN = 6
 ERRORS = [
     name
@@ -26,7 +27,9 @@ def text_of(page: str) -> str:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the frameworks' own
-@pytest.mark.parametrize("page", [p for p in PAGES if "```python" in text_of(p)])
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if "```python" in text_of(p) and p not in NEED_OTHER_PACKAGES]
+)
 def test_code_blocks_run_and_print_the_shown_output(
     page: str, sim: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
