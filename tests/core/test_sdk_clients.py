@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from onerouter_core import Clients, Gateway, __version__
 from onerouter_core.errors import ConfigurationError, IncompleteStreamError
-from onerouter_core.sdk_clients import aload_sdk, load_sdk
+from onerouter_core.sdk_clients import aload_sdk, load_sdk, stricter_timeout
 from onerouter_simulator import Script, Simulator
 from tests.core.conftest import Caller
 from tests.core.payloads import HELLO, chunk, completion
@@ -49,6 +50,62 @@ def test_the_import_ignores_and_keeps_the_variable_openai_log() -> None:
         check=True,
     )
     assert done.stdout.split() == ["0", "debug"]
+
+
+COLD_CALL = """
+import asyncio, json, ssl, sys
+from onerouter_core import ConnectionSettings, Gateway, Message, Request, Text
+
+mode, base_url, key = sys.argv[1:]
+if mode.endswith("default"):  # as if aiohttp were not installed
+    sys.modules["aiohttp"] = None
+before, contexts = [], []
+create_default_context = ssl.create_default_context
+
+def create_context(*args, **options):
+    contexts.append(bool(before))
+    return create_default_context(*args, **options)
+
+ssl.create_default_context = create_context
+
+def get_key():  # the clock of the call has started
+    before.append(set(sys.modules))
+    return key
+
+gateway = Gateway(ConnectionSettings(get_key, base_url, deadline=60, max_retries=0))
+request = Request("m", (Message("user", (Text("Hello"),)),))
+
+async def stream():
+    return [delta async for delta in await gateway.astream(request)]
+
+if mode == "complete":
+    gateway.complete(request)
+elif mode == "stream":
+    list(gateway.stream(request))
+elif mode.startswith("acomplete"):
+    asyncio.run(gateway.acomplete(request))
+else:
+    asyncio.run(stream())
+print(json.dumps([sorted(set(sys.modules) - before[0]), contexts]))
+"""
+
+
+@pytest.mark.parametrize("mode", ["complete", "stream", "acomplete", "astream-default"])
+def test_in_a_cold_process_all_is_loaded_before_the_clock_starts(sim: Simulator, mode: str) -> None:
+    """The SDK, the HTTP library and the certificates: seconds, which are none of the server's."""
+    sim.script(
+        Script(json=completion()) if "complete" in mode else Script(events=[chunk("Hi", "stop")])
+    )
+    done = subprocess.run(  # noqa: S603 -- our own interpreter, our own code
+        [sys.executable, "-c", COLD_CALL, mode, sim.base_url, sim.api_key],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported_later, is_context_late = json.loads(done.stdout)
+    assert imported_later == []
+    assert is_context_late
+    assert not any(is_context_late)
 
 
 # --- HTTP clients of the user ---
@@ -90,7 +147,31 @@ def test_an_object_that_is_no_http_client_is_a_configuration_error(
         send(gateway(http_client=object(), http_async_client=object()), HELLO)
 
 
+def test_timeouts_of_a_users_client_and_ours() -> None:
+    """The lower one of each kind; None is no limit."""
+    timeout_class = type(openai.DefaultHttpxClient().timeout)
+    kinds = ("connect", "read", "write", "pool")
+    with openai.DefaultHttpxClient(timeout=timeout_class(600, connect=3, pool=None)) as client:
+        for seconds, expected in ((60.0, (3, 60, 60, 60)), (None, (3, 600, 600, None))):
+            timeout = stricter_timeout(client, seconds)
+            assert tuple(getattr(timeout, kind) for kind in kinds) == expected
+
+
 # --- shared HTTP clients ---
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+def test_a_socks_proxy_without_socksio_says_what_to_install(
+    sim: Simulator, gateway: Make, caller: Caller, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """Sync and async; the aiohttp transport would speak HTTP to the proxy."""
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    for variable in ("ALL_PROXY", "HTTP_PROXY", "https_proxy"):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, f"{scheme}://127.0.0.1:9")
+            with pytest.raises(ConfigurationError, match="pip install socksio"):
+                caller.complete(gateway(clients=Clients()), HELLO)
+    assert sim.requests == []
 
 
 @pytest.mark.parametrize(

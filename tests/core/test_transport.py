@@ -6,10 +6,11 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from onerouter_core import ConnectionSettings, Gateway, Request
 from onerouter_core.errors import APIConnectionError, ConfigurationError, MalformedReplyError
@@ -70,6 +71,22 @@ def test_a_body_that_json_cannot_hold_is_a_configuration_error(
             send(gateway(), request)
         assert caught.value.attempts == 1
     assert sim.requests == []
+
+
+def test_dates_and_models_in_the_body_are_written(
+    sim: Simulator, gateway: Make, caller: Caller
+) -> None:
+    """As the SDK's third major version writes them; text is sent as UTF-8."""
+
+    class Place(BaseModel):
+        name: str = Field(alias="Name")
+        country: str = "unknown"
+
+    sim.script(ANSWER)
+    values = {"at": datetime(2026, 1, 2, tzinfo=timezone.utc), "place": Place(Name="K\xf6ln")}
+    caller.complete(gateway(), replace(HELLO, parameters={"extra_body": values}))
+    assert sim.last.body["at"] == "2026-01-02T00:00:00+00:00"
+    assert sim.last.body["place"] == {"Name": "K\xf6ln"}
 
 
 def test_the_repr_of_a_request_shows_no_header() -> None:

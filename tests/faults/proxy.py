@@ -1,4 +1,4 @@
-"""CONNECT proxy: it copies bytes both ways to one port, whatever host the client names."""
+"""CONNECT and SOCKS proxies: they copy bytes both ways to one port, whatever host is named."""
 
 from __future__ import annotations
 
@@ -38,11 +38,8 @@ class TunnelProxy:
     async def _tunnel(
         self, client_reader: asyncio.StreamReader, client_writer: asyncio.StreamWriter
     ) -> None:
-        head = await client_reader.readuntil(b"\r\n\r\n")
-        method, target, _ = head.decode().split(" ", 2)
-        self.targets.append(f"{method} {target}")
+        await self._open(client_reader, client_writer)
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        client_writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         try:
             await asyncio.gather(
                 _copy(client_reader, server_writer), _copy(server_reader, client_writer)
@@ -50,6 +47,30 @@ class TunnelProxy:
         finally:
             server_writer.transport.abort()
             client_writer.transport.abort()
+
+    async def _open(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Read the client's request for a tunnel, and grant it."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        method, target, _ = head.decode().split(" ", 2)
+        self.targets.append(f"{method} {target}")
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+
+class SocksProxy(TunnelProxy):
+    """A SOCKS proxy (RFC 1928) for host names, without authentication."""
+
+    async def _open(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Read the client's request for a tunnel, and grant it."""
+        version, methods = await reader.readexactly(2)
+        await reader.readexactly(methods)
+        writer.write(bytes([version, 0]))
+        *_, address_type = await reader.readexactly(4)
+        length = {1: 4, 4: 16}.get(address_type) or (await reader.readexactly(1))[0]
+        address = await reader.readexactly(length)
+        port = int.from_bytes(await reader.readexactly(2), "big")
+        host = address.decode() if address_type == 3 else ".".join(map(str, address))
+        self.targets.append(f"{host}:{port}")
+        writer.write(bytes([version, 0, 0, 1, *[0] * 6]))
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -26,7 +26,7 @@ from tests.faults.adapters import (
 from tests.faults.cases import Outcome
 from tests.faults.conftest import CLASSES, Loop
 from tests.faults.http_scripts import chunked, event, response, stream
-from tests.faults.proxy import TunnelProxy
+from tests.faults.proxy import SocksProxy, TunnelProxy
 from tests.faults.server import End, Endpoint, HTTPScript, Server
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
@@ -269,3 +269,20 @@ def test_an_unreachable_proxy_is_a_connection_error(
     assert type(outcome.error).__name__ == "APIConnectionError"
     assert outcome.error.attempts == 2
     assert endpoint.requests == []
+
+
+@each_class
+@each_variant
+@pytest.mark.filterwarnings("ignore:The API key is sent")
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+def test_socks_proxy_is_used(
+    server: Server, call: Call, variant: CallVariant, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """The proxy of `ALL_PROXY`, which the aiohttp transport cannot use."""
+    pytest.importorskip("socksio", reason="httpx needs it for SOCKS proxies")
+    endpoint = server.endpoint(answer(variant))
+    with SocksProxy(server.port).running() as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.url.replace("http", scheme))
+        outcome = call(Endpoint(endpoint.base_url.replace("127.0.0.1", HOST), ()))
+    assert (outcome.text, outcome.error, len(endpoint.requests)) == ("Hi", None, 1)
+    assert proxy.targets == [f"{HOST}:{server.port}"]
