@@ -87,11 +87,13 @@ class ConnectionSettings:
 
     http_client: Any = field(default=None, repr=False)
     """HTTP client for sync calls: an instance of the openai SDK's HTTP library (httpx.Client with
-    openai 2). None: a client that all gateways share."""
+    openai 2). The stricter of its own timeouts and `timeout` holds. None: a client that all
+    gateways share."""
 
     http_async_client: Any = field(default=None, repr=False)
-    """HTTP client for async calls (httpx.AsyncClient with openai 2). None: a client that all
-    gateways on one event loop share."""
+    """HTTP client for async calls (httpx.AsyncClient with openai 2), on one event loop. The
+    stricter of its own timeouts and `timeout` holds. None: a client that all gateways on one event
+    loop share."""
 
     ledger: Ledger | None = field(default=None, repr=False)
     """Ledger that records the cost of each reply, and rejects requests once its budget is spent."""

@@ -120,11 +120,13 @@ class ConnectionFields(BaseModel):
 
     http_client: Any = Field(default=None)
     """HTTP client for sync calls: an instance of the openai SDK's HTTP library (httpx.Client with
-    openai 2). Default: a client that all instances share."""
+    openai 2). The stricter of its own timeouts and `timeout` holds. Default: a client that all
+    instances share."""
 
     http_async_client: Any = Field(default=None)
-    """HTTP client for async calls (httpx.AsyncClient with openai 2). Default: a client that all
-    instances on one event loop share."""
+    """HTTP client for async calls (httpx.AsyncClient with openai 2), on one event loop. The
+    stricter of its own timeouts and `timeout` holds. Default: a client that all instances on one
+    event loop share."""
 
     ledger: Ledger | None = Field(default=None)
     """Ledger that records the cost of each call (USD) and refuses calls beyond its budget."""

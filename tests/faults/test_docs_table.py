@@ -10,7 +10,7 @@ PAGE = ROOT / "docs" / "reliability.md"
 HERE = Path(__file__).parent
 DOCUMENTED_MODULES = (
     *("table", "random_faults", "size_limits", "deadlines", "client_pool"),
-    *("instance_lifetime", "leaks", "closing_connections", "tls", "unclean_ends"),
+    *("instance_lifetime", "leaks", "closing_connections", "tls", "http_clients", "unclean_ends"),
 )
 
 
