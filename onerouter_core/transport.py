@@ -7,8 +7,7 @@ bodies, and knows neither how clients are shared nor how long a call may take.
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,19 +21,7 @@ from pydantic import BaseModel, SecretStr
 from onerouter_core.client_pool import Clients, remember_loop
 from onerouter_core.connection import ConnectionSettings
 from onerouter_core.deadlines import DeadlineFn, ReadTimeout, read_deadline_on, set_read_deadline
-from onerouter_core.errors import (
-    APIConnectionError,
-    APITimeoutError,
-    ConfigurationError,
-    MalformedReplyError,
-    OneRouterError,
-)
-from onerouter_core.foreign_errors import (
-    is_foreign,
-    is_foreign_class,
-    unwrap,
-    without_library_frames,
-)
+from onerouter_core.errors import APIConnectionError, ConfigurationError
 from onerouter_core.model_json import join_surrogates
 from onerouter_core.redirects import MAX_REDIRECTS, is_redirect, redirect_target
 from onerouter_core.response_body import aiter_body, iter_body
@@ -46,7 +33,7 @@ from onerouter_core.sdk_clients import (
     response_type,
     stricter_timeout,
 )
-from onerouter_core.tracebacks import iter_chain, without_frames
+from onerouter_core.transport_errors import find_response, to_read_error, to_send_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +111,12 @@ def _send_once(
         )
     except Exception as error:  # noqa: BLE001 -- HTTP libraries have no common base class
         errors = [error]
-    if (raw := _response_of(errors[0], http_request.url)) is not None:
+    if (raw := find_response(errors[0], http_request.url)) is not None:
         return Response(raw, is_shared=user_client is None)
     # Raised after the block, because the SDK's error must not become its context: it quotes the
     # body. Popped from a list, because a local variable of a frame in the traceback would make a
     # reference cycle: see tracebacks.py.
-    raise _to_error(errors.pop(), http_request.url)
+    raise to_send_error(errors.pop(), http_request.url)
 
 
 async def asend(
@@ -162,9 +149,9 @@ async def _asend_once(sending: Awaitable[Any], url: str, user_client: Any) -> Re
         return Response(raw, is_shared=user_client is None)
     except Exception as error:  # noqa: BLE001 -- as in `_send_once`
         errors = [error]
-    if (raw := _response_of(errors[0], url)) is not None:
+    if (raw := find_response(errors[0], url)) is not None:
         return Response(raw, is_shared=user_client is None)
-    raise _to_error(errors.pop(), url)
+    raise to_send_error(errors.pop(), url)
 
 
 class _RedactedHeader(str):
@@ -237,28 +224,6 @@ def _redirected(http_request: HTTPRequest, response: Response) -> HTTPRequest:
     return replace(http_request, url=url, redirects=http_request.redirects + 1)
 
 
-# A response hook of the user's HTTP client may call `raise_for_status`.
-def _response_of(error: Exception, url: str) -> Any:
-    """Return the response that an exception of `_post`, or a cause of it, has; else None."""
-    if is_foreign(unwrap(error), url):
-        return None
-    chain = (linked for linked in iter_chain(error) if not is_foreign_class(linked))
-    responses = (getattr(linked, "response", None) for linked in chain)
-    return next((raw for raw in responses if raw is not None), None)
-
-
-def _to_error(error: Exception, url: str) -> Exception:
-    """Return the error to raise for an exception of `_post`."""
-    error = unwrap(error)
-    if is_foreign(error, url):
-        return without_library_frames(error)
-    chain = list(iter_chain(without_frames(error)))
-    is_unverified = any(isinstance(linked, ssl.SSLCertVerificationError) for linked in chain)
-    new_error = _to_connection_error(error, is_unverified=is_unverified)
-    new_error.__cause__ = _describe_cause(error)
-    return new_error
-
-
 class Response:
     """HTTP response whose body is read in chunks; `headers` have names in lower case."""
 
@@ -308,7 +273,7 @@ class Response:
             errors = [error]
         else:
             return
-        raise _to_read_error(errors.pop(), str(self._raw.url))
+        raise to_read_error(errors.pop(), str(self._raw.url))
 
     async def achunks(self, read_timeout: ReadTimeout) -> AsyncGenerator[bytes, None]:
         """Yield the chunks of the body; the async variant of `chunks`."""
@@ -320,7 +285,7 @@ class Response:
             errors = [error]
         else:
             return
-        raise _to_read_error(errors.pop(), str(self._raw.url))
+        raise to_read_error(errors.pop(), str(self._raw.url))
 
     def close(self) -> None:
         """Close the connection, unless the body was read to its end."""
@@ -367,68 +332,3 @@ async def aget_api_key(connection: ConnectionSettings) -> str | None:
     if isawaitable(key):
         key = await key
     return key.get_secret_value() if isinstance(key, SecretStr) else key
-
-
-# --- errors ---
-
-
-def _to_read_error(error: Exception, url: str) -> Exception:
-    """Return the error to raise for an exception while the body was read."""
-    if isinstance(error, OneRouterError):
-        return error
-    if is_foreign(error, url):
-        return without_library_frames(error)
-    new_error = _to_connection_error(error)
-    new_error.__cause__ = _describe_cause(error)
-    return new_error
-
-
-# The root cause decides between timeout and connection error: over aiohttp, openai 2.54 reports
-# a refused, closed or reset connection as `APITimeoutError <- ConnectTimeout <- aiohttp's error`.
-# It has an error number if the system gave the connection up (ETIMEDOUT, which Python makes a
-# TimeoutError, too). A certificate that cannot be verified (`is_unverified`) is not transient.
-def _to_connection_error(error: Exception, *, is_unverified: bool = False) -> OneRouterError:
-    """Classify an exception of an HTTP library by the class names of its causes."""
-    causes = list(_iter_causes(error))
-    root_cause, class_names = causes[-1], " ".join(type(cause).__name__ for cause in causes)
-    root_name = type(root_cause).__name__
-    reason = " ".join(f"{root_name}: {root_cause}".split()).removesuffix(":")
-    if "Timeout" in root_name and getattr(root_cause, "errno", None) is None:
-        return APITimeoutError(f"The gateway did not answer in time: {reason}.")
-    if "Decod" in class_names or "ContentEncoding" in class_names:
-        return MalformedReplyError(f"The reply cannot be decoded: {reason}")
-    if root_name.lower() in {"invalidurl", "invalidurlclienterror"}:
-        return ConfigurationError(f"The address cannot be used: {reason}")
-    return APIConnectionError(
-        f"The connection to the gateway failed: {reason}", transient=not is_unverified
-    )
-
-
-# Exceptions of HTTP libraries refer to the request, with its headers; and a library may raise the
-# same exception again elsewhere (aiohttp does, from its protocol), which gives it new frames.
-def _describe_cause(error: Exception) -> Exception:
-    """Return the root cause in words; of an error of the operating system or of TLS, a copy."""
-    *_, root_cause = _iter_causes(error)
-    is_system_error = type(root_cause).__module__ in {"builtins", "socket", "ssl"}
-    if isinstance(root_cause, OSError) and is_system_error:
-        return type(root_cause)(*root_cause.args)
-    return Exception(f"{type(root_cause).__name__}: {root_cause}")
-
-
-def _iter_causes(error: BaseException | None) -> Iterator[Exception]:
-    """Yield an exception and its causes; the last one is the root cause.
-
-    Those of other packages are left out: respx raises an HTTP library's error from one of its own.
-    """
-    first = error
-    while isinstance(error, Exception) and (error is first or not is_foreign_class(error)):
-        yield error
-        error = _cause(error)
-
-
-# httpcore 1.0 cuts the cause off (`raise exc from None` in its pool), but it is an argument; anyio
-# has a group as cause if a host has several addresses.
-def _cause(error: Exception) -> BaseException | None:
-    """Return the cause of an exception, the first one of several."""
-    causes = (error.__cause__, *error.args[:1], *getattr(error, "exceptions", ())[:1])
-    return next((cause for cause in causes if isinstance(cause, BaseException)), None)

@@ -61,11 +61,14 @@ MAY_IMPORT = {
     },
     "onerouter_core.foreign_errors": {"onerouter_core.tracebacks"},
     "onerouter_core.redirects": {"onerouter_core.errors", "onerouter_core.foreign_errors"},
+    "onerouter_core.transport_errors": {
+        *("onerouter_core.errors", "onerouter_core.foreign_errors", "onerouter_core.tracebacks"),
+    },
     "onerouter_core.transport": {
         *("pydantic", "onerouter_core.client_pool", "onerouter_core.sdk_clients"),
         *("onerouter_core.connection", "onerouter_core.deadlines", "onerouter_core.errors"),
         *("onerouter_core.response_body", "onerouter_core.tracebacks"),
-        "onerouter_core.foreign_errors",
+        "onerouter_core.transport_errors",
         "onerouter_core.redirects",
         "onerouter_core.model_json",
     },
