@@ -6,7 +6,7 @@ knows the wire format. Sync and async hooks differ in `await` alone.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import asdict
 from typing import Any
@@ -183,15 +183,20 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     # --- calls ---
 
     def _prepare(
-        self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> tuple[Gateway, Request]:
-        """Return the gateway and the request of one call; raise ConfigurationError."""
+        """Return the gateway and the request of one call; raise ConfigurationError.
+
+        Secret arguments are taken out of `kwargs`.
+        """
+        options = {**kwargs, "n": kwargs.get("n") or self.n}
+        for name in SECRET_ARGUMENTS & kwargs.keys():
+            del kwargs[name]  # a local of the frame that shows in the traceback of an error
         for name in kwargs.keys() & _MODEL_ONLY_FIELDS:
             raise ConfigurationError(
                 f"{name} belongs to the model and cannot be changed per call: set it in the "
                 "constructor of ChatOneRouter."
             )
-        options = {**kwargs, "n": kwargs.get("n") or self.n}
         tools = options.pop("tools", None) or ()
         choice = options.pop("tool_choice", None)
         stop = options.pop("stop_sequences", stop)
@@ -258,8 +263,10 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         Its frame keeps the error that it raises, a reference cycle with the locals of all callers;
         without frames the error breaks the cycle (see `onerouter_core.tracebacks`).
         """
+        results = super().agenerate(*args, **kwargs)
+        del args, kwargs  # the key may be among them: error trackers show the locals of frames
         try:
-            return await super().agenerate(*args, **kwargs)
+            return await results
         except OneRouterError as error:
             caught = [error]
         raise without_frames(caught.pop())

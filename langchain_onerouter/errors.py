@@ -138,7 +138,10 @@ class _TranslateErrors:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, core.OneRouterError):
-            raise to_langchain(error) from error.__cause__
+            errors = [to_langchain(error)]
+            cause, error.__traceback__, error.__context__ = error.__cause__, None, None
+            del error, traceback  # with the error in a local variable: see tracebacks.py
+            raise errors.pop() from cause
 
 
 def translate_errors() -> _TranslateErrors:

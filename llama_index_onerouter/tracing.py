@@ -18,7 +18,7 @@ from llama_index.core.instrumentation.dispatcher import (  # type: ignore[attr-d
 from llama_index.core.llms.llm import dispatcher
 from pydantic import Secret
 
-from onerouter_core import SECRET_ARGUMENTS
+from onerouter_core import SECRET_ARGUMENTS, OneRouterError, without_frames
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 _Mask: TypeAlias = Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]
@@ -58,16 +58,25 @@ def redacted_endpoint(mask: _Mask = mask_call) -> Callable[[_Method], _Method]:
 
 def _mask_before_tracing(mask: _Mask, traced: Any, method: _Method) -> _Method:
     # `wraps` copies the attribute that marks a method as traced. Without it LlamaIndex would add a
-    # second span around the mask, which would record the secrets.
+    # second span around the mask, which would record the secrets. Inside the method they are not
+    # masked: an error has no frames from there.
     @wraps(traced)
     def masked(self: Any, *args: Any, **kwargs: Any) -> Any:
         args, kwargs = mask(*args, **kwargs)
-        return traced.__get__(self, type(self))(*args, **kwargs)
+        try:
+            return traced.__get__(self, type(self))(*args, **kwargs)
+        except OneRouterError as error:
+            errors = [error]
+        raise without_frames(errors.pop())
 
     @wraps(traced)
     async def amasked(self: Any, *args: Any, **kwargs: Any) -> Any:
         args, kwargs = mask(*args, **kwargs)
-        return await traced.__get__(self, type(self))(*args, **kwargs)
+        try:
+            return await traced.__get__(self, type(self))(*args, **kwargs)
+        except OneRouterError as error:
+            errors = [error]
+        raise without_frames(errors.pop())
 
     return cast("_Method", amasked if iscoroutinefunction(method) else masked)
 

@@ -228,6 +228,7 @@ class CallState:
             return failure
         error = self._refine_error(failure, decoder)
         if (partial := error.partial) is not None:
+            partial = redact(partial, *self.secrets)
             error.partial = partial = self.record(partial, partial=True)
             error.add(
                 request_id=error.request_id or partial.request_id,
@@ -295,6 +296,8 @@ class _ErrorTranslation:
         if failure is not None:
             errors = [self.call.to_error(failure, self.decoder)]
             self.call.secrets = ()
+            if self.decoder is not None:
+                self.decoder.forget()
             if isinstance(failure, OneRouterError) or not isinstance(failure, Exception):
                 failure.__traceback__ = failure.__context__ = None
             else:  # of the user's code, such as a function that returns the key

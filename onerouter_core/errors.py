@@ -30,9 +30,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import fields, is_dataclass, replace
 from email.utils import parsedate_to_datetime
 from time import time
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 __all__ = [
     "APIConnectionError",
@@ -62,6 +63,8 @@ __all__ = [
     "retry_after",
     "shorten",
 ]
+
+T = TypeVar("T")
 
 
 class OneRouterError(Exception):
@@ -376,16 +379,34 @@ def _parse_retry_after(value: str) -> float:
     return max(0.0, parsedate_to_datetime(value).timestamp() - time())
 
 
-def redact(text: str, *secrets: str | None) -> str:
+def redact(value: T, *secrets: str | None) -> T:
     """Replace API key and header values, which some servers echo, with asterisks.
 
-    The longest secret goes first: where one contains another, the shorter one would leave the rest
-    of the longer one readable.
+    They are replaced in a text, and in all texts inside a container or a dataclass. The longest
+    secret goes first: where one contains another, the shorter one would leave the rest of the
+    longer one readable.
     """
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        if len(secret) >= MIN_SECRET:
-            text = text.replace(secret, "***")
-    return text
+    texts = sorted((s for s in secrets if s and len(s) >= MIN_SECRET), key=len, reverse=True)
+    return _redact(value, texts) if texts else value
+
+
+def _redact(value: Any, secrets: list[str]) -> Any:
+    match value:
+        case str():
+            for secret in secrets:
+                value = value.replace(secret, "***")
+            return value
+        case Mapping():
+            return {_redact(k, secrets): _redact(v, secrets) for k, v in value.items()}
+        case list():
+            return [_redact(item, secrets) for item in value]
+        case tuple():
+            items = [_redact(item, secrets) for item in value]
+            return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    if is_dataclass(value) and not isinstance(value, type):
+        attributes = {f.name: _redact(getattr(value, f.name), secrets) for f in fields(value)}
+        return replace(value, **attributes)
+    return value
 
 
 MIN_SECRET = 6

@@ -172,11 +172,13 @@ class Gateway(ClientOwner):
         with call.translate_errors():
             response = self._send(call)
         decoder = StreamDecoder(call.tool_names, response.headers, ends_turn=call.ends_turn)
-        with closing(response), call.translate_errors(decoder):
-            chunks = response.chunks(call.read_deadline)
+        chunks = response.chunks(call.read_deadline)
+        with closing(response), closing(chunks), call.translate_errors(decoder):
             try:
                 for chunk in chunks:
-                    yield from call.primed(decoder.feed(chunk))
+                    deltas = decoder.feed(chunk)
+                    del chunk  # a key that it echoes would be in a local of the error's frames
+                    yield from call.primed(deltas)
                     if decoder.done:
                         break
                     call.on_progress(decoder)
@@ -196,7 +198,9 @@ class Gateway(ClientOwner):
                 async with aclosing(response), aclosing(response.achunks(read_timeout)) as chunks:
                     try:
                         async for chunk in chunks:
-                            for delta in call.primed(decoder.feed(chunk)):
+                            deltas = decoder.feed(chunk)
+                            del chunk  # as in `_deltas`
+                            for delta in call.primed(deltas):
                                 yield delta
                             if decoder.done:
                                 break

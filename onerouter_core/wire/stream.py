@@ -123,6 +123,12 @@ class StreamDecoder:
             if (reply_delta := self._decode_event(data)) is not None:
                 yield reply_delta
 
+    # A local of a frame in the error's traceback may refer to the decoder: a key that the server
+    # echoed is redacted in the error, and not here.
+    def forget(self) -> None:
+        """Drop all that was received, after an error; the decoder cannot be used any more."""
+        vars(self).clear()
+
     def finish(self) -> Iterator[ReplyDelta]:
         """Yield the last deltas after the end of the bytes.
 

@@ -13,14 +13,18 @@ import pytest
 from rich.console import Console
 from rich.traceback import Traceback
 
-from onerouter_core import OneRouterError
+from onerouter_core import Ledger, OneRouterError
 from onerouter_core.retry import waiting
+from tests.core.payloads import chunk, completion
+from tests.faults.adapters import KEY as MODEL_KEY
 from tests.faults.adapters import VARIANTS, Caller, CallVariant, acall_model, call_model
+from tests.faults.cases import ScriptByMode
 from tests.faults.conftest import CLASSES, MakeModel, hide_aiohttp
 from tests.faults.frame_walk import find_secrets, iter_errors, iter_frames
+from tests.faults.http_scripts import response, stream
 from tests.faults.secret_recorder import find_leaks
 from tests.faults.server import Server
-from tests.faults.test_caller_references import CLOSED_PORT, FAILURES, TIMEOUTS
+from tests.faults.test_caller_references import CLOSED_PORT, FAILURES, TIMEOUTS, in_both_modes
 
 KEY, HEADER = "sk-canary-key-of-the-model", "canary-header-of-the-model"
 FIELDS = {"api_key": KEY, "default_headers": {"x-tenant": HEADER, "cookie": f"id={HEADER}"}}
@@ -148,3 +152,96 @@ def test_rich_shows_no_secret(
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "locals" in text
     assert find_leaks([text]) == []
+
+
+# --- secrets per call, in our own frames: a framework shows its arguments, a SecretStr masked ---
+
+CALL_KEY, CALL_HEADER = "sk-canary-key-of-a-call", "canary-header-of-a-call"
+OPTIONS = {"api_key": CALL_KEY, "extra_headers": {"x-call": CALL_HEADER}}
+SPENT = Ledger(budget_usd=0)
+WRONG_OPTIONS: dict[str, dict[str, Any]] = {
+    "budget": {"ledger": SPENT},
+    "range": {"temperature": 99},
+    "type": {"default_headers": 5},
+    "line break in the key": {"api_key": f"{CALL_KEY}\nx"},
+    "line break in a header": {"extra_headers": {"x-call": f"{CALL_HEADER}\n"}},
+    "no JSON": {"extra_body": {"x": object()}},
+    "field of the model": {"replay_reasoning": True},
+    "tools": {"tools": [5]},
+    "closed": {},
+    "status 401": {},
+    "incomplete body": {},
+}
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Walk the frames of the packages."""
+    packages = ("onerouter_core", "langchain_onerouter", "llama_index_onerouter")
+    return bool(frame.f_globals["__name__"].startswith(packages))
+
+
+@each_class
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.parametrize("wrong", WRONG_OPTIONS)
+def test_our_frames_hold_no_secret_of_a_call(server: Server, caller: Caller, wrong: str) -> None:
+    """A call with a wrong argument, without budget, or that fails."""
+    url = base_url(server, wrong if wrong in FAILURES else "closed", caller.mode)
+    options = {"base_url": url, "max_retries": 0, **OPTIONS, **WRONG_OPTIONS[wrong]}
+    error = caller.call(server.endpoint(), **options).error
+    assert isinstance(error, OneRouterError)
+    assert list(foreign_parts(error)) == []
+    assert find_secrets(error, is_ours) == []
+
+
+# --- a key that the server echoes ---
+
+ECHO = f"You are {MODEL_KEY}"
+ECHOED: dict[str, Any] = {
+    "content": ECHO,
+    "reasoning": ECHO,
+    "reasoning_details": [{"type": "reasoning.text", "text": ECHO, "index": 0}],
+    "annotations": [{"type": "url_citation", "url_citation": {"url": ECHO, "title": ECHO}}],
+    "images": [{"type": "image_url", "image_url": {"url": ECHO}}],
+    "audio": {"id": ECHO, "transcript": ECHO},
+    "unknown": {ECHO: [ECHO, {"deep": (ECHO,)}]},
+    "tool_calls": [{"index": 0, "id": ECHO, "function": {"name": "f", "arguments": f'"{ECHO}'}}],
+}
+ECHO_SCRIPTS = ScriptByMode(
+    response({**completion(ECHOED, "error"), "id": ECHO, "provider": ECHO, "model": ECHO}),
+    stream({**chunk(ECHOED), "id": ECHO, "provider": ECHO, "model": ECHO}, {"error": ECHO}),
+)
+
+ERROR_SCRIPTS = {
+    "status": in_both_modes(response({"error": {"message": ECHO, "code": ECHO}}, 401)),
+    "error": ScriptByMode(response({"error": ECHO}), stream(chunk("Hel"), {"error": ECHO})),
+    "not JSON": ScriptByMode(
+        response(ECHO.encode()), stream(chunk("Hel"), f"data: {ECHO}\n\n".encode())
+    ),
+}
+
+
+@each_class
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_a_key_that_the_server_echoes_is_redacted_in_partial(
+    server: Server, caller: Caller
+) -> None:
+    """In every text of it, and in the ledger's entry."""
+    ledger = Ledger()
+    endpoint = server.endpoint(getattr(ECHO_SCRIPTS, caller.mode))
+    error: Any = caller.call(endpoint, ledger=ledger, max_retries=0).error
+    assert "You are ***" in error.partial.text
+    assert find_secrets(error, lambda _: False) == []
+    assert find_leaks([ledger.to_rows(), error.partial]) == []
+
+
+@each_class
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.parametrize("script", ERROR_SCRIPTS.values(), ids=ERROR_SCRIPTS)
+def test_a_key_in_an_error_is_in_no_frame(
+    server: Server, caller: Caller, script: ScriptByMode
+) -> None:
+    """Of an error status, an error in the reply, and a reply that is none."""
+    endpoint = server.endpoint(getattr(script, caller.mode))
+    error = caller.call(endpoint, max_retries=0).error
+    assert isinstance(error, OneRouterError)
+    assert find_secrets(error, is_ours) == []
