@@ -424,9 +424,10 @@ def format_validation_errors(error: Exception) -> str:
     )
 
 
-_UNSUPPORTED = (
+_UNSUPPORTED = re.compile(
     r"response.?format|json.?(schema|mode|object)|structured.?output|tool|function"
-    r"|not support|unsupported|unavailable"
+    r"|not support|unsupported|unavailable",
+    re.IGNORECASE,
 )
 
 
@@ -439,5 +440,5 @@ def is_unsupported_feature(error: OneRouterError) -> bool:
     if isinstance(error, ContextOverflowError):
         return False
     if isinstance(error, InvalidRequestError):
-        return re.search(_UNSUPPORTED, shorten(error.message), re.IGNORECASE) is not None
+        return _UNSUPPORTED.search(shorten(error.message)) is not None
     return isinstance(error, ModelNotFoundError)

@@ -32,7 +32,7 @@ _JSON_STARTS = tuple(
     re.compile(before + _JSON_BRACKET) for before in (r"\A\s*", r"```[\w-]*\s*", "")
 )
 # Some servers leave the reasoning in the text, and some of these omit the opening tag.
-_THINKING = re.compile(r"\s*<think>(?:.*?</think>|.*)|(?!\s*[\[{`]).*?</think>", re.DOTALL)
+_THINKING = re.compile(r"\A(?:\s*<think>(?:.*?</think>|.*)|(?!\s*[\[{`]).*?</think>)", re.DOTALL)
 _CITATION_MARK = re.compile(r"\[[\d\s,]*\]")
 
 

@@ -16,7 +16,7 @@ from onerouter_core.errors import UnsupportedContentError
 from onerouter_core.types import Audio, CacheControl, File, Image, Part, Text, Video
 
 Body = dict[str, Any]
-_DATA_URL = re.compile(r"data:([^,]+);base64,(.*)", re.DOTALL)
+_DATA_URL = re.compile(r"\Adata:([^,]+);base64,(.*)", re.DOTALL)
 
 
 def encode_part(part: Part, file_form: str = "data") -> Body:

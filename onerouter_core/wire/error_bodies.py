@@ -22,6 +22,7 @@ from onerouter_core.errors import (
 from onerouter_core.types import Json, Reply
 from onerouter_core.wire.coerce import as_mapping, as_text, parse_json_bytes
 
+_REQUEST_ID = re.compile(r"\(request id: ([^)\s]+)\)")
 _EXCERPT_LENGTH = 300  # characters of a body without a message: enough to recognise its sender
 
 
@@ -75,7 +76,7 @@ def _parse_json_or_text(body: str) -> Any:
 
 def _request_id(headers: Mapping[str, str], message: str, root: Json) -> str | None:
     """Return the request id, from a header, from the text of the message, or from the body."""
-    in_message = re.search(r"\(request id: ([^)\s]+)\)", shorten(message))
+    in_message = _REQUEST_ID.search(shorten(message))
     return (
         as_text(headers.get("x-infron-request-id"))
         or (in_message[1] if in_message else None)
