@@ -83,8 +83,9 @@ class PromptActor:
             await self.limiter.aacquire()
             try:
                 row["answer"] = str((await self.call(prompt)).text)
-            except OneRouterError as error:
-                row |= {"error": type(error).__name__, "transient": error.transient}
+            except Exception as error:  # noqa: BLE001 -- one prompt must not end the job
+                transient = error.transient if isinstance(error, OneRouterError) else False
+                row |= {"error": type(error).__name__, "transient": transient}
                 row["message"] = str(error)
         return row
 
