@@ -14,6 +14,8 @@ from functools import cache, partial
 from http.cookies import SimpleCookie
 from typing import Any
 
+from onerouter_core.http_internals import close_aiohttp_leftovers, track_connections
+
 _END_OF_HEAD = re.compile(rb"\A\r?\n|\r?\n\r?\n")
 """End of a response's head; a line end may be split between two packets."""
 
@@ -29,6 +31,8 @@ def _new_session(create: Callable[[], Any]) -> Any:
     session = create()
     session.cookie_jar.filter_cookies = lambda _: SimpleCookie()  # no cookie is sent
     _set_protocol(session.connector)
+    close_aiohttp_leftovers(session.connector)
+    track_connections(session.connector)
     return session
 
 

@@ -1,61 +1,99 @@
-"""Pool of SDK clients: created on first use, shared by all instances, closed with the last user.
+"""Pool of SDK clients: created on first use, shared by all instances, closed after the last user.
 
 There is one sync client for the process and one async client per event loop, for each environment
 that a client is created in (proxies, certificates). Sharing works because a client holds nothing of
 a gateway: URL, API key, headers and timeout come with each request.
 
-References decide how long a client lives. `_SharedClient` wraps a client; the pool refers to it
-weakly, and each `Clients` that uses it strongly. When the last `Clients` is closed or collected,
-the wrapper's finalizer closes the client. A client of an event loop must be closed on that loop:
-its loop guard, an async generator, does so when the loop ends. This module knows threads, event
-loops and forks; it does not know how a client is created.
+The process owns its sync clients, and an event loop owns its async clients (`_LoopClients`). An
+instance only holds a `_Hold`: it keeps the client open, but neither the client nor its event loop
+in memory. When the last hold is gone, the client is kept for a few seconds, for the next instance
+(`lingering.py`); an explicit `close` closes it at once, and the end of its event loop does, too.
+This module knows threads, event loops and forks; it does not know how a client is created.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
-from collections.abc import AsyncGenerator, Hashable
+from collections.abc import Hashable
+from contextlib import suppress
+from contextvars import Context
+from functools import partial
 from typing import Any
 from urllib.request import getproxies
-from weakref import ReferenceType, WeakKeyDictionary, WeakValueDictionary, finalize, ref
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from typing_extensions import Self
 
 from onerouter_core.errors import ConfigurationError
-from onerouter_core.sdk_clients import new_async_client, new_client
+from onerouter_core.lingering import SECONDS, LoopTimer, ThreadTimer, linger_seconds
+from onerouter_core.sdk_clients import abort_client, new_async_client, new_client
 
 
-class _SharedClient:
-    """Wrapper of a client; empty once its event loop has ended, and in a forked child process."""
+class _PooledClient:
+    """Client of the pool; `client` is None once it is closed, and in a forked child process."""
 
-    __slots__ = ("__weakref__", "client", "finalizer", "loop_guard")
+    __slots__ = ("__weakref__", "client", "hold", "is_closing", "timer")
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, timer: Any) -> None:
         self.client = client
-        self.loop_guard: Any = None  # async client only: closes it when its event loop ends
-        self.finalizer: Any = None  # closes the client when the wrapper is collected
+        self.timer = timer
+        self.hold: ReferenceType[_Hold] | None = None
+        self.is_closing = False  # an explicit close: do not linger
+
+    @property
+    def is_held(self) -> bool:
+        return self.hold is not None and self.hold() is not None
+
+    def take(self) -> _Hold:
+        """Return the hold that all instances share; call it with `_lock`."""
+        hold = None if self.hold is None else self.hold()
+        if hold is None:
+            if self.hold is not None:  # instances follow one another
+                self.timer.seconds = SECONDS
+            hold = _Hold(self)
+            self.hold = ref(hold, partial(_start_lingering, ref(self)))
+        return hold
+
+
+class _Hold:
+    """Reference of instances to a client: the last one that is dropped lets the client go."""
+
+    __slots__ = ("__weakref__", "pooled")
+
+    def __init__(self, pooled: _PooledClient) -> None:
+        self.pooled = ref(pooled)
+
+    def client(self) -> Any:
+        """Return the client; None if it is closed."""
+        pooled = self.pooled()
+        return None if pooled is None else pooled.client
+
+
+# Called by the garbage collector in any thread, also while that has `_lock`: it takes no lock.
+def _start_lingering(weak_pooled: ReferenceType[_PooledClient], _: object = None) -> None:
+    pooled = weak_pooled()
+    if pooled is not None and pooled.client is not None and not pooled.is_closing:
+        pooled.timer.start(weak_pooled)
 
 
 _lock = threading.Lock()
-_sync_clients: WeakValueDictionary[Hashable, _SharedClient] = WeakValueDictionary()
-_async_clients: WeakKeyDictionary[Any, WeakValueDictionary[Hashable, _SharedClient]] = (
-    WeakKeyDictionary()
-)
+_sync_clients: dict[Hashable, _PooledClient] = {}
 
 
 class Clients:
-    """References of one instance to shared clients: a sync one, and an async one per event loop.
+    """Holds of one instance on shared clients: a sync one, and an async one per event loop.
 
-    A copied or unpickled instance starts without references. An HTTP client of the user is not
-    shared, and is never closed here.
+    A copied or unpickled instance starts without. An HTTP client of the user is not shared, and is
+    never closed here.
     """
 
     def __init__(self) -> None:
-        """Start without references; the first call takes or creates a client."""
-        self._sync: _SharedClient | None = None
-        self._by_loop: WeakKeyDictionary[Any, _SharedClient] = WeakKeyDictionary()
+        """Start without clients; the first call takes or creates one."""
+        self._sync: _Hold | None = None
+        self._by_loop: WeakKeyDictionary[Any, _Hold] = WeakKeyDictionary()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Clients, ()
@@ -67,10 +105,10 @@ class Clients:
         """Return the SDK client for a sync call."""
         if user_client is not None:
             return new_client(sdk, user_client)
-        shared = self._sync
-        if shared is None or shared.client is None:
-            self._sync = shared = _get_sync_client(sdk)
-        return shared.client
+        hold = self._sync
+        if hold is None or (client := hold.client()) is None:
+            self._sync, client = _take_sync_client(sdk)
+        return client
 
     async def get_async(self, sdk: Any, user_client: Any) -> Any:
         """Return the SDK client for a call on the running event loop; see `get_sync`.
@@ -84,27 +122,34 @@ class Clients:
             client = new_async_client(sdk, user_client)
             _check_loop(loop, user_client)
             return client
-        shared = self._by_loop.get(loop)
-        if shared is None or shared.client is None:
-            shared = await _get_async_client(loop, sdk)
+        hold = self._by_loop.get(loop)
+        if hold is None or (client := hold.client()) is None:
+            hold, client = _take_async_client(loop, sdk)
             with _lock:
-                self._by_loop[loop] = shared
-        return shared.client
+                self._by_loop[loop] = hold
+        return client
 
     def close(self) -> None:
-        """Drop the reference to the sync client; it is closed if no other instance has one."""
-        self._sync = None
+        """Let the sync client go; it is closed if no other instance holds it."""
+        hold, self._sync = self._sync, None
+        pooled = None if hold is None else hold.pooled()
+        if pooled is not None:
+            pooled.is_closing = True
+            del hold
+            if (client := _remove_unheld(pooled)) is not None:
+                client.close()
 
     async def aclose(self) -> None:
-        """Drop the references to the sync client and to the running event loop's client."""
+        """Let the sync client and the running event loop's client go."""
         self.close()
         with _lock:
-            shared = self._by_loop.pop(asyncio.get_running_loop(), None)
-        if shared is not None and shared.loop_guard is not None:
-            loop_guard, weak_shared = shared.loop_guard, ref(shared)
-            del shared
-            if weak_shared() is None:  # this was the last reference
-                await loop_guard.aclose()
+            hold = self._by_loop.pop(asyncio.get_running_loop(), None)
+        pooled = None if hold is None else hold.pooled()
+        if pooled is not None:
+            pooled.is_closing = True
+            del hold
+            if (client := _remove_unheld(pooled)) is not None:
+                await client.close()
 
 
 class ClientOwner:
@@ -161,64 +206,119 @@ def _environment_key() -> Hashable:
     return (*certificates, *sorted(getproxies().items()))
 
 
-def _get_sync_client(sdk: Any) -> _SharedClient:
+def _find_open(
+    clients: dict[Hashable, _PooledClient], environment: Hashable
+) -> _PooledClient | None:
+    """Return the client of an environment; remove those that are closed."""
+    for key in [key for key, pooled in clients.items() if pooled.client is None]:
+        del clients[key]
+    return clients.get(environment)
+
+
+def _take_sync_client(sdk: Any) -> tuple[_Hold, Any]:
     environment = _environment_key()
     with _lock:
-        shared = _sync_clients.get(environment)
-        if shared is None:
-            client = new_client(sdk)
-            shared = _sync_clients[environment] = _SharedClient(client)
-            shared.finalizer = finalize(shared, client.close)
-        return shared
+        pooled = _find_open(_sync_clients, environment)
+        if pooled is None:
+            timer = ThreadTimer(linger_seconds(environment), _close_lingering)
+            pooled = _sync_clients[environment] = _PooledClient(new_client(sdk), timer)
+        return pooled.take(), pooled.client
 
 
-async def _get_async_client(loop: asyncio.AbstractEventLoop, sdk: Any) -> _SharedClient:
+def _take_async_client(loop: asyncio.AbstractEventLoop, sdk: Any) -> tuple[_Hold, Any]:
     environment = _environment_key()
     with _lock:
-        of_loop = _async_clients.setdefault(loop, WeakValueDictionary())
-        shared = of_loop.get(environment)
-        if shared is not None and shared.client is not None:
-            return shared
-        client = new_async_client(sdk)
-        shared = of_loop[environment] = _SharedClient(client)
-        shared.loop_guard = loop_guard = _close_with_loop(client, ref(shared))
-        shared.finalizer = finalize(shared, _schedule_close, loop, client, loop_guard)
-        shared.finalizer.atexit = False
-    await anext(loop_guard)  # from now on the loop finalizes it
-    return shared
+        _abort_ended_loops()
+        weak_clients = _by_loop.get(loop)
+        loop_clients = None if weak_clients is None else weak_clients()
+        if loop_clients is None:
+            loop_clients = _LoopClients(loop)
+            _by_loop[loop] = ref(loop_clients)
+        pooled = _find_open(loop_clients.by_environment, environment)
+        if pooled is None:
+            timer = LoopTimer(loop, linger_seconds(environment), _abort_lingering)
+            pooled = _PooledClient(new_async_client(sdk), timer)
+            loop_clients.by_environment[environment] = pooled
+        return pooled.take(), pooled.client
 
 
-# A loop finalizes the async generators that were started on it when it ends (PEP 525). The
-# wrapper is emptied as well: the client of an ended loop would keep the loop in memory.
-async def _close_with_loop(
-    client: Any, shared: ReferenceType[_SharedClient]
-) -> AsyncGenerator[None, None]:
-    """Loop guard: close a client when its event loop ends."""
-    try:
-        yield
-    finally:
-        if (ended := shared()) is not None:
-            ended.finalizer.detach()
-            ended.client = ended.loop_guard = None
-        _closing_clients.pop(client, None)
-        await client.close()
+def _remove_unheld(pooled: _PooledClient) -> Any:
+    """Return the client for closing, and empty its wrapper; None if an instance holds it."""
+    with _lock:
+        pooled.is_closing = False
+        if pooled.is_held:
+            return None
+        client, pooled.client = pooled.client, None
+        return client
 
 
-_closing_clients: dict[Any, Any] = {}
-"""Unused clients and their loop guards; a loop may end before `_close` has run on it."""
+def _close_lingering(pooled: _PooledClient) -> None:
+    if (client := _remove_unheld(pooled)) is not None:
+        client.close()
 
 
-def _schedule_close(loop: asyncio.AbstractEventLoop, client: Any, loop_guard: Any) -> None:
-    """Close an unused client on its loop; the finalizer may run in any thread."""
-    if not loop.is_closed():
-        _closing_clients[client] = loop_guard
-        loop.call_soon_threadsafe(lambda: loop.create_task(_close(client, loop_guard)))
+def _abort_lingering(pooled: _PooledClient) -> None:
+    if (client := _remove_unheld(pooled)) is not None:
+        abort_client(client)
 
 
-async def _close(client: Any, loop_guard: Any) -> None:
-    await client.close()
-    if not loop_guard.ag_running:  # else the end of the loop, or `aclose`, is running it
-        await loop_guard.aclose()
+# --- the ends of event loops and of the process ---
+
+_KEEP_SECONDS = 86_400.0
+
+
+class _LoopClients:
+    """Async clients of one event loop, owned by the loop itself: they end with it.
+
+    A loop discards its callbacks when it is closed (documentation of `loop.close`), also if nothing
+    has called `shutdown_asyncgens` before. The only strong reference to this object is a callback
+    of a timer that does nothing. A loop that is dropped without being closed is garbage-collected
+    together with its clients.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = ref(loop)
+        self.by_environment: dict[Hashable, _PooledClient] = {}
+        self._stay()
+
+    def _stay(self) -> None:
+        if (loop := self._loop()) is not None:
+            # An empty context: a copy would keep the caller's context variables in memory.
+            loop.call_later(_KEEP_SECONDS, self._stay, context=Context())
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # at the end of the interpreter anything may be missing
+            self.abort()
+
+    def abort(self) -> None:
+        """Close the sockets at once, without the event loop."""
+        while self.by_environment:
+            _, pooled = self.by_environment.popitem()
+            client, pooled.client = pooled.client, None
+            if client is not None:
+                abort_client(client)
+
+
+_by_loop: WeakKeyDictionary[Any, ReferenceType[_LoopClients]] = WeakKeyDictionary()
+
+
+def _abort_ended_loops() -> None:
+    """Close the clients of loops that have kept their callbacks beyond their end."""
+    for loop, weak_clients in list(_by_loop.items()):
+        if loop.is_closed() and (loop_clients := weak_clients()) is not None:
+            loop_clients.abort()
+
+
+@atexit.register
+def _close_at_exit() -> None:
+    """Close sync clients, and those of event loops that nobody has closed."""
+    for pooled in list(_sync_clients.values()):
+        client, pooled.client = pooled.client, None
+        if client is not None:
+            client.close()
+    for loop, weak_clients in list(_by_loop.items()):
+        if not loop.is_running() and (loop_clients := weak_clients()) is not None:
+            loop_clients.abort()
 
 
 # --- forks ---
@@ -231,14 +331,13 @@ def _forget_after_fork() -> None:
     """Neither use nor close the parent's clients in a child process: the parent is using them."""
     global _lock  # noqa: PLW0603 -- a thread of the parent may have held the old one
     _lock = threading.Lock()
-    async_clients = [shared for of_loop in _async_clients.values() for shared in of_loop.values()]
-    for shared in (*_sync_clients.values(), *async_clients):
-        if shared.finalizer is not None:
-            shared.finalizer.detach()
-        _parent_clients.extend((shared.client, shared.loop_guard))
-        shared.client = shared.loop_guard = None
-    _sync_clients.clear()
-    _async_clients.clear()
+    of_loops = [loop_clients for weak in _by_loop.values() if (loop_clients := weak()) is not None]
+    for by_environment in (_sync_clients, *(clients.by_environment for clients in of_loops)):
+        for pooled in by_environment.values():
+            _parent_clients.append(pooled.client)
+            pooled.client = None
+        by_environment.clear()
+    _by_loop.clear()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork

@@ -21,6 +21,7 @@ from urllib.request import getproxies
 from onerouter_core.aiohttp_sessions import adapt_transport
 from onerouter_core.deadlines import ainstall_read_deadline, install_read_deadline
 from onerouter_core.errors import APIConnectionError, ConfigurationError
+from onerouter_core.http_internals import abort_connections, close_leftovers, iter_transports
 from onerouter_core.response_body import ACCEPT_ENCODING
 from onerouter_core.version import __version__
 
@@ -155,6 +156,11 @@ def new_async_client(sdk: Any, http_client: Any = None) -> Any:
     return _new_sdk_client(sdk.AsyncOpenAI, http_client)
 
 
+def abort_client(client: Any) -> None:
+    """Close the sockets of an async client at once; its event loop may have been closed."""
+    abort_connections(vars(client).get("_client"))
+
+
 def _new_sdk_client(sdk_class: Any, http_client: Any) -> Any:
     if getattr(http_client, "is_closed", False):
         raise ConfigurationError("The HTTP client is closed: give the model an open one.")
@@ -211,7 +217,7 @@ def _do_nothing() -> None: ...
 def _create_http_client(create: Callable[[Any], Any], sdk: Any) -> Any:
     """Create an HTTP client; explain an error, which comes from the environment."""
     try:
-        return create(sdk)
+        http_client = create(sdk)
     except ImportError:  # of socksio; with HTTP proxies nothing else is imported
         if not _uses_socks_proxy():
             raise
@@ -226,6 +232,8 @@ def _create_http_client(create: Callable[[Any], Any], sdk: Any) -> Any:
             "The HTTP client cannot be created: check the environment variables SSL_CERT_FILE, "
             f"SSL_CERT_DIR and those for proxies ({type(error).__name__}: {error})."
         ) from None
+    close_leftovers(http_client)
+    return http_client
 
 
 def _new_http_client(sdk: Any) -> Any:
@@ -244,9 +252,8 @@ def _new_async_http_client(sdk: Any) -> Any:
         client = _cookieless_client_class(sdk.DefaultAioHttpClient)(**options)
     except RuntimeError:  # the SDK raises it if aiohttp is not installed
         return _cookieless_client_class(sdk.DefaultAsyncHttpxClient)(**options)
-    for transport in (vars(client)["_transport"], *vars(client)["_mounts"].values()):
-        if transport is not None:  # None is mounted for the hosts of NO_PROXY
-            adapt_transport(transport)
+    for transport in iter_transports(client):
+        adapt_transport(transport)
     return client
 
 

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "onerouter_core.html_table": set(),
     "onerouter_core.deadlines": set(),
     "onerouter_core.tracebacks": set(),
-    "onerouter_core.aiohttp_sessions": {"aiohttp"},
+    "onerouter_core.aiohttp_sessions": {"aiohttp", "onerouter_core.http_internals"},
     "onerouter_core.response_body": {"onerouter_core.aiohttp_sessions", "onerouter_core.errors"},
     "onerouter_core.http_errors": {"onerouter_core.errors"},
     "onerouter_core.request_options": {"pydantic"},
@@ -54,10 +54,11 @@ MAY_IMPORT = {
     "onerouter_core.sdk_clients": {
         *("openai", "onerouter_core.deadlines", "onerouter_core.errors"),
         *("onerouter_core.aiohttp_sessions", "onerouter_core.response_body"),
-        "onerouter_core.version",
+        *("onerouter_core.version", "onerouter_core.http_internals"),
     },
     "onerouter_core.client_pool": {
         *("typing_extensions", "onerouter_core.sdk_clients", "onerouter_core.errors"),
+        "onerouter_core.lingering",
     },
     "onerouter_core.foreign_errors": {"onerouter_core.tracebacks"},
     "onerouter_core.redirects": {"onerouter_core.errors", "onerouter_core.foreign_errors"},

@@ -54,14 +54,16 @@ _MAX_BUFFERED = 1 << 20  # bytes that wait for a client that does not read
 class ReceivedRequest:
     """A recorded request.
 
-    `received_at` and `disconnected_at` are `time.monotonic()` values; the latter is set if the
-    client disconnects before the end of the script.
+    `port` is that of the client: equal ports are one connection. `received_at` and
+    `disconnected_at` are `time.monotonic()` values; the latter is set if the client disconnects
+    before the end of the script.
     """
 
     method: str
     target: str
     headers: Mapping[str, str]
     body: bytes
+    port: int = 0
     received_at: float = field(default_factory=time.monotonic)
     disconnected_at: float | None = None
     disconnected: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -204,7 +206,8 @@ class ServerConnection(asyncio.Protocol):
             return
         method, target, _ = request_line.split(" ")
         self._received = rest[length:]
-        self._request = ReceivedRequest(method, target, headers, rest[:length])
+        port = self.transport.get_extra_info("peername")[1]
+        self._request = ReceivedRequest(method, target, headers, rest[:length], port)
         script = self._server.endpoint_for(target).script_for(self._request)
         self._script_task = asyncio.ensure_future(self._run_script(script))
 

@@ -1,0 +1,167 @@
+"""Clients that outlive their last instance for a while: one instance per request is enough."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import threading
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from time import monotonic
+from urllib.parse import urlsplit
+
+import pytest
+
+from onerouter_core import Clients, Gateway
+from onerouter_core.lingering import (
+    FIRST_SECONDS,
+    MAX_LINGERING,
+    SECONDS,
+    ThreadTimer,
+    linger_seconds,
+)
+from onerouter_simulator import Script, Simulator
+from tests.core.conftest import Caller
+from tests.core.payloads import HELLO, completion
+
+Make = Callable[..., Gateway]
+ANSWER = Script(json=completion())
+
+
+def ports(sim: Simulator) -> list[int]:
+    """Return the client's port of each request: equal ports are one connection."""
+    return [request.port for request in sim.requests]
+
+
+TCP = Path("/proc/self/net/tcp")
+
+
+def connections(sim: Simulator) -> set[str]:
+    """Return the clients' addresses of all established connections to the simulator."""
+    port = urlsplit(sim.base_url).port
+    rows = (line.split() for line in TCP.read_text("ascii").splitlines()[1:])
+    return {row[1] for row in rows if row[2].endswith(f":{port:04X}") and row[3] == "01"}
+
+
+def address(port: int) -> str:
+    """Return the address of a client's port, as the table of connections has it."""
+    return f"0100007F:{port:04X}"
+
+
+async def are_closed(sim: Simulator, seconds: float) -> bool:
+    """Wait until the connections of all requests are closed; tell whether they are."""
+    ends, addresses = monotonic() + seconds, {address(port) for port in ports(sim)}
+    for _ in iter(lambda: bool(addresses & connections(sim)) and monotonic() < ends, False):
+        await asyncio.sleep(0.02)
+    return not addresses & connections(sim)
+
+
+on_linux = pytest.mark.skipif(not TCP.exists(), reason="reads /proc")
+
+
+def test_one_instance_per_request_costs_no_connection(
+    sim: Simulator, gateway: Make, caller: Caller, new_clients: None
+) -> None:
+    """No other instance is alive."""
+    sim.script(*[ANSWER] * 20)
+    for _ in range(20):
+        caller.complete(gateway(clients=Clients()), HELLO)
+    assert len(ports(sim)) == 20
+    assert len(set(ports(sim))) == 1
+
+
+def test_instances_in_reference_cycles_share_a_connection(
+    sim: Simulator, gateway: Make, caller: Caller, new_clients: None
+) -> None:
+    """The garbage collector drops them, in the middle of any code."""
+    sim.script(*[ANSWER] * 5)
+    gc.freeze()  # it is faster to collect few objects
+    for _ in range(5):
+        one = gateway(clients=Clients())
+        cycle = [one]
+        cycle.append(cycle)  # type: ignore[arg-type]
+        caller.complete(one, HELLO)
+        del one, cycle
+        gc.collect()
+    gc.unfreeze()
+    assert len(set(ports(sim))) == 1
+
+
+@on_linux
+def test_nothing_is_left_in_the_end(sim: Simulator, gateway: Make, new_clients: None) -> None:
+    """Neither the connection nor a thread."""
+    sim.script(ANSWER)
+    gateway(clients=Clients()).complete(HELLO)
+    assert address(sim.last.port) in connections(sim)
+    assert asyncio.run(are_closed(sim, FIRST_SECONDS + 2))
+    assert "Dummy" not in str(threading.enumerate())
+
+
+@on_linux
+async def test_nothing_is_left_on_a_running_loop(
+    sim: Simulator, gateway: Make, new_clients: None
+) -> None:
+    """Without a task of its own."""
+    sim.script(ANSWER)
+    await gateway(clients=Clients()).acomplete(HELLO)
+    assert address(sim.last.port) in connections(sim)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert await are_closed(sim, FIRST_SECONDS + 2)
+
+
+@on_linux
+async def test_an_explicit_close_does_not_wait(
+    sim: Simulator, gateway: Make, new_clients: None
+) -> None:
+    """`with` says that it is over."""
+    sim.script(ANSWER, ANSWER)
+    async with gateway(clients=Clients()) as one:
+        await one.acomplete(HELLO)
+        await asyncio.to_thread(one.complete, HELLO)
+    assert await are_closed(sim, 0.1)
+
+
+class Client:
+    """Something that lingers."""
+
+
+def test_the_number_of_lingering_clients_is_bounded() -> None:
+    """One above the limit is closed at once."""
+    expired = SimpleQueue[Client]()
+    clients = [Client() for _ in range(MAX_LINGERING + 1)]
+    for client in clients:
+        ThreadTimer(3_600, expired.put).start(weakref.ref(client))
+    assert expired.get(timeout=5) is clients[-1]
+    assert expired.empty()
+
+
+def test_later_instances_are_expected_sooner_than_a_second_one() -> None:
+    """A process that makes one instance does not keep its connection for long."""
+    environment = ("a", object())
+    assert [linger_seconds(environment) for _ in range(3)] == [FIRST_SECONDS, SECONDS, SECONDS]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_does_not_take_a_lingering_client(
+    sim: Simulator, gateway: Make, new_clients: None
+) -> None:
+    """It can let its own linger, and the parent's is still there."""
+    sim.script(*[ANSWER] * 4)
+    gateway(clients=Clients()).complete(HELLO)
+    if (child := os.fork()) == 0:
+        signal.alarm(20)
+        with suppress(BaseException):  # pytest must not continue in two processes
+            for _ in range(2):
+                gateway(clients=Clients()).complete(HELLO)
+            os._exit(0)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    gateway(clients=Clients()).complete(HELLO)
+    before_fork, in_child, in_child_again, after_fork = ports(sim)
+    assert before_fork == after_fork != in_child == in_child_again
