@@ -181,6 +181,8 @@ def _abort(transport: Any) -> None:
     is_open = not inner._loop.is_closed() if hasattr(inner, "_loop") else True  # noqa: SLF001
     with suppress(RuntimeError):
         transport.abort()
+    if not is_open and transport is not inner:
+        transport._closed = True  # noqa: SLF001 -- on Python 3.10, `abort` fails before it does
     if not is_open and (connected := getattr(inner, "_sock", None)) is not None:
         inner._sock = None  # noqa: SLF001 -- else the transport warns when it is collected
         connected.close()
