@@ -16,9 +16,12 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
 from functools import cache
+from io import StringIO
 from operator import attrgetter
 from pathlib import Path
+from shutil import copymode
 from typing import Any, ClassVar, Protocol
+from uuid import uuid4
 
 from pydantic import ConfigDict, TypeAdapter
 from typing_extensions import Self
@@ -178,7 +181,7 @@ class Ledger:
 
     @property
     def spent(self) -> Decimal:
-        """Sum of the costs in USD; an unknown cost counts as 0."""
+        """Sum of the costs in USD; an unknown or negative cost counts as 0."""
         return self._spent
 
     def totals(self, key: str | Callable[[LedgerEntry], Any]) -> dict[Any, Decimal]:
@@ -193,7 +196,7 @@ class Ledger:
         totals: dict[Any, Decimal] = {}
         for entry in self.entries:
             group = group_of(entry)
-            totals[group] = totals.get(group, _ZERO) + (entry.cost or _ZERO)
+            totals[group] = totals.get(group, _ZERO) + _billed(entry)
         return totals
 
     def check(self) -> None:
@@ -224,7 +227,7 @@ class Ledger:
         with self._lock:
             for entry in entries:
                 self._entries.append(entry)
-                self._spent += entry.cost or _ZERO
+                self._spent += _billed(entry)
 
     # --- export and import ---
 
@@ -266,14 +269,15 @@ class Ledger:
     def to_jsonl(self, path: str | Path) -> None:
         """Write a file with one JSON object per line (JSON Lines), in UTF-8."""
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in self.to_rows())
-        Path(path).write_text("".join(lines), "utf-8")
+        _write_whole(Path(path), "".join(lines))
 
     def to_csv(self, path: str | Path) -> None:
         """Write a CSV file (RFC 4180) with a header line and a line per entry, in UTF-8."""
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, [field.name for field in fields(LedgerEntry)])
-            table.writeheader()
-            table.writerows(self.to_rows())
+        text = StringIO(newline="")
+        table = csv.DictWriter(text, [field.name for field in fields(LedgerEntry)])
+        table.writeheader()
+        table.writerows(self.to_rows())
+        _write_whole(Path(path), text.getvalue())
 
     def __repr__(self) -> str:
         entries = self.entries
@@ -316,6 +320,30 @@ def as_usd(value: Decimal | float | str, name: str) -> Decimal:
         if (usd := Decimal(str(value))).is_finite():
             return usd
     raise ConfigurationError(f"{name} must be a number of USD, not {value!r}.")
+
+
+def _billed(entry: LedgerEntry) -> Decimal:
+    """Return the cost of an entry; a negative one must not give back budget."""
+    is_billed = entry.cost is not None and entry.cost.is_finite() and entry.cost > 0
+    return entry.cost if is_billed and entry.cost is not None else _ZERO
+
+
+# A program may end, or a disk be full, in the middle of it. A character that UTF-8 does not have
+# (half of a surrogate pair) is replaced.
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file: a temporary file beside it takes its place at the end."""
+    data, path = text.encode("utf-8", "replace"), path.resolve()  # a link stays a link
+    if path.exists() and not path.is_file():  # such as /dev/stdout
+        path.write_bytes(data)
+        return
+    temporary = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
+    try:
+        temporary.write_bytes(data)
+        if path.exists():
+            copymode(path, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @cache

@@ -315,7 +315,7 @@ def get_api_key(connection: ConnectionSettings) -> str | None:
     """Return the API key for the next request; call a callable.
 
     Raises:
-        ConfigurationError: the callable is async.
+        ConfigurationError: the callable is async, or has returned no text.
 
     """
     key = connection.api_key() if callable(connection.api_key) else connection.api_key
@@ -323,7 +323,16 @@ def get_api_key(connection: ConnectionSettings) -> str | None:
         if isinstance(key, Coroutine):
             key.close()  # else Python warns that it was never awaited
         raise ConfigurationError("api_key is an async callable: only async methods can await it.")
-    return key.get_secret_value() if isinstance(key, SecretStr) else key
+    return _key_text(key)
+
+
+def _key_text(key: Any) -> str | None:
+    key = key.get_secret_value() if isinstance(key, SecretStr) else key
+    if key is None or isinstance(key, str):
+        return key
+    raise ConfigurationError(
+        f"api_key must return a string or a SecretStr, not {type(key).__name__}."
+    )
 
 
 async def aget_api_key(connection: ConnectionSettings) -> str | None:
@@ -331,4 +340,4 @@ async def aget_api_key(connection: ConnectionSettings) -> str | None:
     key = connection.api_key() if callable(connection.api_key) else connection.api_key
     if isawaitable(key):
         key = await key
-    return key.get_secret_value() if isinstance(key, SecretStr) else key
+    return _key_text(key)

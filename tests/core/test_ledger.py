@@ -396,3 +396,59 @@ def test_no_entry_is_lost_among_threads() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: ledger.record(new_entry(1)), range(400)))
     assert ledger.spent == 400
+
+
+# --- odd values ---
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+@pytest.mark.parametrize("model", ["half \ud83d", "line\nbreak", 'a"b,c', "nul \0", "é\u2028"])
+def test_a_file_is_written_whole_whatever_a_model_is_called(
+    tmp_path: Path, model: str, suffix: str
+) -> None:
+    """In place of the old one, without a temporary file left; a link and the mode stay."""
+    ledger = Ledger()
+    ledger.record(new_entry(0.5, model=model))
+    file, link = tmp_path / f"costs.{suffix}", tmp_path / f"link.{suffix}"
+    file.write_text("old" * 1000)
+    file.chmod(0o600)
+    link.symlink_to(file)
+    getattr(ledger, f"to_{suffix}")(link)
+    assert sorted(tmp_path.iterdir()) == [file, link]
+    assert link.is_symlink()
+    assert file.stat().st_mode & 0o777 == 0o600
+    text = file.read_bytes().decode("utf-8")
+    if suffix == "jsonl":
+        assert Ledger.from_jsonl(file).spent == Decimal("0.5")
+    assert "old" not in text
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full when the last bytes are written."""
+    file = tmp_path / "costs.jsonl"
+    file.write_text("old")
+    write = Path.write_bytes
+
+    def fill_disk(path: Path, data: bytes) -> int:
+        write(path, data[:1])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fill_disk)
+    with pytest.raises(OSError, match="No space"):
+        Ledger().to_jsonl(file)
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("cost", [-5, "-Infinity", "NaN"])
+def test_an_odd_cost_gives_no_budget_back(cost: Any) -> None:
+    """Neither in `spent` nor in the totals; the entry shows it."""
+    ledger = Ledger(budget_usd=1)
+    ledger.record(new_entry(1, model="a"))
+    ledger.record(new_entry(cost, model="a"))
+    assert ledger.spent == 1
+    assert ledger.totals("model") == {"a": 1}
+    with pytest.raises(BudgetExceededError):
+        ledger.check()

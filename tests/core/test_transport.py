@@ -137,3 +137,14 @@ def test_an_async_callable_is_an_error_in_a_sync_call(gateway: Make) -> None:
     with pytest.raises(ConfigurationError, match="only async methods can await it"):
         get_api_key(ConnectionSettings(api_key=loop.create_future))
     loop.close()
+
+
+@pytest.mark.parametrize("key", [b"sk-123456", 5, SecretStr, ["sk-123456"]])
+def test_a_callable_that_returns_no_text_is_an_error_with_words(
+    sim: Simulator, gateway: Make, send: Send, key: Any
+) -> None:
+    """It names the type, not the value; nothing is sent."""
+    with pytest.raises(ConfigurationError, match="must return a string or a SecretStr") as caught:
+        send(gateway(api_key=lambda: key), HELLO)
+    assert "123456" not in str(caught.value)
+    assert sim.requests == []
