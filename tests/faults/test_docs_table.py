@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 DOCUMENTED_MODULES = (
     *("table", "random_faults", "size_limits", "deadlines", "client_pool"),
     *("instance_lifetime", "leaks", "closing_connections", "tls", "http_clients", "unclean_ends"),
+    *("ended_loops", "leftover_bytes"),
 )
 
 
