@@ -4,10 +4,11 @@ An HTTP library limits each read on its own: a server that sends a byte now and 
 late for it, and after some data the full timeout starts again. A read deadline is a time instead,
 a value of `time.monotonic()`, and the caller decides which data extends it.
 
-Threads: `install_read_deadline` wraps the sockets of an HTTP client, whose reads then end at the
-deadline that `set_read_deadline` has set for the thread. Event loops: `ReadTimeout` cancels an
-awaited read. This module knows no HTTP library, only the "trace" extension that calls back for new
-connections (httpcore documentation, "Extensions"), and it sets TCP keep-alive there.
+Threads: `install_read_deadline` wraps the sockets of an HTTP client, which then read, write and
+shake hands until the deadline that `set_read_deadline` has set for the thread. Event loops:
+`ReadTimeout` cancels an awaited read. This module knows no HTTP library, only the "trace" extension
+that calls back for new connections (httpcore documentation, "Extensions"), and it sets TCP
+keep-alive there.
 """
 
 from __future__ import annotations
@@ -33,30 +34,58 @@ MIN_TIMEOUT = 0.001
 _thread_state = threading.local()
 
 
-def set_read_deadline(deadline: float | None) -> None:
-    """Set the deadline of this thread's reads on connections of `install_read_deadline`.
+def set_read_deadline(deadline: float | None) -> float | None:
+    """Set the deadline of this thread's network operations; return the previous one.
+
+    The previous one is to be set again: the thread may use the same HTTP client for other requests.
 
     Args:
         deadline: a `time.monotonic()` value. None: no limit.
 
     """
+    previous = getattr(_thread_state, "deadline", None)
     _thread_state.deadline = deadline
+    return previous
+
+
+def limit_by_deadline(timeout: float | None) -> float | None:
+    """Return a timeout that ends at the deadline of this thread.
+
+    Args:
+        timeout: seconds. None: no limit.
+
+    Raises:
+        TimeoutError: the deadline has passed. Data may be there nevertheless, without end.
+
+    """
+    return _limit(timeout, getattr(_thread_state, "deadline", None))
+
+
+def _limit(timeout: float | None, deadline: float | None) -> float | None:
+    if deadline is None:
+        return timeout
+    seconds_left = deadline - monotonic()
+    if seconds_left <= 0:
+        raise TimeoutError("The deadline has passed.")
+    return seconds_left if timeout is None else min(timeout, seconds_left)
 
 
 def install_read_deadline(request: Any) -> None:
-    """Make reads on a request's connection end at the deadline; request hook of a sync client."""
+    """Make the operations on a request's new connection end at the deadline."""
     request.extensions["trace"] = _on_trace_event
 
 
 async def ainstall_read_deadline(request: Any) -> None:
-    """Set TCP keep-alive only, as `ReadTimeout` ends the reads; request hook of an async client."""
+    """Set TCP keep-alive only, as `ReadTimeout` ends the operations; of an async client."""
     request.extensions["trace"] = _on_async_trace_event
 
 
 def _on_trace_event(event: str, info: dict[str, Any]) -> None:
     if event.endswith(("connect_tcp.complete", "start_tls.complete")):
         stream = info["return_value"]
-        stream.read = _with_deadline(stream.read)
+        stream.read = _limited_read(stream.read)
+        stream.write = _limited_write(stream.write)
+        stream.start_tls = _limited_start_tls(stream.start_tls)
         _enable_tcp_keepalive(stream)
 
 
@@ -65,15 +94,32 @@ async def _on_async_trace_event(event: str, info: dict[str, Any]) -> None:
         _enable_tcp_keepalive(info["return_value"])
 
 
-def _with_deadline(read: Callable[..., bytes]) -> Callable[..., bytes]:
+def _limited_read(read: Callable[..., bytes]) -> Callable[..., bytes]:
     def read_until_deadline(max_bytes: int, timeout: float | None = None) -> bytes:
-        deadline = getattr(_thread_state, "deadline", None)
-        if deadline is not None:
-            seconds_left = max(deadline - monotonic(), MIN_TIMEOUT)
-            timeout = seconds_left if timeout is None else min(timeout, seconds_left)
-        return read(max_bytes, timeout)
+        return read(max_bytes, limit_by_deadline(timeout))
 
     return read_until_deadline
+
+
+def _limited_write(write: Callable[..., None]) -> Callable[..., None]:
+    def write_until_deadline(buffer: bytes, timeout: float | None = None) -> None:
+        # In parts, because the timeout starts again for each part that the system takes.
+        for start in range(0, len(buffer), _WRITE_BYTES):
+            write(buffer[start : start + _WRITE_BYTES], limit_by_deadline(timeout))
+
+    return write_until_deadline
+
+
+_WRITE_BYTES = 2**16
+
+
+def _limited_start_tls(start_tls: Callable[..., Any]) -> Callable[..., Any]:
+    def start_tls_until_deadline(
+        ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> Any:
+        return start_tls(ssl_context, server_hostname, limit_by_deadline(timeout))
+
+    return start_tls_until_deadline
 
 
 @contextmanager
@@ -92,10 +138,7 @@ def read_deadline_on(network_stream: Any, deadline: DeadlineFn) -> Iterator[None
     read = network_stream.read
 
     def read_until_deadline(max_bytes: int, timeout: float | None = None) -> bytes:
-        if (until := deadline()) is not None:
-            seconds_left = max(until - monotonic(), MIN_TIMEOUT)
-            timeout = seconds_left if timeout is None else min(timeout, seconds_left)
-        data: bytes = read(max_bytes, timeout)
+        data: bytes = read(max_bytes, _limit(timeout, deadline()))
         return data
 
     network_stream.read = read_until_deadline

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import cache, lru_cache
 from importlib import import_module
-from inspect import isawaitable, signature
+from inspect import isawaitable, iscoroutinefunction, signature
 from typing import Any
 from urllib.request import getproxies
 
@@ -22,6 +22,7 @@ from onerouter_core.aiohttp_sessions import adapt_transport
 from onerouter_core.deadlines import ainstall_read_deadline, install_read_deadline
 from onerouter_core.errors import APIConnectionError, ConfigurationError
 from onerouter_core.http_internals import abort_connections, close_leftovers, iter_transports
+from onerouter_core.network_backend import limit_connecting
 from onerouter_core.response_body import ACCEPT_ENCODING
 from onerouter_core.version import __version__
 
@@ -129,7 +130,11 @@ _CLIENT_OVERRIDES: dict[str, Any] = {
 
 @cache
 def _client_class(sdk_class: Any) -> Callable[..., Any]:
-    return type("Client", (sdk_class,), dict(_CLIENT_OVERRIDES))
+    # The SDK's hook for each request, so that a client of the user has deadlines, too.
+    is_async = iscoroutinefunction(sdk_class._prepare_request)  # noqa: SLF001
+    prepare = ainstall_read_deadline if is_async else install_read_deadline
+    overrides = {**_CLIENT_OVERRIDES, "_prepare_request": staticmethod(prepare)}
+    return type("Client", (sdk_class,), overrides)
 
 
 def new_client(sdk: Any, http_client: Any = None) -> Any:
@@ -237,21 +242,23 @@ def _create_http_client(create: Callable[[Any], Any], sdk: Any) -> Any:
 
 
 def _new_http_client(sdk: Any) -> Any:
-    hooks = {"request": [install_read_deadline]}
-    return _cookieless_client_class(sdk.DefaultHttpxClient)(**_shared_client_options(sdk, hooks))
+    client = _cookieless_client_class(sdk.DefaultHttpxClient)(limits=_shared_limits(sdk))
+    for transport in iter_transports(client):
+        limit_connecting(transport)
+    return client
 
 
 # With aiohttp, the cost of a call does not grow with the number of open calls. It has no callback
 # for new connections, so TCP keep-alive is not set on them. It would speak HTTP to a SOCKS proxy.
 def _new_async_http_client(sdk: Any) -> Any:
     """Return the SDK's client on aiohttp if that is usable, else its default one."""
-    options = _shared_client_options(sdk, {"request": [ainstall_read_deadline]})
+    limits = _shared_limits(sdk)
     if _uses_socks_proxy():
-        return _cookieless_client_class(sdk.DefaultAsyncHttpxClient)(**options)
+        return _cookieless_client_class(sdk.DefaultAsyncHttpxClient)(limits=limits)
     try:
-        client = _cookieless_client_class(sdk.DefaultAioHttpClient)(**options)
+        client = _cookieless_client_class(sdk.DefaultAioHttpClient)(limits=limits)
     except RuntimeError:  # the SDK raises it if aiohttp is not installed
-        return _cookieless_client_class(sdk.DefaultAsyncHttpxClient)(**options)
+        return _cookieless_client_class(sdk.DefaultAsyncHttpxClient)(limits=limits)
     for transport in iter_transports(client):
         adapt_transport(transport)
     return client
@@ -264,16 +271,15 @@ def _uses_socks_proxy() -> bool:
     return any(url.lower().startswith("socks") for url in urls)
 
 
-def _shared_client_options(sdk: Any, hooks: dict[str, Any]) -> dict[str, Any]:
-    """Return the constructor options of an HTTP client that all instances share.
+def _shared_limits(sdk: Any) -> Any:
+    """Return the connection limits of an HTTP client that all instances share.
 
     The SDK's limit of 1,000 connections is meant for one instance: here it would make a call of one
     instance wait for the streams of others. HTTP libraries have no common value for "no limit".
     """
-    limits = type(sdk.DEFAULT_CONNECTION_LIMITS)(
+    return type(sdk.DEFAULT_CONNECTION_LIMITS)(
         max_connections=_MAX_CONNECTIONS, max_keepalive_connections=1_000, keepalive_expiry=5.0
     )
-    return {"event_hooks": hooks, "limits": limits}
 
 
 _MAX_CONNECTIONS = 1_000_000  # more than the file descriptors that a process may have

@@ -93,13 +93,17 @@ def send(clients: Clients, connection: ConnectionSettings, http_request: HTTPReq
     sdk = load_sdk()
     client = clients.get_sync(sdk, connection.http_client)
     content = encode_json(http_request.body)
-    set_read_deadline(None if http_request.timeout is None else monotonic() + http_request.timeout)
-    while True:
-        response = _send_once(client, http_request, content, connection.http_client)
-        if not is_redirect(response.status, response.headers):
-            return response
-        response.close()
-        http_request = _redirected(http_request, response)
+    timeout = http_request.timeout
+    previous = set_read_deadline(None if timeout is None else monotonic() + timeout)
+    try:
+        while True:
+            response = _send_once(client, http_request, content, connection.http_client)
+            if not is_redirect(response.status, response.headers):
+                return response
+            response.close()
+            http_request = _redirected(http_request, response)
+    finally:
+        set_read_deadline(previous)
 
 
 def _send_once(
@@ -263,12 +267,18 @@ class Response:
             MalformedReplyError: the body is not compressed as its headers say.
 
         """
+        body = iter_body(self._raw)
         try:
             with read_deadline_on(self._network_stream, deadline):
-                set_read_deadline(deadline())
-                for chunk in iter_body(self._raw):
+                while True:
+                    previous = set_read_deadline(deadline())
+                    try:
+                        chunk = next(body, None)
+                    finally:
+                        set_read_deadline(previous)
+                    if chunk is None:
+                        break
                     yield chunk
-                    set_read_deadline(deadline())
         except Exception as error:  # noqa: BLE001 -- as in `send`
             errors = [error]
         else:
