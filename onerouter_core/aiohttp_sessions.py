@@ -9,7 +9,7 @@ of both are used in `_set_protocol` and `_find_body` only.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from http.cookies import SimpleCookie
 from typing import Any
@@ -53,36 +53,57 @@ def _protocol_class() -> type:
     class Protocol(client_proto.ResponseHandler):
         """HTTP connection that hands out a head, and each part of a body, before a bad byte."""
 
-        _is_head = True
+        is_head = True
         _body: Any = None
 
         def set_response_params(self, **options: Any) -> None:
             """Expect a head; aiohttp calls this before each request."""
-            self._is_head = True
+            self.is_head = True
             super().set_response_params(**options)
 
         def feed_data(self, data: Any, size: int = 0) -> None:
             """Take a head with its body to come; aiohttp calls this when a head was parsed."""
             message, self._body = data
-            self._is_head = message.code < _FIRST_FINAL_STATUS
+            self.is_head = message.code < _FIRST_FINAL_STATUS
             super().feed_data(data, size)
 
         def data_received(self, data: bytes) -> None:
             """Parse head and body apart: of data with an error aiohttp drops the head, too."""
-            while self._is_head and (end := _END_OF_HEAD.search(data)):
-                super().data_received(data[: end.end()])
-                if not (data := data[end.end() :]):
-                    return
-            super().data_received(data)
+            for part in _split_heads(self, data):
+                super().data_received(part)
+
+        def close(self) -> None:
+            """Close at once, too, where the server does not take the rest of a request."""
+            _abort_unsent(self.transport)
+            super().close()
 
         def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
             """Tell the reader of the body of bad framing; aiohttp would leave it waiting."""
             super().set_exception(exc, *cause)
-            is_bad_framing = isinstance(exc, http_exceptions.HttpProcessingError)
-            if is_bad_framing and self._body is not None and not self._body.is_eof():
-                self._body.set_exception(ClientPayloadError(f"invalid HTTP: {exc}"))
+            if isinstance(exc, http_exceptions.HttpProcessingError):
+                _end(self._body, ClientPayloadError(f"invalid HTTP: {exc}"))
 
     return Protocol
+
+
+def _split_heads(connection: Any, data: bytes) -> Iterator[bytes]:
+    """Yield data in parts: each head, as long as the connection expects one, and the rest."""
+    while connection.is_head and (end := _END_OF_HEAD.search(data)):
+        yield data[: end.end()]
+        data = data[end.end() :]
+        if not data:
+            return
+    yield data
+
+
+def _abort_unsent(transport: Any) -> None:
+    if transport is not None and transport.get_write_buffer_size():
+        transport.abort()
+
+
+def _end(body: Any, error: Exception) -> None:
+    if body is not None and not body.is_eof():
+        body.set_exception(error)
 
 
 def take_unread(response: Any) -> bytes:

@@ -73,6 +73,7 @@ class CallState:
         self.deadline_at = monotonic() + connection.deadline if connection.deadline else None
         self.secrets: tuple[str | None, ...] = ()  # key and header values of the last request
         self.attempts = 0  # requests sent
+        self.is_sent = False  # the request of this attempt was sent; before, its key is fetched
         self.started_at = 0.0  # when the last request was sent
         self.last_event_at = 0.0  # when the last data event came; before it, `started_at`
         self.event_count = 0  # data events of this attempt's stream
@@ -81,6 +82,11 @@ class CallState:
         self.is_recorded = False  # the ledger has an entry of this attempt
 
     # --- requests and time limits ---
+
+    def start_attempt(self) -> None:
+        """Start the clock of `timeout` for the fetching of the key."""
+        self.is_sent = False
+        self.last_event_at = monotonic()
 
     def next_request(self, key: str | None) -> HTTPRequest:
         """Return the request of the next attempt.
@@ -103,6 +109,7 @@ class CallState:
             self.connection.ledger.check()
         self.secrets = (key, *self.connection.headers.values())
         self.attempts += 1
+        self.is_sent = True
         self.is_recorded = False
         self.event_count = 0
         self.started_at = self.last_event_at = monotonic()
@@ -254,7 +261,8 @@ class CallState:
         """Tell whether the read deadline has passed; an HTTP client may have another timeout."""
         limit = self.read_deadline()
         return (
-            bool(self.connection.timeout)
+            self.is_sent
+            and bool(self.connection.timeout)
             and limit is not None
             and (monotonic() >= limit - _TIMER_TOLERANCE)
         )

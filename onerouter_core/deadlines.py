@@ -85,7 +85,7 @@ def _on_trace_event(event: str, info: dict[str, Any]) -> None:
         stream = info["return_value"]
         stream.read = _limited_read(stream.read)
         stream.write = _limited_write(stream.write)
-        stream.start_tls = _limited_start_tls(stream.start_tls)
+        stream.start_tls = _limited_start_tls(stream)
         _enable_tcp_keepalive(stream)
 
 
@@ -113,11 +113,18 @@ def _limited_write(write: Callable[..., None]) -> Callable[..., None]:
 _WRITE_BYTES = 2**16
 
 
-def _limited_start_tls(start_tls: Callable[..., Any]) -> Callable[..., Any]:
+def _limited_start_tls(stream: Any) -> Callable[..., Any]:
+    start_tls = stream.start_tls
+
     def start_tls_until_deadline(
         ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> Any:
-        return start_tls(ssl_context, server_hostname, limit_by_deadline(timeout))
+        try:
+            timeout = limit_by_deadline(timeout)
+        except TimeoutError:
+            stream.close()  # as the method itself does when it fails
+            raise
+        return start_tls(ssl_context, server_hostname, timeout)
 
     return start_tls_until_deadline
 
@@ -178,7 +185,8 @@ class ReadTimeout:
         self._deadline = deadline
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[Any] | None = None  # the task that is in `wait`
-        self._expired = False
+        self.is_expired = False
+        """Whether a read was cancelled at the deadline."""
 
     async def wait(self, awaitable: Awaitable[T]) -> T:
         """Await a read; raise TimeoutError if the deadline passes first."""
@@ -189,7 +197,7 @@ class ReadTimeout:
         try:
             return await awaitable
         except asyncio.CancelledError:
-            if not self._expired or _was_cancelled_by_caller(self._task, cancellations):
+            if not self.is_expired or _was_cancelled_by_caller(self._task, cancellations):
                 raise
             raise TimeoutError from None
         finally:
@@ -207,7 +215,7 @@ class ReadTimeout:
         if (self._deadline() or 0) > monotonic():
             self._schedule()
         else:
-            self._expired = True
+            self.is_expired = True
             self._task.cancel()
 
     def close(self) -> None:

@@ -128,7 +128,8 @@ class Gateway(ClientOwner):
         raise decode_error(body, status=response.status, headers=response.headers)
 
     async def _asend(self, call: CallState, read_timeout: ReadTimeout) -> Response:
-        http_request = call.next_request(await aget_api_key(self.connection))
+        call.start_attempt()
+        http_request = call.next_request(await aget_api_key(self.connection, read_timeout))
         response = await asend(self._clients, self.connection, http_request, read_timeout)
         if response.is_success:
             return response

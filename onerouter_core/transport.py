@@ -345,9 +345,19 @@ def _key_text(key: Any) -> str | None:
     )
 
 
-async def aget_api_key(connection: ConnectionSettings) -> str | None:
-    """Return the API key for the next request; call a callable, and await it if it is async."""
+async def aget_api_key(connection: ConnectionSettings, read_timeout: ReadTimeout) -> str | None:
+    """Return the API key for the next request; call a callable, and await it if it is async.
+
+    Raises:
+        APITimeoutError: the deadline of `read_timeout` has passed.
+
+    """
     key = connection.api_key() if callable(connection.api_key) else connection.api_key
     if isawaitable(key):
-        key = await key
+        try:
+            key = await read_timeout.wait(key)
+        except TimeoutError:
+            if not read_timeout.is_expired:
+                raise  # it is the callable's own
+            raise APITimeoutError("The api_key function did not return a key in time.") from None
     return _key_text(key)

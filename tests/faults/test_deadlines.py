@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ TRIES = 5  # a busy machine may be late
 
 HEL = sse(chunk("Hel"), done=False)
 EVENT = sse(chunk("a"), done=False)
+GZIP_START = zlib.compressobj(wbits=31).flush(zlib.Z_SYNC_FLUSH)
+NOTHING = Repeat(b"\0\0\0\xff\xff" * 9, 0.001)  # empty blocks of gzip
 GOOD = compact(completion("Hi"))
 
 
@@ -55,6 +58,11 @@ def cases_for_both_modes() -> Iterator[SlowCase]:
     """Yield slow servers for complete responses and for streams."""
     yield from _with_each_limit((End.HANG,))
     yield from _with_each_limit((b"HTTP/1.1 200 OK\r\n", Repeat(b"x-pad: 1\r\n", 0.05)))
+    yield from _with_each_limit((Repeat(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 9, 0.001),))
+    yield from _with_each_limit(chunked(GZIP_START, NOTHING, content_encoding="gzip"))
+    redirect = (head(307, None, location="/elsewhere", content_length=10**9), NOTHING)
+    yield SlowCase(redirect, DEADLINE, DEADLINE_ERROR)
+    yield SlowCase(redirect, TIMEOUT, TIMEOUT_ERROR)
     yield from _with_each_limit(chunked(Repeat(b": keep-alive\n\n", 0.02)))
     yield from _with_each_limit((head(200, JSON, content_length=99), End.HANG))
     slow_error = (head(500, JSON, content_length=99), Repeat(b" ", 0.05))
