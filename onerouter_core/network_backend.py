@@ -75,7 +75,7 @@ def _resolve(host: str, port: int) -> list[str]:
     except Empty:
         raise TimeoutError("The name of the host was not resolved in time.") from None
     if error is not None:
-        raise error
+        raise error.with_traceback(None)
     return addresses
 
 

@@ -73,7 +73,7 @@ def call(backend: str, name: str, new_clients: None) -> Callable[..., Outcome]:
     return call
 
 
-def check(outcome: Outcome, limit: str) -> None:
+def check_in_time(outcome: Outcome, limit: str) -> None:
     """Check the class of the error and the time."""
     assert type(outcome.error).__name__ == ERROR_NAMES[limit], repr(outcome.error)
     assert LIMIT - 0.1 <= outcome.seconds <= LATEST
@@ -118,7 +118,7 @@ def test_many_dead_addresses_share_the_time(
         pytest.skip("not promised")
     resolve_to(monkeypatch, "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4")
     outcome = call(f"http://gateway.localhost:{full_port}/v1", **{limit: LIMIT})
-    check(outcome, limit)
+    check_in_time(outcome, limit)
 
 
 @each_class
@@ -149,7 +149,7 @@ def test_slow_name_resolution_ends_in_time(
     # An event loop waits for its threads at its end.
     threading.Timer(LIMIT + (2 if backend == "sync" else 0.2), released.set).start()
     outcome = call("http://gateway.localhost:9/v1", **{limit: LIMIT})
-    check(outcome, limit)
+    check_in_time(outcome, limit)
 
 
 @each_class
@@ -208,7 +208,7 @@ def test_tls_silence_behind_a_proxy_ends_in_time(call: Any, limit: str, monkeypa
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         monkeypatch.delenv("NO_PROXY", raising=False)
         outcome = call("https://gateway.example/v1", **{limit: LIMIT})
-    check(outcome, limit)
+    check_in_time(outcome, limit)
 
 
 @each_limit
@@ -218,7 +218,7 @@ def test_a_slow_upload_ends_in_time(call: Any, limit: str, monkeypatch: Any) -> 
     monkeypatch.setattr("tests.faults.adapters.PROMPT", "x" * 12_000_000)
     with slow_server() as port:
         outcome = call(f"http://127.0.0.1:{port}/v1", **{limit: LIMIT})
-    check(outcome, limit)
+    check_in_time(outcome, limit)
 
 
 # --- data that is no answer, without a pause ---
@@ -239,7 +239,7 @@ def test_data_that_is_no_answer_ends_in_time(
     """Also where the HTTP library reads on by itself."""
     if backend == "aiohttp":
         pytest.skip("it parses 256 kB at once, which takes long on a busy machine")
-    check(call(server.endpoint(script).base_url, **{limit: LIMIT}), limit)
+    check_in_time(call(server.endpoint(script).base_url, **{limit: LIMIT}), limit)
 
 
 # --- the key ---
@@ -256,7 +256,7 @@ def test_a_key_that_does_not_come_ends_in_time(call: Any, server: Server, limit:
 
     endpoint, ledger = server.endpoint(answer_scripts("Hi").complete), Ledger()
     outcome = call(endpoint.base_url, api_key=api_key, ledger=ledger, **{limit: LIMIT})
-    check(outcome, limit)
+    check_in_time(outcome, limit)
     assert limit == "deadline" or "api_key" in str(outcome.error)
     assert (endpoint.requests, getattr(outcome.error, "attempts", None)) == ([], 0)
 
