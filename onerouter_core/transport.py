@@ -345,8 +345,14 @@ def _key_text(key: Any) -> str | None:
     )
 
 
-async def aget_api_key(connection: ConnectionSettings, read_timeout: ReadTimeout) -> str | None:
+async def aget_api_key(
+    connection: ConnectionSettings, read_timeout: ReadTimeout | None = None
+) -> str | None:
     """Return the API key for the next request; call a callable, and await it if it is async.
+
+    Args:
+        connection: connection settings.
+        read_timeout: timeout of an async callable. None: no limit.
 
     Raises:
         APITimeoutError: the deadline of `read_timeout` has passed.
@@ -354,6 +360,7 @@ async def aget_api_key(connection: ConnectionSettings, read_timeout: ReadTimeout
     """
     key = connection.api_key() if callable(connection.api_key) else connection.api_key
     if isawaitable(key):
+        read_timeout = read_timeout or ReadTimeout(lambda: None)
         try:
             key = await read_timeout.wait(key)
         except TimeoutError:
