@@ -21,7 +21,7 @@ from pydantic import BaseModel, SecretStr
 from onerouter_core.client_pool import Clients, remember_loop
 from onerouter_core.connection import ConnectionSettings
 from onerouter_core.deadlines import DeadlineFn, ReadTimeout, read_deadline_on, set_read_deadline
-from onerouter_core.errors import APIConnectionError, ConfigurationError
+from onerouter_core.errors import APIConnectionError, APITimeoutError, ConfigurationError
 from onerouter_core.model_json import join_surrogates
 from onerouter_core.redirects import MAX_REDIRECTS, is_redirect, redirect_target
 from onerouter_core.response_body import aiter_body, iter_body
