@@ -17,7 +17,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
@@ -129,8 +129,9 @@ def _limited_start_tls(stream: Any) -> Callable[..., Any]:
     return start_tls_until_deadline
 
 
-@contextmanager
-def read_deadline_on(network_stream: Any, deadline: DeadlineFn) -> Iterator[None]:
+def read_deadline_on(
+    network_stream: Any, deadline: DeadlineFn
+) -> AbstractContextManager[None, bool | None]:
     """Make the reads of one response end at a deadline, on a connection of the user's client.
 
     Args:
@@ -139,10 +140,15 @@ def read_deadline_on(network_stream: Any, deadline: DeadlineFn) -> Iterator[None
         deadline: function that returns the present deadline.
 
     """
-    if network_stream is None:
-        yield
-        return
-    read = network_stream.read
+    return _NO_DEADLINE if network_stream is None else _read_deadline_on(network_stream, deadline)
+
+
+_NO_DEADLINE = nullcontext()  # one for all calls: a generator would cost each 2 us
+
+
+@contextmanager
+def _read_deadline_on(network_stream: Any, deadline: DeadlineFn) -> Iterator[None]:
+    read, own_read = network_stream.read, vars(network_stream).get("read")
 
     def read_until_deadline(max_bytes: int, timeout: float | None = None) -> bytes:
         data: bytes = read(max_bytes, _limit(timeout, deadline()))
@@ -152,7 +158,9 @@ def read_deadline_on(network_stream: Any, deadline: DeadlineFn) -> Iterator[None
     try:
         yield
     finally:
-        network_stream.read = read
+        del network_stream.read  # to set it to its own method would make a reference cycle
+        if own_read is not None:
+            network_stream.read = own_read
 
 
 def _enable_tcp_keepalive(stream: Any) -> None:
