@@ -33,7 +33,7 @@ from onerouter_core.wire.stream import StreamDecoder
 from onerouter_core.wire.tool_names import ToolNames
 
 MAX_BODY_BYTES = 256 * 2**20
-"""Largest body of a complete reply in bytes; reading more could exhaust the process's memory."""
+"""Largest reply in bytes, unless `max_reply_bytes` is set; more could exhaust the memory."""
 
 _TIMER_TOLERANCE = 0.005  # seconds by which a timer may fire early
 _USAGE_TIMEOUT = 5.0  # seconds to wait for the usage, once the answer is complete
@@ -148,8 +148,12 @@ class CallState:
         """
         if (read_until := self.read_deadline()) is not None and monotonic() >= read_until:
             raise APITimeoutError("The gateway did not answer in time.")
-        if received > MAX_BODY_BYTES:
-            raise MalformedReplyError(f"The reply is larger than {MAX_BODY_BYTES} bytes.")
+        limit = self.connection.max_reply_bytes or MAX_BODY_BYTES
+        if received > limit:
+            # What comes after the end of an answer does not take the answer away.
+            error_class: type[OneRouterError]
+            error_class = APIConnectionError if self.is_complete else MalformedReplyError
+            raise error_class(f"The reply is larger than {limit} bytes (max_reply_bytes).")
 
     # --- progress of a stream ---
 
@@ -173,7 +177,7 @@ class CallState:
             self.event_count = decoder.events
             self.last_event_at = monotonic()
             self.is_complete = decoder.finished
-        self.check()
+        self.check(decoder.received)
 
     def shorten_deadline(self) -> None:
         """Allow only a moment more: the stream has ended with [DONE], its response perhaps not."""

@@ -82,6 +82,10 @@ class ConnectionSettings:
     """Most requests that may follow a failed first one (0 or more): a call sends at most
     max_retries + 1."""
 
+    max_reply_bytes: int | None = None
+    """Largest reply in bytes, decompressed: a body, or all events of a stream together. None: 256
+    MiB (268435456)."""
+
     headers: Headers = field(default_factory=dict, repr=False)
     """HTTP headers sent with every request; they win over those that are sent otherwise."""
 

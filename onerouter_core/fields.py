@@ -115,6 +115,10 @@ class ConnectionFields(BaseModel):
     max_retries: Annotated[int, PUBLIC] = Field(default=2, ge=0)
     """Most requests that may follow a failed first one: a call sends at most max_retries + 1."""
 
+    max_reply_bytes: Annotated[int | None, PUBLIC] = Field(default=None, gt=0)
+    """Largest reply in bytes, decompressed: a body, or all events of a stream together. Default:
+    268435456 (256 MiB)."""
+
     default_headers: Headers | None = Field(default=None)
     """HTTP headers sent with every request."""
 

@@ -22,9 +22,9 @@ class SSEParser:
     """
 
     def __init__(self) -> None:
-        self._line: list[bytes] = []  # fragments of an unfinished line
-        self._size = 0  # bytes since the last event or comment
-        self._data: list[bytes] = []  # the data lines of an unfinished event
+        self._line = bytearray()  # an unfinished line
+        self._size = 0  # bytes since the last event, or since the last comment before an event
+        self._data: bytes | bytearray | None = None  # the data of an unfinished event
         self._after_cr = False  # the last byte was CR: an LF next belongs to the same line end
         self._head: bytes | None = b""  # the first bytes, until it is known if they are a BOM
 
@@ -43,25 +43,24 @@ class SSEParser:
                 f"The stream has an event of more than {MAX_EVENT_BYTES} bytes."
             )
         self._size += len(chunk)
-        first, *rest = chunk.split(b"\n")
-        self._line.append(first)
-        if not rest:
-            return []  # joining the fragments here would take quadratic time for a long line
-        *lines, last = (b"".join(self._line), *rest)
-        self._line = [last]
+        *lines, last = chunk.split(b"\n")
+        if lines and self._line:
+            lines[0] = bytes(self._line) + lines[0]
+            self._line.clear()
+        self._line += last
         return self._add_lines(lines)
 
     def finish(self) -> list[bytes]:
         """Return the data of an event that the stream ended without its final newlines."""
         head, self._head = self._head or b"", None
-        return [*self.feed(head), *self._add_lines([b"".join(self._line), b""])]
+        return [*self.feed(head), *self._add_lines([bytes(self._line), b""])]
 
     def _add_lines(self, lines: list[bytes]) -> list[bytes]:
         """Add complete lines; return the data of the events that end in them."""
         events = []
         for line in lines:
-            if line.startswith(b"data: "):
-                self._data.append(line[6:])
+            if self._data is None and line.startswith(b"data: "):
+                self._data = line[6:]
             elif (data := self._add_line(line)) is not None:
                 events.append(data)
         return events
@@ -69,17 +68,27 @@ class SSEParser:
     def _add_line(self, line: bytes) -> bytes | None:
         """Add a complete line; return the data of the event that an empty line ends."""
         if line.startswith(b"data:"):
-            self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+            self._add_data(line[6:] if line[5:6] == b" " else line[5:])
         elif line == b"data":
-            self._data.append(b"")
-        elif not line and self._data:
-            data, self._data = self._data, []
+            self._add_data(b"")
+        elif not line and self._data is not None:
+            data, self._data = self._data, None
             self._size = 0
-            return data[0] if len(data) == 1 else b"\n".join(data)
-        elif line.startswith(b":"):
+            return bytes(data)
+        elif line.startswith(b":") and self._data is None:
             self._size = 0
         # Any other line is a comment, or a field that this API does not use (event, id, retry).
         return None
+
+    def _add_data(self, data: bytes) -> None:
+        """Add a line of data; in one buffer, as an object for each line could take more memory."""
+        if self._data is None:
+            self._data = data
+            return
+        if isinstance(self._data, bytes):
+            self._data = bytearray(self._data)
+        self._data += b"\n"
+        self._data += data
 
     def _strip_bom(self, chunk: bytes) -> bytes:
         """Hold the first bytes back until it is known if they are a BOM, and remove a BOM."""

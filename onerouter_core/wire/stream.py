@@ -97,11 +97,13 @@ class StreamDecoder:
         """Whether [DONE] was received; later events are ignored."""
         self.events = 0
         """Number of events received, without [DONE]."""
+        self.received = 0
+        """Number of bytes received."""
         self._names = names
         self._headers = headers
         self._ends_turn = ends_turn
         self._parser = SSEParser()
-        self._first_bytes: list[bytes] = []  # the bytes before the first event, if there is one
+        self._first_bytes = bytearray()  # the bytes before the first event, if there is one
         self._root: dict[str, Any] = {}
         self._last_root: Json = {}
         self._choice: dict[str, Any] = {}
@@ -117,8 +119,9 @@ class StreamDecoder:
 
     def feed(self, chunk: bytes) -> Iterator[ReplyDelta]:
         """Yield the delta of each event that these bytes complete; raise the error in an event."""
+        self.received += len(chunk)
         if not self.events:
-            self._first_bytes.append(chunk)
+            self._first_bytes += chunk
         for data in self._parser.feed(chunk):
             if (reply_delta := self._decode_event(data)) is not None:
                 yield reply_delta
@@ -141,7 +144,7 @@ class StreamDecoder:
                     yield reply_delta
         except MalformedReplyError:
             pass  # the stream was cut within an event: the check of `finished` below reports it
-        body = b"".join(self._first_bytes).strip()
+        body = bytes(self._first_bytes).strip()
         if not (self.events or self.done) and body and not _is_event_stream(body):
             yield from _deltas_of_reply(self._decode_body(body))
             return

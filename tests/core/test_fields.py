@@ -29,6 +29,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "timeout": [0, -1, float("inf"), float("nan")],
     "deadline": [0, -1, float("inf"), 1e10],
     "max_retries": [-1, 1.5],
+    "max_reply_bytes": [0, -1, 1.5],
     "temperature": [-0.1, 2.1, "hot"],
     "top_p": [-0.1, 1.1],
     "max_tokens": [0, -5, 1.5],

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import pytest
 
 from onerouter_core import call_state
 from onerouter_core.wire import sse
+from tests.core.payloads import chunk
+from tests.core.payloads import sse as sse_bytes
 from tests.faults.adapters import VARIANTS, Caller
 from tests.faults.conftest import CLASSES
-from tests.faults.fault_cases.connections import HEL
-from tests.faults.http_scripts import HTML, JSON, chunked, head
-from tests.faults.server import HTTPScript, Repeat, Server
+from tests.faults.fault_cases.connections import GOOD, HEL, SSE
+from tests.faults.http_scripts import HTML, JSON, chunked, head, response
+from tests.faults.server import End, HTTPScript, Repeat, Server
 
 LIMIT = 2**20  # bytes
 ENDLESS = Repeat(b"x" * 2**16)
@@ -86,3 +89,54 @@ def test_an_endless_error_body_keeps_its_status(error: Any) -> None:
     """The error has the class and the status of the HTTP error."""
     assert type(error).__name__ == "UpstreamError"
     assert error.status == 500
+
+
+@each_class
+@pytest.mark.parametrize("variant", STREAM_VARIANTS, ids=str)
+@server_sends(chunked(HEL, Repeat(b"data: " + b"x" * 2**12 + b"\n: a comment\n")))
+def test_comments_within_an_event_do_not_extend_its_limit(error: Any) -> None:
+    """The lines before and after a comment are lines of one event."""
+    assert type(error).__name__ == "MalformedReplyError"
+    assert error.partial.text == "Hel"
+
+
+@each_class
+@pytest.mark.parametrize("variant", STREAM_VARIANTS, ids=str)
+@server_sends(chunked(Repeat(sse_bytes(chunk("Hel" * 9000), done=False))))
+def test_endless_events_are_a_malformed_reply(error: Any) -> None:
+    """The limit counts all events of a stream together; the error carries their text."""
+    assert type(error).__name__ == "MalformedReplyError"
+    assert "max_reply_bytes" in str(error)
+    assert error.partial.text.startswith("HelHel")
+
+
+@each_class
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_the_limit_is_a_field(server: Server, caller: Caller) -> None:
+    """The same reply is one byte too long for one limit, and not for another."""
+    body = GOOD if caller.mode == "complete" else SSE
+    for limit, name in ((len(body) - 1, "MalformedReplyError"), (len(body), "NoneType")):
+        endpoint = server.endpoint(chunked(body[:-20], body[-20:], kind=JSON))
+        outcome = caller.call(endpoint, max_retries=0, timeout=3, max_reply_bytes=limit)
+        is_complete_stream = caller.mode == "stream"  # what follows its end takes nothing away
+        assert type(outcome.error).__name__ == ("NoneType" if is_complete_stream else name)
+
+
+PACKED = gzip.compress(b" " * LIMIT * 8)
+
+
+@each_class
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@server_sends((*chunked(PACKED, kind=JSON, content_encoding="gzip", ended=False), End.HANG))
+def test_a_limit_counts_decompressed_bytes(error: Any) -> None:
+    """A small body that decompresses to a large one."""
+    assert type(error).__name__ == "MalformedReplyError"
+
+
+@each_class
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_an_error_body_is_limited_decompressed(server: Server, caller: Caller) -> None:
+    """The error keeps its status; the rest of the body is not decompressed."""
+    endpoint = server.endpoint(response(PACKED, 500, content_encoding="gzip"))
+    outcome = caller.call(endpoint, max_retries=0, timeout=3)
+    assert (type(outcome.error).__name__, len(str(outcome.error)) < 1000) == ("UpstreamError", True)
