@@ -94,13 +94,30 @@ def is_from_network(http_client: Any, response: Any) -> bool:
     return "network_stream" in response.extensions or "aiohttp" in type(transport).__module__
 
 
+_TIMEOUT_KINDS = ("connect", "read", "write", "pool")
+
+
 def stricter_timeout(http_client: Any, seconds: float | None) -> Any:
-    """Return the timeout of a user's HTTP client, each of its four limits lowered to `seconds`."""
+    """Return the timeout of a user's HTTP client, each of its four limits lowered to `seconds`.
+
+    A client that was created without a timeout has no limits: the HTTP library's default of five
+    seconds without data is no choice of the user's, and models often take longer.
+    """
     own = http_client.timeout
-    limits = {name: getattr(own, name) for name in ("connect", "read", "write", "pool")}
+    limits = {name: getattr(own, name) for name in _TIMEOUT_KINDS}
+    default = _default_timeout(_http_library_of(http_client))
+    # A chosen limit of the same length is another object: a client copies references.
+    if all(limits[name] is getattr(default, name) for name in _TIMEOUT_KINDS):
+        limits = dict.fromkeys(_TIMEOUT_KINDS)
     if seconds is not None:
         limits = {name: min(seconds, limit or seconds) for name, limit in limits.items()}
     return type(own)(**limits)
+
+
+@cache
+def _default_timeout(library: Any) -> Any:
+    """Return the timeout of clients of an HTTP library that are created without one."""
+    return signature(library.Client).parameters["timeout"].default
 
 
 @lru_cache(maxsize=256)

@@ -157,6 +157,18 @@ def test_timeouts_of_a_users_client_and_ours() -> None:
             assert tuple(getattr(timeout, kind) for kind in kinds) == expected
 
 
+@pytest.mark.parametrize(
+    "client_class", [openai.DefaultHttpxClient, openai.DefaultAsyncHttpxClient]
+)
+@pytest.mark.parametrize("chosen", [5, 5.0])
+def test_the_timeout_that_nobody_chose_is_no_limit(client_class: Any, chosen: float) -> None:
+    """The HTTP library's default is five seconds; the same limit, when chosen, holds."""
+    plain_class = client_class.__mro__[1]  # the class of the HTTP library
+    for timeout, expected in (({}, 60.0), ({"timeout": chosen}, 5.0), ({"timeout": None}, 60.0)):
+        assert stricter_timeout(plain_class(**timeout), 60.0).read == expected
+    assert stricter_timeout(plain_class(), None).read is None
+
+
 # --- shared HTTP clients ---
 
 
