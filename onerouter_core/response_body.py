@@ -12,6 +12,7 @@ import zlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial, reduce
+from itertools import chain
 from typing import Any, TypeAlias
 
 from onerouter_core.aiohttp_sessions import take_unread
@@ -32,35 +33,37 @@ _GZIP_MAGIC = b"\x1f"
 
 
 def iter_body(response: Any) -> Iterator[bytes]:
-    """Yield the body of a response in pieces; raise what the HTTP library raises.
+    """Return an iterator over the body of a response; it raises what the HTTP library raises.
 
     Raises:
         MalformedReplyError: the body is not compressed as its headers say.
 
     """
     if response.is_stream_consumed:  # by a hook or a mock, which decompressed it
-        yield from response.iter_bytes()
-        return
+        chunks: Iterator[bytes] = response.iter_bytes()
+        return chunks
     decode = _new_decoder(response.headers)
-    for chunk in response.iter_raw():
-        if decode is None:
-            yield chunk
-        else:
-            yield from decode(chunk)
+    chunks = response.iter_raw()
+    return chunks if decode is None else chain.from_iterable(map(decode, chunks))
 
 
-async def aiter_body(response: Any) -> AsyncGenerator[bytes, None]:
-    """Yield the body of a response; the async variant of `iter_body`."""
-    is_read = response.is_stream_consumed
-    decode = None if is_read else _new_decoder(response.headers)
-    chunks = response.aiter_bytes() if is_read else _aiter_received(response)
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            if decode is None:
-                yield chunk
-            else:
-                for piece in decode(chunk):
-                    yield piece
+def aiter_body(response: Any) -> AsyncGenerator[bytes, None]:
+    """Return an iterator over the body of a response; the async variant of `iter_body`."""
+    if response.is_stream_consumed:
+        chunks: AsyncGenerator[bytes, None] = response.aiter_bytes()
+        return chunks
+    decode = _new_decoder(response.headers)
+    received = _aiter_received(response)
+    return received if decode is None else _adecode(received, decode)
+
+
+async def _adecode(
+    received: AsyncGenerator[bytes, None], decode: Decode
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(received):
+        async for chunk in received:
+            for piece in decode(chunk):
+                yield piece
 
 
 async def _aiter_received(response: Any) -> AsyncGenerator[bytes, None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from inspect import isawaitable
@@ -287,10 +287,10 @@ class Response:
 
     async def achunks(self, read_timeout: ReadTimeout) -> AsyncGenerator[bytes, None]:
         """Yield the chunks of the body; the async variant of `chunks`."""
-        chunks = aiter_body(self._raw)
         try:
-            while (chunk := await read_timeout.wait(anext(chunks, None))) is not None:
-                yield chunk
+            async with aclosing(aiter_body(self._raw)) as chunks:
+                while (chunk := await read_timeout.wait(anext(chunks, None))) is not None:
+                    yield chunk
         except Exception as error:  # noqa: BLE001 -- as in `send`
             errors = [error]
         else:
