@@ -26,7 +26,12 @@ from langchain_onerouter.errors import OneRouterError, translate_errors
 from langchain_onerouter.messages import PROVIDER, to_messages
 from langchain_onerouter.method_fallback import StructuredMethod
 from langchain_onerouter.profiles import to_profile
-from langchain_onerouter.replies import combine_llm_outputs, to_chunks, to_result
+from langchain_onerouter.replies import (
+    ReplyChunks,
+    combine_llm_outputs,
+    complete_result,
+    to_result,
+)
 from langchain_onerouter.structured_output import Method, structured_output_runnable
 from langchain_onerouter.tools import check_choice, to_dicts, to_tools
 from onerouter_core import (
@@ -81,8 +86,9 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     only if a streaming callback handler is attached, as LangGraph attaches one."""
 
     cost_in_usage: bool = Field(default=False)
-    """Whether to put the cost (USD) into usage_metadata["total_cost"], where LangSmith reads it.
-    LangChain cannot add up counts that include a cost."""
+    """Whether to put the cost (USD) into usage_metadata["total_cost"], where LangSmith reads it: of
+    a complete message, and of the sum of a stream's chunks. LangChain's `add_usage`, and so its
+    UsageMetadataCallbackHandler, cannot add up counts that include a cost."""
 
     _method_by_model: dict[str, StructuredMethod] = PrivateAttr(default_factory=dict)
 
@@ -180,6 +186,14 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         self._add_version("langchain-onerouter", __version__)
         return self
 
+    @model_validator(mode="after")
+    def _check_streaming_answers(self) -> Self:
+        if self.streaming and (self.n or 1) > 1:
+            raise ConfigurationError(
+                f"streaming=True needs n=1, not {self.n}: a stream carries one."
+            )
+        return self
+
     # --- calls ---
 
     def _prepare(
@@ -218,15 +232,17 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         Args:
             messages: the input of `invoke`: a string, a prompt value or a list of messages.
             stop: stop sequences; default: the field.
-            **kwargs: per-call keywords, as in `invoke`.
+            **kwargs: per-call keywords, as in `invoke`; also those that a runnable has bound, such
+                as `llm.with_structured_output(...).first.kwargs`.
 
         Raises:
             ConfigurationError: an argument is wrong or out of range.
             UnsupportedContentError: a message has content that the API cannot carry.
 
         """
+        options = {name: value for name, value in kwargs.items() if name not in _TRACING_KEYWORDS}
         with translate_errors():
-            _, request = self._prepare(self.to_messages(messages), stop, kwargs)
+            _, request = self._prepare(self.to_messages(messages), stop, options)
             return encode_request(request)[0]
 
     def to_messages(self, input: LanguageModelInput) -> list[BaseMessage]:
@@ -280,9 +296,10 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
+            chunks = ReplyChunks(cost_in_usage=self.cost_in_usage)
             with closing(gateway.stream(request, self._retry(run_manager))) as deltas:
                 for delta in deltas:
-                    yield from to_chunks(delta, cost_in_usage=self.cost_in_usage)
+                    yield from chunks.convert(delta)
 
     async def _astream(
         self,
@@ -293,11 +310,21 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
+            chunks = ReplyChunks(cost_in_usage=self.cost_in_usage)
             stream = await gateway.astream(request, self._aretry(run_manager))
             async with aclosing(stream) as deltas:
                 async for delta in deltas:
-                    for chunk in to_chunks(delta, cost_in_usage=self.cost_in_usage):
+                    for chunk in chunks.convert(delta):
                         yield chunk
+
+    # BaseChatModel's own hooks, not public ones: in a version without them nothing is added.
+    def _generate_with_cache(self, *args: Any, **kwargs: Any) -> ChatResult:
+        result = super()._generate_with_cache(*args, **kwargs)
+        return complete_result(result, cost_in_usage=self.cost_in_usage)
+
+    async def _agenerate_with_cache(self, *args: Any, **kwargs: Any) -> ChatResult:
+        result = await super()._agenerate_with_cache(*args, **kwargs)
+        return complete_result(result, cost_in_usage=self.cost_in_usage)
 
     def _retry(self, run_manager: CallbackManagerForLLMRun | None) -> OnRetry:
         """Return the hook before a retry: notify callbacks, and wait for the rate limiter.
@@ -332,6 +359,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         *,
         tool_choice: str | bool | dict[str, Any] | None = None,
         strict: bool | None = None,
+        parallel_tool_calls: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Bind tools that the model may call.
@@ -342,6 +370,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
             tool_choice: "auto", "none", "any" (also "required" or True: at least one call), the
                 name of a tool, or a dict as OpenAI or Anthropic have it. Default: the model's own.
             strict: whether arguments must match the schemas exactly; the schemas are made strict.
+            parallel_tool_calls: whether one answer may hold several calls. Default: the field.
             **kwargs: per-call keywords to bind as well; `response_format` may be a class.
 
         Raises:
@@ -356,7 +385,12 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
                 kwargs["response_format"] = class_response_format(
                     kwargs["response_format"], strict=strict
                 )
-        bound = {"tools": dicts or None, "tool_choice": tool_choice, **kwargs}
+        bound = {
+            "tools": dicts or None,
+            "tool_choice": tool_choice,
+            "parallel_tool_calls": parallel_tool_calls,
+            **kwargs,
+        }
         return self.bind(**{name: value for name, value in bound.items() if value is not None})
 
     def with_structured_output(
@@ -400,6 +434,8 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
             )
 
 
+# BaseChatModel takes them out of the keywords of a call.
+_TRACING_KEYWORDS = {"ls_structured_output_format", "structured_output_format"}
 _MODEL_ONLY_FIELDS = (
     ChatOneRouter.model_fields.keys() - GatewayFields.model_fields.keys() - {"n", "stop"}
 )

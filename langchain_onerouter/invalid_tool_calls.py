@@ -4,17 +4,15 @@ langchain-core parses the arguments leniently whenever chunks are added, so a tr
 become one that can be executed, and it sets no error (langchain-core 1.8,
 `AIMessageChunk.init_tool_calls`). The chunks of a stream with an invalid call therefore end with a
 suffix that keeps the arguments unparsable, wherever the sum is parsed again. The received text and
-the error are in `additional_kwargs`, from where the last chunk puts them into the sum.
+the error are in `additional_kwargs`, from where `chunk_sums` puts them into the sum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
+from langchain_core.messages import AIMessage, InvalidToolCall
 from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_call_chunk
-from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.utils.json import parse_partial_json
 
 from onerouter_core import Reply
@@ -24,40 +22,6 @@ INVALID_CALLS_KEY = "invalid_tool_calls"
 """Key in `additional_kwargs` of the invalid calls as received."""
 
 _INVALIDATING_SUFFIXES = ("]", "}", '"]', '"}', '\\"]', '\\"}')
-
-
-class LastChunk(AIMessageChunk):
-    """Last chunk of a stream with invalid calls; the sum that ends with it has them as received."""
-
-    def __radd__(self, other: AIMessageChunk) -> AIMessageChunk:
-        """Return the sum; Python asks the right operand first if its class is a subclass."""
-        return _restore(AIMessageChunk.__add__(other, self))
-
-    @classmethod
-    def lc_id(cls) -> list[str]:
-        """Return the identifier under which LangChain loads a serialized chunk."""
-        return AIMessageChunk.lc_id()
-
-
-class GenerationChunk(ChatGenerationChunk):
-    """Generation chunk whose sum with a list has invalid calls as received.
-
-    LangChain adds lists where it makes an `invoke` of a stream, for callbacks.
-    """
-
-    def __add__(self, other: ChatGenerationChunk | list[ChatGenerationChunk]) -> Any:
-        """Return the sum."""
-        total = super().__add__(other)
-        if isinstance(total.message, AIMessageChunk):
-            _restore(total.message)
-        return total
-
-
-def _restore(total: AIMessageChunk) -> AIMessageChunk:
-    """Put the received text and error into the invalid calls of a new sum; return it."""
-    if INVALID_CALLS_KEY in total.additional_kwargs:
-        total.invalid_tool_calls = [*received_invalid_calls(total)]
-    return total
 
 
 def received_invalid_calls(message: AIMessage) -> Iterator[InvalidToolCall]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSequence
+from langchain_core.utils.pydantic import TypeBaseModel
 
 from onerouter_core.errors import OneRouterError, is_unsupported_feature
 
@@ -29,7 +30,7 @@ class MethodFallback(Runnable[Any, Any]):
 
     def __init__(
         self,
-        chains: dict[StructuredMethod, Runnable[Any, Any]],
+        chains: dict[StructuredMethod, RunnableSequence[Any, Any]],
         model: ChatOneRouter,
         method_by_model: dict[str, StructuredMethod],
         bound_model: str | None = None,
@@ -39,6 +40,20 @@ class MethodFallback(Runnable[Any, Any]):
         self._model = model
         self._method_by_model = method_by_model
         self._bound_model = bound_model
+
+    @property
+    def OutputType(self) -> Any:  # noqa: N802 -- langchain-core's name
+        """Type of the output, which is the same with each method."""
+        return self._chains["json_schema"].OutputType
+
+    def get_output_schema(self, config: RunnableConfig | None = None) -> TypeBaseModel:
+        """Return a pydantic class of the output."""
+        return self._chains["json_schema"].get_output_schema(config)
+
+    @property
+    def first(self) -> Runnable[Any, Any]:
+        """First step of the chain that the next call tries: the model with its bound keywords."""
+        return self._chains[self._first_method({})].first
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Return the output of the first supported chain, see `with_structured_output`."""

@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.output_parsers import BaseTransformOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
 
+from langchain_onerouter.chunk_sums import add_chunks
 from langchain_onerouter.errors import (
     LengthLimitError,
     MalformedReplyError,
@@ -37,8 +37,16 @@ class ObjectParser(BaseTransformOutputParser[Any]):
     yields_partial: bool
     """Whether a stream yields partial objects as they grow; otherwise only the complete one."""
 
+    output_type: Any = None
+    """Type of the object. None: any."""
+
     tool: str | None = None
     """Name of the tool with the object as its arguments. None: the object is in the text."""
+
+    @property
+    def OutputType(self) -> Any:  # noqa: N802 -- langchain-core's name
+        """Type of the object; LangChain makes the output schema of it."""
+        return self.output_type or Any
 
     def parse(self, text: str) -> Any:
         """Return the object in a text; raise a OneRouterError if there is none."""
@@ -134,13 +142,9 @@ class _StreamedObject:
     def end(self) -> Iterator[Any]:
         if not self._chunks:
             return
-        value = self._parser.parse_result([ChatGeneration(message=_add_chunks(self._chunks))])
+        value = self._parser.parse_result([ChatGeneration(message=add_chunks(self._chunks))])
         if value != self._last_value or self._last_value is None:
             yield value
-
-
-def _add_chunks(chunks: list[AIMessageChunk]) -> AIMessageChunk:
-    return add_ai_message_chunks(chunks[0], *chunks[1:]) if len(chunks) > 1 else chunks[0]
 
 
 def _to_parse_error(error: Exception, message: BaseMessage) -> OneRouterError:

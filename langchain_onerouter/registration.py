@@ -24,6 +24,9 @@ _TABLE_ROWS = (
     ),
 )
 
+_LOADABLE_CLASSES = "_default_class_paths_cache"
+"""Name of langchain-core's cache of the second table, which `loads` fills at its first call."""
+
 
 def register() -> None:
     """Register ChatOneRouter with LangChain by name.
@@ -37,3 +40,5 @@ def register() -> None:
         with suppress(ImportError, AttributeError):
             table: dict[Any, Any] = getattr(import_module(module), table_name)
             table.setdefault(key, value)
+    with suppress(ImportError, AttributeError):
+        getattr(import_module("langchain_core.load.load"), _LOADABLE_CLASSES).clear()

@@ -6,19 +6,19 @@ stream each of these is on one chunk only, because adding chunks concatenates or
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from langchain_onerouter.chunk_sums import COST_KEY, EdgeChunk, with_cost
 from langchain_onerouter.invalid_tool_calls import (
     INVALID_CALLS_KEY,
-    GenerationChunk,
-    LastChunk,
     invalid_call_suffixes,
     to_invalid_calls,
 )
@@ -39,26 +39,65 @@ _NORMALIZED_FINISH_REASONS = {
 
 
 def to_result(reply: Reply, *, cost_in_usage: bool = False) -> ChatResult:
-    """Convert a reply to a ChatResult with one generation per choice."""
-    messages = [
-        to_message(choice, cost_in_usage=cost_in_usage) for choice in (reply, *reply.alternatives)
+    """Convert a reply to a ChatResult with one generation per choice.
+
+    Usage is in the first message only: it is that of the request, and tracers add it up.
+    """
+    others = (replace(choice, usage=None) for choice in reply.alternatives)
+    messages = [to_message(choice, cost_in_usage=cost_in_usage) for choice in (reply, *others)]
+    generations = [
+        ChatGeneration(message=message, generation_info=_generation_info(message))
+        for message in messages
     ]
-    metadata = _response_metadata(reply)
-    return ChatResult(
-        generations=[ChatGeneration(message=message) for message in messages],
-        llm_output={
-            name: metadata[name] for name in ("token_usage", "model_name") if name in metadata
-        },
-    )
+    llm_output = _llm_output(messages[0].response_metadata, ("token_usage", "model_name", "id"))
+    return ChatResult(generations=generations, llm_output=llm_output)
 
 
-def combine_llm_outputs(outputs: Iterable[dict[str, Any] | None]) -> dict[str, Any]:
-    """Sum the token usage of the calls of one `generate`."""
+def complete_result(result: ChatResult, *, cost_in_usage: bool = False) -> ChatResult:
+    """Add to the result of a stream what that of a complete reply has, and LangChain leaves out.
+
+    The token usage stays in the message alone.
+    """
+    if result.llm_output is not None:
+        return result
+    for generation in result.generations:
+        if (message := generation.message).response_metadata.get("model_provider") == PROVIDER:
+            generation.generation_info = generation.generation_info or _generation_info(message)
+            result.llm_output = _llm_output(message.response_metadata, ("model_name", "id"))
+            if cost_in_usage:
+                _add_cost(message)
+    return result
+
+
+def _add_cost(message: BaseMessage) -> None:
+    """Add the cost to the usage: events of version 3 have only counts that LangChain knows.
+
+    An answer from the cache has the cost 0 already.
+    """
+    if isinstance(message, AIMessage) and COST_KEY not in (message.usage_metadata or {}):
+        cost = message.response_metadata.get("cost")
+        message.usage_metadata = with_cost(message.usage_metadata, cost)
+
+
+def _generation_info(message: BaseMessage) -> dict[str, Any]:
+    """Return the finish reason, where tracers read it."""
+    finish_reason = message.response_metadata.get("finish_reason")
+    return {} if finish_reason is None else {"finish_reason": finish_reason}
+
+
+def _llm_output(metadata: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: metadata[name] for name in names if name in metadata}
+
+
+def combine_llm_outputs(outputs: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
+    """Sum the token usage of the calls of one `generate`; an id is that of a single call."""
     total: dict[str, Any] = {}
     for output in outputs:
-        if output:  # None for a streamed call
+        if output:  # None for an answer of another provider, from the cache
             usage = _add_counts(total.get("token_usage"), output.get("token_usage"))
-            total = {**output, "token_usage": usage}
+            total = {**output, **({} if usage is None else {"token_usage": usage})}
+    if len(outputs) > 1:
+        total.pop("id", None)
     return total
 
 
@@ -84,26 +123,53 @@ def to_message(reply: Reply, *, cost_in_usage: bool = False) -> AIMessage:
             if call.parsed is not None
         ],
         invalid_tool_calls=to_invalid_calls(reply),
-        usage_metadata=_usage_metadata(reply, cost_in_usage=cost_in_usage),
+        name=_name(reply),
+        usage_metadata=with_cost(_usage_metadata(reply), reply.cost if cost_in_usage else None),
         response_metadata=_response_metadata(reply) | _logprobs(reply),
     )
 
 
-def to_chunks(delta: ReplyDelta, *, cost_in_usage: bool = False) -> list[ChatGenerationChunk]:
-    """Convert a delta to chunks; the last delta adds one with the reply's metadata and usage."""
-    chunks: list[ChatGenerationChunk] = []
-    if delta.text or delta.reasoning or delta.tool_calls or delta.images or delta.logprobs:
-        chunks.append(_to_chunk(delta))
-    if (reply := delta.final_reply) is not None:
-        if suffixes := invalid_call_suffixes(reply):
-            metadata = {"model_provider": PROVIDER}
-            message = AIMessageChunk(
-                content="", tool_call_chunks=suffixes, response_metadata=metadata
-            )
-            chunks.append(GenerationChunk(message=message))
-        last = _last_chunk(reply, cost_in_usage=cost_in_usage)
-        chunks.append(GenerationChunk(message=last))
-    return chunks
+class ReplyChunks:
+    """Conversion of the deltas of one reply to chunks."""
+
+    def __init__(self, *, cost_in_usage: bool = False) -> None:
+        """Begin a stream."""
+        self._cost_in_usage = cost_in_usage
+        self._has_begun = False
+
+    def convert(self, delta: ReplyDelta) -> list[ChatGenerationChunk]:
+        """Convert a delta; the last one adds a chunk with the reply's metadata and usage."""
+        chunks: list[ChatGenerationChunk] = []
+        if delta.text or delta.reasoning or delta.tool_calls or delta.images or delta.logprobs:
+            chunks.append(chunk := _to_chunk(delta))
+            if not self._has_begun:
+                self._has_begun = True
+                chunk.message = EdgeChunk.of(chunk.message)
+        if (reply := delta.final_reply) is not None:
+            if suffixes := invalid_call_suffixes(reply):
+                metadata = {"model_provider": PROVIDER}
+                message = AIMessageChunk(
+                    content="", tool_call_chunks=suffixes, response_metadata=metadata
+                )
+                chunks.append(ChatGenerationChunk(message=message))
+            last = self._last_chunk(reply)
+            chunks.append(ChatGenerationChunk(message=last, generation_info=_generation_info(last)))
+        return chunks
+
+    def _last_chunk(self, reply: Reply) -> AIMessageChunk:
+        cost = reply.cost if self._cost_in_usage else None
+        chunk = AIMessageChunk(
+            content=_message_content("", (), reply),
+            additional_kwargs=_additional_kwargs(reply, reasoning=False),
+            name=_name(reply),
+            usage_metadata=_usage_metadata(reply),
+            response_metadata=_response_metadata(reply),
+            chunk_position="last",
+        )
+        if self._has_begun:
+            return EdgeChunk.of(chunk, cost)
+        chunk.usage_metadata = with_cost(chunk.usage_metadata, cost)  # the only chunk: no sum
+        return chunk
 
 
 def _to_chunk(delta: ReplyDelta) -> ChatGenerationChunk:
@@ -132,7 +198,7 @@ def _to_chunk(delta: ReplyDelta) -> ChatGenerationChunk:
     if call_chunks and not is_parsed:
         message.tool_call_chunks = call_chunks
     if delta.images:
-        return GenerationChunk(message=message)
+        return ChatGenerationChunk(message=message)
     return _generation_template().new(message=message, text=delta.text)
 
 
@@ -155,7 +221,7 @@ def _generation_template() -> ModelTemplate[ChatGenerationChunk]:
     first, other = (
         {"message": AIMessageChunk(content=text), "text": text} for text in ("a", "b c")
     )
-    return ModelTemplate(GenerationChunk, first, other)
+    return ModelTemplate(ChatGenerationChunk, first, other)
 
 
 def _logprobs(fields: Reply | ReplyDelta) -> dict[str, Any]:
@@ -171,18 +237,6 @@ def _logprobs(fields: Reply | ReplyDelta) -> dict[str, Any]:
 
 def _without_index(item: Any) -> Any:
     return omit(item, ("index",)) if isinstance(item, dict) and "index" in item else item
-
-
-def _last_chunk(reply: Reply, *, cost_in_usage: bool) -> AIMessageChunk:
-    kwargs = _additional_kwargs(reply, reasoning=False)
-    chunk_class = LastChunk if INVALID_CALLS_KEY in kwargs else AIMessageChunk
-    return chunk_class(
-        content=_message_content("", (), reply),
-        additional_kwargs=kwargs,
-        usage_metadata=_usage_metadata(reply, cost_in_usage=cost_in_usage),
-        response_metadata=_response_metadata(reply),
-        chunk_position="last",
-    )
 
 
 def _message_content(text: str, images: tuple[Image, ...], reply: Reply | None = None) -> Any:
@@ -249,14 +303,14 @@ def _response_metadata(reply: Reply) -> dict[str, Any]:
     return {**extra, **known, "model_provider": PROVIDER}
 
 
-def _usage_metadata(reply: Reply, *, cost_in_usage: bool) -> UsageMetadata | None:
-    """Return the token counts, with `cost_in_usage` also the cost (USD) that LangSmith reads."""
-    counts = None if reply.usage is None else to_usage(reply.usage)
-    if counts is None:
-        return None
-    if cost_in_usage and reply.cost is not None:
-        counts["total_cost"] = reply.cost  # type: ignore[typeddict-unknown-key]
-    return counts
+def _usage_metadata(reply: Reply) -> UsageMetadata | None:
+    return None if reply.usage is None else to_usage(reply.usage)
+
+
+def _name(reply: Reply) -> str | None:
+    """Return the name of the participant that a server gives the message."""
+    name = reply.extra.get("name")
+    return name if name and isinstance(name, str) else None
 
 
 def to_usage(usage: Usage) -> UsageMetadata | None:

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, SystemMessage
-from langchain_core.runnables import (
-    Runnable,
-    RunnableAssign,
-    RunnableLambda,
-    RunnableMap,
-    RunnablePassthrough,
-)
+from langchain_core.runnables import Runnable, RunnableLambda, RunnableSequence
 from langchain_core.runnables.passthrough import identity
 from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic import BaseModel, WithJsonSchema
 
 from langchain_onerouter.method_fallback import MethodFallback, StructuredMethod
 from langchain_onerouter.object_parser import ObjectParser
+from langchain_onerouter.raw_output import RawOutputParser
 from langchain_onerouter.tools import schema_tool
 from onerouter_core import Json, JsonSchema, json_instruction, to_json_schema
 from onerouter_core.errors import ConfigurationError
@@ -58,7 +53,7 @@ def structured_output_runnable(  # noqa: PLR0913 -- the arguments of `with_struc
     if method != "auto":
         return make_chain(method)
     methods: tuple[StructuredMethod, ...] = get_args(StructuredMethod)
-    chains: dict[StructuredMethod, Runnable[Any, Any]] = {m: make_chain(m) for m in methods}
+    chains: dict[StructuredMethod, RunnableSequence[Any, Any]] = {m: make_chain(m) for m in methods}
     return MethodFallback(chains, model, method_by_model, kwargs.get("model"))
 
 
@@ -71,7 +66,7 @@ def _method_chain(
     include_raw: bool,
     strict: bool | None,
     **kwargs: Any,
-) -> Runnable[LanguageModelInput, Any]:
+) -> RunnableSequence[LanguageModelInput, Any]:
     """Return the model bound for one method, followed by the output parser."""
     bound = _bind_method(model, schema, method, strict, **kwargs)
     object_schema = None if schema is None else _object_schema(schema, method)
@@ -80,24 +75,11 @@ def _method_chain(
         bound = RunnableLambda(partial(_with_instruction, model, instruction, bound))
     parser = ObjectParser(
         convert=_converter(schema, object_schema),
+        output_type=_output_type(schema, object_schema),
         yields_partial=not _is_pydantic_class(schema),
         tool=schema_tool(schema).name if method == "function_calling" else None,
     )
-    return bound | (_include_raw(parser) if include_raw else parser)
-
-
-def _include_raw(parser: ObjectParser) -> Runnable[AIMessage, dict[str, Any]]:
-    """Return a runnable from the message to {"raw", "parsed", "parsing_error"}."""
-    parsed = RunnableMap(parsed=itemgetter("raw") | parser, parsing_error=_none)
-    failed = RunnableMap(parsed=_none)
-    # not RunnableMap(raw=model): LangChain passes per-call keywords to the first step only
-    raw = RunnableMap(raw=RunnablePassthrough())
-    fallback = [RunnableAssign(failed)]
-    return raw | RunnableAssign(parsed).with_fallbacks(fallback, exception_key="parsing_error")
-
-
-def _none(_: Any) -> None:
-    """Return None, the value of `parsed` or `parsing_error` that does not apply."""
+    return RunnableSequence(bound, RawOutputParser(parser=parser) if include_raw else parser)
 
 
 def _with_instruction(
@@ -162,6 +144,17 @@ def _object_schema(schema: dict[str, Any] | type, method: StructuredMethod) -> J
     if method == "json_mode" and isinstance(schema, dict) and _is_untitled_object(schema):
         return schema
     return schema_tool(schema).parameters
+
+
+def _output_type(schema: Any, object_schema: Json | None) -> Any:
+    """Return the type of the object: the class, or a type with the JSON schema of the others."""
+    if object_schema is None:
+        return None
+    if _is_pydantic_class(schema) and issubclass(schema, BaseModel):
+        return schema
+    base = Any if _is_pydantic_class(schema) else dict[str, Any]  # pydantic.v1 has other schemas
+    title = {} if object_schema is schema else {"title": schema_tool(schema).name}
+    return Annotated[base, WithJsonSchema({**title, **object_schema})]
 
 
 def _is_untitled_object(schema: Json) -> bool:

@@ -47,6 +47,10 @@ class GatewayModel(ClientOwner, GatewayFields):
             lines = "".join(map(_format_field_line, cls.model_fields.items()))
             cls.__doc__ = f"{cleandoc(cls.__doc__)}\n\nFields:\n{lines}"
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Call the framework's own: the one that pydantic makes for private attributes does not."""
+        super().model_post_init(context)
+
     def _prepare_call(self, overrides: Mapping[str, Any]) -> tuple[Gateway, CallSettings]:
         """Return the gateway and the settings of one call; raise ConfigurationError."""
         settings = resolve_call(self, overrides)

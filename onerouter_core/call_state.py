@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from time import monotonic
 
-from onerouter_core.connection import ConnectionSettings
+from onerouter_core.connection import ConnectionSettings, header_text, secret_values
 from onerouter_core.deadlines import MIN_TIMEOUT
 from onerouter_core.errors import (
     APIConnectionError,
@@ -71,7 +71,7 @@ class CallState:
         if request is not None:
             self.body, self.tool_names = encode_request(request, stream=stream)
         self.deadline_at = monotonic() + connection.deadline if connection.deadline else None
-        self.secrets: tuple[str | None, ...] = ()  # key and header values of the last request
+        self.key: str | None = None  # API key of the last request
         self.attempts = 0  # requests sent
         self.is_sent = False  # the request of this attempt was sent; before, its key is fetched
         self.started_at = 0.0  # when the last request was sent
@@ -107,7 +107,7 @@ class CallState:
             raise self._deadline_error()
         if self.body is not None and self.connection.ledger is not None:
             self.connection.ledger.check()
-        self.secrets = (key, *self.connection.headers.values())
+        self.key = key
         self.attempts += 1
         self.is_sent = True
         self.is_recorded = False
@@ -116,7 +116,7 @@ class CallState:
         read_until = self.read_deadline()
         timeout = None if read_until is None else max(read_until - self.started_at, MIN_TIMEOUT)
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        headers |= {name.lower(): value for name, value in self.connection.headers.items()}
+        headers |= {name.lower(): header_text(v) for name, v in self.connection.headers.items()}
         url = self.connection.base_url + ("/models" if self.body is None else "/chat/completions")
         return HTTPRequest(url, headers, timeout, self.body)
 
@@ -239,7 +239,7 @@ class CallState:
             return failure
         error = self._refine_error(failure, decoder)
         if (partial := error.partial) is not None:
-            partial = redact(partial, *self.secrets)
+            partial = redact(partial, *self._secrets())
             error.partial = partial = self.record(partial, partial=True)
             error.add(
                 request_id=error.request_id or partial.request_id,
@@ -251,13 +251,14 @@ class CallState:
         return self._redact(error)
 
     def _redact(self, error: OneRouterError) -> OneRouterError:
-        """Remove the key and the header values from an error; a server may have echoed them.
+        """Remove the key and secret headers from an error; a server may have echoed them.
 
         Its texts are also made printable: libraries quote bytes of the server in their errors.
         """
+        secrets = self._secrets()
         for name, value in vars(error).items():
             if isinstance(value, str):
-                setattr(error, name, redact(join_surrogates(value), *self.secrets))
+                setattr(error, name, redact(join_surrogates(value), *secrets))
         error.args = (error.message,)
         return error
 
@@ -270,6 +271,10 @@ class CallState:
             and limit is not None
             and (monotonic() >= limit - _TIMER_TOLERANCE)
         )
+
+    def _secrets(self) -> tuple[str | None, ...]:
+        """Return the key and the secret headers of the last request."""
+        return (self.key, *secret_values(self.connection.headers))
 
     def _refine_error(self, error: OneRouterError, decoder: StreamDecoder | None) -> OneRouterError:
         """Return an error of the transport as a deadline, timeout or incomplete stream error."""
@@ -307,7 +312,7 @@ class _ErrorTranslation:
     def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
         if failure is not None:
             errors = [self.call.to_error(failure, self.decoder)]
-            self.call.secrets = ()
+            self.call.key = None
             if self.decoder is not None:
                 self.decoder.forget()
             if isinstance(failure, OneRouterError) or not isinstance(failure, Exception):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Annotated, Any, TypeAlias
@@ -23,20 +23,49 @@ DEFAULT_BASE_URL = "https://llm.onerouter.pro/v1"
 ApiKey: TypeAlias = SecretStr | Callable[[], str | SecretStr | Awaitable[str | SecretStr]]
 """An API key, or a sync or async callable that is called before each request and returns one."""
 
-_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # "token" of RFC 9110, section 5.6.2
+HeaderValue: TypeAlias = str | SecretStr
+"""Value of an HTTP header; a SecretStr is a secret whatever the name of the header is."""
 
+_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # "token" of RFC 9110, section 5.6.2
 
 _MAX_PORT = 65_535
 _MAX_HOST_LENGTH = 253  # characters (RFC 1035, section 2.3.4)
 
+# Names of headers whose values are secrets.
+_SECRET_NAME = re.compile(
+    r"auth(?!or)|key\b|token|secret|cookie|passw|credential|signature|session|jwt", re.IGNORECASE
+)
+_SECRET_PART = re.compile(r"(?:^(?:Bearer|Basic|Token) +|=)([^;\s]+)", re.IGNORECASE)
+_TOKEN_LENGTH = 20  # characters of a value without a space that is no word of a message
 
-def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+
+def header_text(value: HeaderValue) -> str:
+    """Return the text of a header value."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def secret_values(headers: Mapping[str, HeaderValue]) -> Iterator[str]:
+    """Yield the values that are secrets, and their parts: a token after its scheme, a cookie.
+
+    Secret is what is in a header with such a name, or is marked as SecretStr, or is too long for a
+    word. Other values, such as "production", may be words of a message.
+    """
+    for name, value in headers.items():
+        text = header_text(value)
+        is_long = len(text) >= _TOKEN_LENGTH and " " not in text
+        if is_long or isinstance(value, SecretStr) or _SECRET_NAME.search(name):
+            yield text
+            yield from _SECRET_PART.findall(text)
+
+
+def check_headers(headers: Mapping[str, HeaderValue]) -> Mapping[str, HeaderValue]:
     """Return the headers if they can be sent (RFC 9110, section 5); raise ConfigurationError.
 
     An HTTP library would raise an error that quotes the value, or send the header as it is. Errors
     raised here name the header and not its value, which may be secret.
     """
-    for name, value in headers.items():
+    for name, secret_or_text in headers.items():
+        value = header_text(secret_or_text)
         if not all(text.isascii() and text.isprintable() for text in (name, value)):
             raise ConfigurationError(
                 f"The header {name!r} cannot be sent: name and value must be printable ASCII."
@@ -56,7 +85,7 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     return headers
 
 
-Headers: TypeAlias = Annotated[Mapping[str, str], AfterValidator(check_headers)]
+Headers: TypeAlias = Annotated[Mapping[str, HeaderValue], AfterValidator(check_headers)]
 """HTTP headers, checked by `check_headers`."""
 
 

@@ -380,7 +380,7 @@ def _parse_retry_after(value: str) -> float:
 
 
 def redact(value: T, *secrets: str | None) -> T:
-    """Replace API key and header values, which some servers echo, with asterisks.
+    """Replace API key and secret headers, which some servers echo, with asterisks.
 
     They are replaced in a text, and in all texts inside a container or a dataclass. The longest
     secret goes first: where one contains another, the shorter one would leave the rest of the

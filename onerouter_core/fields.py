@@ -120,7 +120,8 @@ class ConnectionFields(BaseModel):
     268435456 (256 MiB)."""
 
     default_headers: Headers | None = Field(default=None)
-    """HTTP headers sent with every request."""
+    """HTTP headers sent with every request. Errors show no value of a header whose name says that
+    it is secret ("authorization", "x-api-key", "cookie", ...), nor any that is a SecretStr."""
 
     http_client: Any = Field(default=None)
     """HTTP client for sync calls: an instance of the openai SDK's HTTP library (httpx.Client with

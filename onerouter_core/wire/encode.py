@@ -32,6 +32,8 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
     file_form = parameters.pop("file_form", "data")
     stream_usage = parameters.pop("stream_usage", True)
     extra_body = parameters.pop("extra_body", {})
+    if not (request.tools or extra_body.get("tools")):
+        parameters.pop("parallel_tool_calls", None)  # OpenAI rejects it without tools
     body = {
         "model": request.model,
         "messages": _encode_messages(request.messages, names, file_form),

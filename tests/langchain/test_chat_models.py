@@ -44,10 +44,11 @@ FIELDS: dict[str, tuple[Any, Any]] = {
     "fallback_rules": ("auto", ""),
     "web_search_options": ({"search_context_size": "low"}, {}),
 }
+TOOL = {"type": "function", "function": {"name": "f"}}
 
 
 def request_body(
-    sim: Simulator, llm: ChatOneRouter, call_model: CallModel, **options: Any
+    sim: Simulator, llm: Runnable[Any, Any], call_model: CallModel, **options: Any
 ) -> dict[str, Any]:
     """Return the body of the request that a call sends."""
     sim.script(Script(json=completion()))
@@ -62,10 +63,22 @@ def test_a_field_is_sent_and_a_call_overrides_it(
     """False, 0 and "" are values; None per call means not given."""
     value, other = FIELDS[name]
     llm = make_llm(**{name: value})
-    assert request_body(sim, llm, call_model)[name] == value
-    assert request_body(sim, llm, call_model, **{name: other})[name] == other
-    assert request_body(sim, llm, call_model, **{name: None})[name] == value
-    assert request_body(sim, make_llm(), call_model, **{name: other})[name] == other
+    options = {"tools": [TOOL]} if name == "parallel_tool_calls" else {}
+    assert request_body(sim, llm, call_model, **options)[name] == value
+    assert request_body(sim, llm, call_model, **options, **{name: other})[name] == other
+    assert request_body(sim, llm, call_model, **options, **{name: None})[name] == value
+    assert request_body(sim, make_llm(), call_model, **options, **{name: other})[name] == other
+
+
+def test_parallel_tool_calls_is_sent_only_beside_tools(
+    make_llm: LLMFactory, sim: Simulator, call_model: CallModel
+) -> None:
+    """OpenAI rejects it without tools; those in `extra_body` are tools, too."""
+    llm = make_llm(parallel_tool_calls=False)
+    assert "parallel_tool_calls" not in request_body(sim, llm, call_model)
+    assert request_body(sim, llm.bind_tools([TOOL]), call_model)["parallel_tool_calls"] is False
+    body = request_body(sim, llm, call_model, extra_body={"tools": [TOOL]})
+    assert body["parallel_tool_calls"] is False
 
 
 def test_a_default_request_has_model_messages_and_usage(llm: ChatOneRouter, sim: Simulator) -> None:
