@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessageChunk, BaseMessageChunk
 from langchain_core.messages.ai import UsageMetadata, add_ai_message_chunks
 from pydantic import PrivateAttr
 
@@ -31,7 +31,7 @@ class EdgeChunk(AIMessageChunk):
     """Cost (USD) that the sum has in its usage; in that of a chunk LangChain could not add it."""
 
     @classmethod
-    def of(cls, chunk: AIMessageChunk, cost: float | None = None) -> EdgeChunk:
+    def of(cls, chunk: BaseMessageChunk, cost: float | None = None) -> EdgeChunk:
         """Return the chunk with this class, without validating it again."""
         edge = cls.model_construct(chunk.model_fields_set, **dict(chunk))
         edge._cost = cost  # noqa: SLF001 -- an attribute of this class

@@ -33,7 +33,8 @@ _MAX_HOST_LENGTH = 253  # characters (RFC 1035, section 2.3.4)
 
 # Names of headers whose values are secrets.
 _SECRET_NAME = re.compile(
-    r"auth(?!or)|key\b|token|secret|cookie|passw|credential|signature|session|jwt", re.IGNORECASE
+    r"auth(?!ors?\b)|key\b|token|secret|cookie|passw|credential|signature|session|jwt",
+    re.IGNORECASE,
 )
 _SECRET_PART = re.compile(r"(?:^(?:Bearer|Basic|Token) +|=)([^;\s]+)", re.IGNORECASE)
 _TOKEN_LENGTH = 20  # characters of a value without a space that is no word of a message

@@ -64,6 +64,53 @@ def test_a_key_echoed_by_the_server_is_not_in_the_error(
     assert not [text for text in texts if KEY in text]
 
 
+# Headers whose values are secret, and the part of each that a server may echo.
+SECRET_HEADERS: dict[str, tuple[Any, str]] = {
+    "Authorization": ("Bearer tok-1234567", "tok-1234567"),
+    "proxy-authorization": ("Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+    "X-Api-Key": ("apple-pie", "apple-pie"),
+    "apikey": ("apple-pie", "apple-pie"),
+    "x-auth-token": ("apple-pie", "apple-pie"),
+    "X-Client-Secret": ("apple-pie", "apple-pie"),
+    "Cookie": ("id=apple-pie; lang=en", "apple-pie"),
+    "X-Session": ("apple-pie", "apple-pie"),
+    "X-Tenant": (SecretStr("apple-pie"), "apple-pie"),
+    "X-Label": ("eyJhbGciOiJIUzI1NiJ9.e30", "eyJhbGciOiJIUzI1NiJ9.e30"),
+}
+
+
+@pytest.mark.parametrize("name", SECRET_HEADERS)
+def test_a_secret_header_is_sent_and_is_not_in_the_error(
+    sim: Simulator, gateway: Make, send: Send, name: str
+) -> None:
+    """Its name says so, or the user marks it as SecretStr, or it is too long for a word."""
+    value, secret = SECRET_HEADERS[name]
+    sim.script(Script(status=400, json={"error": {"message": f"Bad value {secret}!"}}))
+    headers = {name: value}
+    with pytest.raises(OneRouterError) as caught:
+        send(gateway(headers=headers, max_retries=0), HELLO)
+    assert caught.value.message == "Bad value ***!"
+    assert secret in sim.requests[-1].headers[name.lower()]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("X-Environment", "production"), ("X-Kind", "request"), ("X-Author", "content")),
+        *(("X-Title", "The gateway of all models"), ("X-Region", "eu-west-1")),
+        *(("HTTP-Referer", "https://e.test"), ("User-Agent", "client/1.0")),
+    ],
+)
+def test_other_headers_are_words_of_a_message(
+    sim: Simulator, gateway: Make, send: Send, name: str, value: str
+) -> None:
+    """A message stays readable, and its class is found by its words."""
+    sim.script(Script(status=400, json={"error": {"message": f"The {value} is wrong"}}))
+    with pytest.raises(OneRouterError) as caught:
+        send(gateway(headers={name: value}, max_retries=0), HELLO)
+    assert caught.value.message == f"The {value} is wrong"
+
+
 @pytest.mark.parametrize(
     "key", [f"{KEY}\nX-Other: 1", f"{KEY[:-2]}\x00x", f"{KEY}\u201d", f"\U0001f511{KEY}"]
 )

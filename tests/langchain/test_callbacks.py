@@ -6,10 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import (
     AsyncCallbackHandler,
     UsageMetadataCallbackHandler,
 )
+from langchain_core.messages import AIMessageChunk, HumanMessage
 from langchain_core.rate_limiters import BaseRateLimiter
 
 from langchain_onerouter import ChatOneRouter
@@ -17,6 +19,7 @@ from langchain_onerouter.errors import InvalidRequestError
 from onerouter_simulator import Simulator, failure
 from tests.langchain.callbacks import RecordingHandler, with_callbacks
 from tests.langchain.conftest import CallModel, LLMFactory, Mode
+from tests.langchain.scripted_replies import BILLING, USAGE, complete_reply, streamed_reply
 
 
 def test_stream_callbacks(llm: ChatOneRouter, mode: Mode) -> None:
@@ -29,6 +32,70 @@ def test_stream_callbacks(llm: ChatOneRouter, mode: Mode) -> None:
     assert message.content == "You said: Hello you"
     assert message.usage_metadata["total_tokens"] > 0
     assert handler.errors == handler.retries == []
+
+
+@pytest.mark.parametrize("version", ["v0", "v1"])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_tracers_get_finish_reason_and_id(
+    make_llm: LLMFactory, sim: Simulator, call_model: CallModel, version: str, *, streaming: bool
+) -> None:
+    """OpenLLMetry and Sentry read `generation_info` and `llm_output`.
+
+    LangChain passes no `llm_output` from `stream`.
+    """
+    sim.script(streamed_reply(["Hel", "lo"], "length", **BILLING))
+    handler = RecordingHandler()
+    llm = make_llm(streaming=streaming, output_version=version)
+    message = call_model(llm, "Hi", **with_callbacks(handler))
+    (end,) = handler.results
+    assert end.generations[0][0].generation_info == {"finish_reason": "length"}
+    if end.llm_output is not None:
+        assert end.llm_output["id"] == "gen-1"
+        assert end.llm_output["model_name"] == "vendor/served"
+    assert (end.llm_output is None) == isinstance(message, AIMessageChunk)
+    assert message.response_metadata["finish_reason"] == "length"
+
+
+def test_each_answer_has_its_finish_reason(
+    make_llm: LLMFactory, sim: Simulator, mode: Mode
+) -> None:
+    """Not that of the first."""
+    reply = complete_reply({"content": "a"}, "stop")
+    reply.json["choices"].append(
+        {**reply.json["choices"][0], "index": 1, "finish_reason": "length"}
+    )
+    sim.script(reply)
+    handler = RecordingHandler()
+    mode.generate(make_llm(), "Hi", n=2, callbacks=[handler])
+    (end,) = handler.results
+    reasons = [generation.generation_info["finish_reason"] for generation in end.generations[0]]
+    assert reasons == ["stop", "length"]
+
+
+def test_a_streamed_generate_has_an_llm_output(
+    make_llm: LLMFactory, sim: Simulator, mode: Mode
+) -> None:
+    """Model and id; of several calls the model only. Tokens are in the messages."""
+    llm = make_llm(streaming=True)
+    sim.script(*[streamed_reply(["a", "b"], **BILLING)] * 4)
+    question = [HumanMessage("Hi")]
+    for batch, expected in (
+        ([question], {"model_name": "vendor/served", "id": "gen-1"}),
+        ([question, question], {"model_name": "vendor/served"}),
+    ):
+        assert llm.generate(batch).llm_output == expected
+    assert mode.invoke(llm, "Hi").response_metadata["token_usage"] == USAGE
+
+
+def test_an_answer_from_the_cache_costs_nothing(
+    make_llm: LLMFactory, sim: Simulator, mode: Mode
+) -> None:
+    """LangChain sets the cost 0; it stays, also for the tracers."""
+    llm = make_llm(cache=InMemoryCache(), cost_in_usage=True, streaming=True)
+    sim.script(streamed_reply(["a", "b"], **BILLING))
+    costs = [mode.invoke(llm, "Hi").usage_metadata["total_cost"] for _ in range(2)]
+    assert costs == [BILLING["cost"], 0]
+    assert len(sim.requests) == 1
 
 
 def test_invoke_callbacks(llm: ChatOneRouter, mode: Mode) -> None:

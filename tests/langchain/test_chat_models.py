@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import pydoc
+from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 from langchain_core.load import dumpd, dumps
-from pydantic import SecretStr, ValidationError
+from langchain_core.runnables import Runnable
+from pydantic import PrivateAttr, SecretStr, ValidationError
 
 from langchain_onerouter import ChatOneRouter, __version__
 from langchain_onerouter.errors import (
@@ -315,6 +318,59 @@ def test_model_type_version_and_secrets(make_llm: LLMFactory) -> None:
     assert llm.asdict()["_type"] == "onerouter-chat"
     assert llm.metadata["lc_versions"]["langchain-onerouter"] == __version__
     assert llm.lc_secrets == {"api_key": "ONEROUTER_API_KEY"}
+
+
+class SubclassWithState(ChatOneRouter):
+    """A subclass with a private attribute of its own."""
+
+    _state: int = PrivateAttr(default=1)
+
+
+@pytest.mark.parametrize("model_class", [ChatOneRouter, SubclassWithState])
+def test_the_versions_of_langchain_are_in_the_metadata(
+    model_class: type[ChatOneRouter], sim: Simulator
+) -> None:
+    """As with every other chat model; the user's own metadata stay, and are not changed."""
+    metadata = {"team": "a"}
+    llm = model_class(model="a/b", api_key=sim.api_key, base_url=sim.base_url, metadata=metadata)
+    versions = {
+        name: version(name) for name in ("langchain-core", "langchain") if find_spec(module(name))
+    }
+    assert llm.metadata["lc_versions"] == {**versions, "langchain-onerouter": __version__}
+    assert (llm.metadata["team"], metadata) == ("a", {"team": "a"})
+    handler = RecordingHandler()
+    llm.invoke("Hi", **with_callbacks(handler))
+    assert handler.starts[0]["metadata"]["lc_versions"] == llm.metadata["lc_versions"]
+
+
+def module(name: str) -> str:
+    """Return the module of a distribution."""
+    return name.replace("-", "_")
+
+
+@pytest.mark.parametrize("fields", [{"n": 2, "streaming": True}, {"streaming": True, "n": 3}])
+def test_streaming_several_answers_is_refused_when_made(fields: Any) -> None:
+    """A stream carries one; without `streaming` the model can be made."""
+    with pytest.raises(ValueError, match="streaming=True needs n=1"):
+        ChatOneRouter(model="a/b", api_key="k", **fields)
+    ChatOneRouter(model="a/b", api_key="k", n=1, streaming=True)
+    ChatOneRouter(model="a/b", api_key="k", n=2, streaming=False)
+
+
+@pytest.mark.parametrize("include_raw", [False, True])
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "auto"])
+def test_preview_takes_the_keywords_of_a_structured_runnable(
+    llm: ChatOneRouter, sim: Simulator, method: Any, include_raw: bool
+) -> None:
+    """What LangChain binds for tracers is no key of the body."""
+    schema = {"title": "A", "type": "object", "properties": {"a": {"type": "integer"}}}
+    runnable = llm.with_structured_output(
+        schema, method=method, include_raw=include_raw, temperature=0
+    )
+    previewed = llm.preview("Hi", **runnable.first.kwargs)
+    sim.script(Script(json=completion('{"a": 1}')))
+    runnable.invoke("Hi")
+    assert previewed == sim.last.body
 
 
 def test_secrets_are_in_no_repr_dump_or_trace(

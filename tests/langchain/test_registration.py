@@ -37,6 +37,26 @@ def test_loads_returns_an_equal_model(
     assert loaded.invoke("Hello").text
 
 
+@pytest.mark.parametrize("allowed", ["all", "core", "messages"])
+def test_register_after_loads(allowed: str) -> None:
+    """LangChain keeps the classes that it may load from the first call on."""
+    code = (
+        "from langchain_core.load import dumps, loads\n"
+        "from langchain_core.messages import HumanMessage\n"
+        "from langchain_onerouter import ChatOneRouter, register\n"
+        f"loads(dumps(HumanMessage('x')), allowed_objects={allowed!r})\n"
+        "loads(dumps(HumanMessage('x')), allowed_objects='all')\n"
+        "register()\n"
+        "text = dumps(ChatOneRouter(model='a/b', api_key='k'))\n"
+        "options = {'allowed_objects': 'all', 'valid_namespaces': ['langchain_onerouter']}\n"
+        "assert loads(text, **options).model == 'a/b'\n"
+    )
+    done = subprocess.run(  # noqa: S603 -- code of this test
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_register_without_langchain_raises_nothing() -> None:
     """Also if a table of another LangChain version has moved."""
     code = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from inspect import signature
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -272,6 +273,11 @@ def test_an_empty_tool_list_is_not_sent(llm: ChatOneRouter, sim: Simulator) -> N
         assert not body.keys() & {"tools", "tool_choice"}
     with pytest.raises(ConfigurationError, match="needs tools"):
         llm.bind_tools([], tool_choice="any")
+
+
+def test_bind_tools_names_parallel_tool_calls() -> None:
+    """langgraph-supervisor passes it only if it is in the signature."""
+    assert "parallel_tool_calls" in signature(ChatOneRouter.bind_tools).parameters
 
 
 @pytest.mark.parametrize("is_parallel", [True, False])
