@@ -8,14 +8,14 @@ So the first and the last chunk of a stream are of a class that adds them as we 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar, cast
 
 from langchain_core.messages import AIMessageChunk, BaseMessageChunk
 from langchain_core.messages.ai import UsageMetadata, add_ai_message_chunks
-from pydantic import PrivateAttr
 
 from langchain_onerouter.invalid_tool_calls import INVALID_CALLS_KEY, received_invalid_calls
+from onerouter_core.wire import omit
 
 COST_KEY = "total_cost"
 """Key in `usage_metadata` of the cost (USD), where LangSmith reads it."""
@@ -27,20 +27,10 @@ class EdgeChunk(AIMessageChunk):
     Outside of memory it is an AIMessageChunk, too: it is serialized as one, and equal to one.
     """
 
-    _cost: float | None = PrivateAttr(default=None)
-    """Cost (USD) that the sum has in its usage; in that of a chunk LangChain could not add it."""
-
-    @classmethod
-    def of(cls, chunk: BaseMessageChunk, cost: float | None = None) -> EdgeChunk:
-        """Return the chunk with this class, without validating it again."""
-        edge = cls.model_construct(chunk.model_fields_set, **dict(chunk))
-        edge._cost = cost  # noqa: SLF001 -- an attribute of this class
-        return edge
-
     @property
     def cost(self) -> float | None:
-        """Cost (USD) that the sum has in its usage."""
-        return self._cost
+        """Cost (USD) that the sum has in its usage; LangChain could not add that of a chunk."""
+        return None
 
     def __add__(self, other: Any) -> Any:
         """Return the sum with a chunk, or with a sequence of chunks."""
@@ -55,8 +45,7 @@ class EdgeChunk(AIMessageChunk):
 
     def __eq__(self, other: object) -> bool:
         """Compare as an AIMessageChunk."""
-        other = _plain(other) if isinstance(other, EdgeChunk) else other
-        return _plain(self) == other
+        return bool(_plain(self) == _plain(other))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -70,18 +59,36 @@ class EdgeChunk(AIMessageChunk):
         return AIMessageChunk.lc_id()
 
 
+class PricedChunk(EdgeChunk):
+    """Last chunk of a stream whose sum has the cost in its usage."""
+
+    @property
+    def cost(self) -> float | None:
+        """Cost (USD) of the reply."""
+        return self.response_metadata.get("cost")
+
+
+T = TypeVar("T", bound=AIMessageChunk)
+
+
+def as_chunk(chunk: BaseMessageChunk, chunk_class: type[T]) -> T:
+    """Change the class of a chunk that nobody else has yet; return it.
+
+    The classes have the same fields: validating them again would take 10 to 20 us.
+    """
+    object.__setattr__(chunk, "__class__", chunk_class)
+    return cast("T", chunk)
+
+
 def add_chunks(chunks: Sequence[AIMessageChunk]) -> AIMessageChunk:
     """Return the sum of chunks with invalid calls as received, name and cost."""
-    first, *others = [
-        _summand(chunk) if isinstance(chunk, EdgeChunk) or chunk.usage_metadata else chunk
-        for chunk in chunks
-    ]
-    total = add_ai_message_chunks(first, *others)
+    ends = [chunk for chunk in chunks if chunk.chunk_position]  # last chunks, and earlier sums
+    first, *others = [_summand(chunk) for chunk in chunks] if _has_cost(ends) else chunks
+    total = add_ai_message_chunks(_plain(first), *others)  # of the class of the first
     if INVALID_CALLS_KEY in total.additional_kwargs:
         total.invalid_tool_calls = [*received_invalid_calls(total)]
-    names = [chunk.name for chunk in chunks if chunk.name]
-    total.name = names[0] if names else None
-    total.usage_metadata = with_cost(total.usage_metadata, _sum_costs(chunks))
+    total.name = next((end.name for end in ends if end.name), None)
+    total.usage_metadata = with_cost(total.usage_metadata, _sum_costs(ends))
     return total
 
 
@@ -92,23 +99,33 @@ def with_cost(usage: UsageMetadata | None, cost: float | None) -> UsageMetadata 
     return cast("UsageMetadata", {**usage, COST_KEY: cost})
 
 
+def _plain(value: Any) -> Any:
+    """Return a copy of an EdgeChunk as an AIMessageChunk, and any other value as it is."""
+    if not isinstance(value, EdgeChunk):
+        return value
+    return as_chunk(value.model_copy(), AIMessageChunk)
+
+
+def _usage(chunk: AIMessageChunk) -> dict[str, Any]:
+    return dict(chunk.usage_metadata or {})
+
+
+def _has_cost(chunks: Iterable[AIMessageChunk]) -> bool:
+    return any(COST_KEY in _usage(chunk) for chunk in chunks)
+
+
 def _summand(chunk: AIMessageChunk) -> AIMessageChunk:
-    """Return the chunk as LangChain can add it: of its own class, and without a cost."""
-    plain = _plain(chunk) if isinstance(chunk, EdgeChunk) else chunk
-    if plain.usage_metadata is None or COST_KEY not in plain.usage_metadata:
-        return plain
-    counts = {key: count for key, count in plain.usage_metadata.items() if key != COST_KEY}
-    return plain.model_copy(update={"usage_metadata": counts})
+    """Return the chunk as LangChain can add it: without the cost of an earlier sum."""
+    if not _has_cost([chunk]):
+        return chunk
+    return chunk.model_copy(update={"usage_metadata": omit(_usage(chunk), [COST_KEY])})
 
 
-def _plain(chunk: EdgeChunk) -> AIMessageChunk:
-    return AIMessageChunk.model_construct(chunk.model_fields_set, **dict(chunk))
-
-
-def _sum_costs(chunks: Sequence[AIMessageChunk]) -> float | None:
-    """Return the sum of the costs of chunks, and of those in the usage of earlier sums."""
-    usages: list[Any] = [chunk.usage_metadata for chunk in chunks if chunk.usage_metadata]
-    costs = [usage[COST_KEY] for usage in usages if COST_KEY in usage]
-    edges = [chunk for chunk in chunks if isinstance(chunk, EdgeChunk)]
-    costs += [edge.cost for edge in edges if edge.cost is not None]
-    return sum(costs) if costs else None
+def _sum_costs(chunks: Iterable[AIMessageChunk]) -> float | None:
+    """Return the sum of the costs of last chunks, and of those in the usage of earlier sums."""
+    costs = [
+        chunk.cost if isinstance(chunk, EdgeChunk) else _usage(chunk).get(COST_KEY)
+        for chunk in chunks
+    ]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known else None

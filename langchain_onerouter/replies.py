@@ -16,7 +16,7 @@ from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, Us
 from langchain_core.messages.tool import tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from langchain_onerouter.chunk_sums import COST_KEY, EdgeChunk, with_cost
+from langchain_onerouter.chunk_sums import COST_KEY, EdgeChunk, PricedChunk, as_chunk, with_cost
 from langchain_onerouter.invalid_tool_calls import (
     INVALID_CALLS_KEY,
     invalid_call_suffixes,
@@ -144,7 +144,7 @@ class ReplyChunks:
             chunks.append(chunk := _to_chunk(delta))
             if not self._has_begun:
                 self._has_begun = True
-                chunk.message = EdgeChunk.of(chunk.message)
+                as_chunk(chunk.message, EdgeChunk)
         if (reply := delta.final_reply) is not None:
             if suffixes := invalid_call_suffixes(reply):
                 metadata = {"model_provider": PROVIDER}
@@ -167,7 +167,7 @@ class ReplyChunks:
             chunk_position="last",
         )
         if self._has_begun:
-            return EdgeChunk.of(chunk, cost)
+            return as_chunk(chunk, EdgeChunk if cost is None else PricedChunk)
         chunk.usage_metadata = with_cost(chunk.usage_metadata, cost)  # the only chunk: no sum
         return chunk
 
