@@ -27,8 +27,17 @@ from llama_index.core.chat_engine.types import AgentChatResponse
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools import BaseTool
-from pydantic import ConfigDict, Field, field_serializer
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    model_serializer,
+)
 
+from llama_index_onerouter.errors import MalformedReplyError, excerpt, object_errors
+from llama_index_onerouter.failed_spans import FailedSpan
 from llama_index_onerouter.messages import to_messages
 from llama_index_onerouter.replies import (
     ato_completions,
@@ -58,6 +67,8 @@ from onerouter_core.wire import decode_tool_choice, encode_request
 
 _DEFAULT_CONTEXT_WINDOW = 128_000
 _MERGED_OPTIONS = ("extra_body", "extra_headers")  # mappings that are merged key by key
+_NOT_IN_CACHE_KEYS = ("timeout", "deadline", "max_retries", "stream_usage")
+_OWN_DUMP = "OneRouterLLM"  # a key of pydantic's serialization context
 _log = logging.getLogger("onerouter_core")
 
 
@@ -168,17 +179,12 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
             UnsupportedContentError: The API does not support a content block; nothing was sent.
             OneRouterError: The call failed: a subclass for each kind of failure.
         """
-        gateway, request = self._prepare(messages, kwargs)
-        return to_response(
-            gateway.complete(request, self._retry), single_tool_call=_is_single_tool_call(request)
-        )
+        return self._chat(messages, kwargs)
 
     @traced_endpoint(llm_chat_callback())
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Send a chat request and return the complete response; the async form of `chat`."""
-        gateway, request = self._prepare(messages, kwargs)
-        reply = await gateway.acomplete(request, self._aretry)
-        return to_response(reply, single_tool_call=_is_single_tool_call(request))
+        return await self._achat(messages, kwargs)
 
     @traced_endpoint(llm_chat_callback())
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
@@ -220,16 +226,16 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         Raises:
             OneRouterError: As `chat`; ConfigurationError also for a prompt that is not a string.
         """
-        gateway, request = self._prepare(self._prompt_messages(prompt, formatted=formatted), kwargs)
-        return to_completion(to_response(gateway.complete(request, self._retry)))
+        messages = self._prompt_messages(prompt, formatted=formatted)
+        return to_completion(self._chat(messages, kwargs))
 
     @traced_endpoint(llm_completion_callback())
     async def acomplete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponse:
         """Send a prompt and return the complete response; the async form of `complete`."""
-        gateway, request = self._prepare(self._prompt_messages(prompt, formatted=formatted), kwargs)
-        return to_completion(to_response(await gateway.acomplete(request, self._aretry)))
+        messages = self._prompt_messages(prompt, formatted=formatted)
+        return to_completion(await self._achat(messages, kwargs))
 
     @traced_endpoint(llm_completion_callback())
     def stream_complete(
@@ -301,20 +307,39 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
                 options[name] = deep_merge(defaults[name], options[name])
         return options
 
+    def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
+        with FailedSpan():
+            gateway, request = self._prepare(messages, kwargs)
+            with object_errors(is_for_object=bool(request.tools)):
+                reply = gateway.complete(request, self._retry)
+        return to_response(reply, single_tool_call=_is_single_tool_call(request))
+
+    async def _achat(
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
+    ) -> ChatResponse:
+        with FailedSpan():
+            gateway, request = self._prepare(messages, kwargs)
+            with object_errors(is_for_object=bool(request.tools)):
+                reply = await gateway.acomplete(request, self._aretry)
+        return to_response(reply, single_tool_call=_is_single_tool_call(request))
+
     def _stream(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> ChatResponseGen:
-        gateway, request = self._prepare(messages, kwargs)
-        return to_responses(
-            gateway.stream(request, self._retry), single_tool_call=_is_single_tool_call(request)
-        )
+        with (span := FailedSpan()):
+            gateway, request = self._prepare(messages, kwargs)
+            with (errors := object_errors(is_for_object=bool(request.tools))):
+                deltas = gateway.stream(request, self._retry)
+        return to_responses(deltas, span, errors, single_tool_call=_is_single_tool_call(request))
 
     async def _astream(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> ChatResponseAsyncGen:
-        gateway, request = self._prepare(messages, kwargs)
-        deltas = await gateway.astream(request, self._aretry)
-        return ato_responses(deltas, single_tool_call=_is_single_tool_call(request))
+        with (span := FailedSpan()):
+            gateway, request = self._prepare(messages, kwargs)
+            with (errors := object_errors(is_for_object=bool(request.tools))):
+                deltas = await gateway.astream(request, self._aretry)
+        return ato_responses(deltas, span, errors, single_tool_call=_is_single_tool_call(request))
 
     def _prompt_messages(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
         if not isinstance(prompt, str):  # ChatMessage() would silently be empty
@@ -327,16 +352,16 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
 
     def _retry(self, _: Any) -> None:
         """Wait for the rate limiter before a retry: LlamaIndex does so only once per call."""
-        if limiter := getattr(self, "rate_limiter", None):  # older LlamaIndex has no such field
-            limiter.acquire()
+        if self.rate_limiter is not None:
+            self.rate_limiter.acquire()
 
     async def _aretry(self, _: Any) -> None:
-        if limiter := getattr(self, "rate_limiter", None):
-            await limiter.async_acquire()
+        if self.rate_limiter is not None:
+            await self.rate_limiter.async_acquire()
 
     # --- tools ---
 
-    @traced_endpoint()
+    @redacted_endpoint()  # a span of its own would look like a second request
     def _prepare_chat_with_tools(  # noqa: PLR0913, PLR0917 -- LlamaIndex's signature
         self,
         tools: Sequence[BaseTool],
@@ -375,11 +400,12 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
             error_on_no_tool_call: Whether to raise an error if there is no tool call.
 
         Raises:
-            ValueError: There is no tool call; the class that LlamaIndex's own models raise.
+            MalformedReplyError: There is no tool call; also a ValueError, as LlamaIndex's own.
         """
         selections = to_selections(response.message)
         if not selections and error_on_no_tool_call:
-            raise ValueError("Expected at least one tool call, but got none.")
+            sent = excerpt(response.message.content)
+            raise MalformedReplyError(f"Expected at least one tool call, but got none. {sent}")
         return selections
 
     @redacted_endpoint()
@@ -413,6 +439,29 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
 
     # --- copying and serialization ---
 
+    def model_dump(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the fields as a dict; see `custom_model_dump`."""
+        return super().model_dump(**_own_dump(kwargs))
+
+    def model_dump_json(self, **kwargs: Any) -> str:
+        """Return the fields as JSON; see `custom_model_dump`."""
+        return super().model_dump_json(**_own_dump(kwargs))
+
+    @model_serializer(mode="wrap")
+    def custom_model_dump(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Return the fields; within another component's dump only those that change an answer.
+
+        IngestionPipeline's cache key is the dump of a transformation with its model in it: with
+        another `timeout`, every answer would be asked for, and billed, again.
+        """
+        data = super().custom_model_dump(handler, info)
+        if not (info.context or {}).get(_OWN_DUMP):
+            for name in _NOT_IN_CACHE_KEYS:
+                data.pop(name, None)
+        return data
+
     def __getstate__(self) -> dict[str, Any]:
         """Return the state of a copy: LlamaIndex's method deletes unpicklable fields in place."""
         return super(OneRouterLLM, self.model_copy()).__getstate__()
@@ -420,13 +469,18 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
         """Copy all fields except the callback manager and the rate limiter, which are shared."""
         memo = {} if memo is None else memo
-        for shared in (self.callback_manager, getattr(self, "rate_limiter", None)):
+        for shared in (self.callback_manager, self.rate_limiter):
             memo[id(shared)] = shared
         return super().__deepcopy__(memo)
 
     @field_serializer("additional_kwargs")
     def _without_secrets(self, options: dict[str, Any]) -> dict[str, Any]:
         return {name: option for name, option in options.items() if name not in SECRET_ARGUMENTS}
+
+
+def _own_dump(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords of a dump that is the model's own, not one within another component's."""
+    return {**kwargs, "context": {**(kwargs.get("context") or {}), _OWN_DUMP: True}}
 
 
 def _is_single_tool_call(request: Request) -> bool:

@@ -28,7 +28,7 @@ from llama_index_onerouter.media import to_part
 from llama_index_onerouter.tools import to_tool_calls
 from onerouter_core import CacheControl, Message, Part, ReplayPolicy, Role, Text, should_replay
 from onerouter_core.errors import UnsupportedContentError
-from onerouter_core.wire import REPLAYED_KEYS, as_items, as_text
+from onerouter_core.wire import REPLAYED_KEYS, as_items, as_text, decode_cache_control
 
 DETAILS_KEY = "reasoning_details"
 """Key of a ThinkingBlock's `additional_information` that holds the upstream's reasoning details.
@@ -71,13 +71,14 @@ def to_messages(
 def _to_message(message: ChatMessage, model: str, replay: ReplayPolicy) -> Message:
     llama_role = message.role.value
     role = _ROLES.get(llama_role, cast("Role", llama_role))
-    parts, extra = tuple(_to_parts(message.blocks, role)), message.additional_kwargs
+    extra = message.additional_kwargs
+    parts = tuple(_cached(_to_parts(message.blocks, role), extra))
     if role == "assistant":
         is_own = _is_by_model(extra, model, "same_model")  # whatever the policy for reasoning
         calls = to_tool_calls(message)
         return Message(
             role,
-            parts,
+            () if parts == (Text(extra.get("refusal") or ""),) else parts,  # see `_refusal_text`
             name=_as_string(extra.get("name")),
             tool_calls=tuple(calls if is_own else (replace(call, extra={}) for call in calls)),
             refusal=extra.get("refusal"),
@@ -162,6 +163,19 @@ def _block_parts(block: Any, role: Role) -> Iterator[Part]:
                 f"The API does not support a {kind} in a message of role {role!r}. "
                 "Remove the block."
             )
+
+
+def _cached(parts: list[Part], extra: Mapping[str, Any]) -> list[Part]:
+    """Return the parts of a message; `cache_control` among its keywords marks the last text.
+
+    llama-index-core's DocumentContextExtractor sends it so, as Anthropic's class takes it.
+    """
+    cache = decode_cache_control(extra)
+    texts = [at for at, part in enumerate(parts) if isinstance(part, Text)]
+    if cache is not None and parts:
+        at = texts[-1] if texts else -1
+        parts[at] = replace(parts[at], cache=parts[at].cache or cache)
+    return parts
 
 
 def _with_cache_control(parts: list[Part], point: CachePoint, role: Role) -> Part:

@@ -14,6 +14,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageR
 from pydantic import BaseModel
 
 from llama_index_onerouter.attribute_dict import get_field, to_attribute_dict
+from llama_index_onerouter.errors import excerpt
 from llama_index_onerouter.output_schema import output_schema_of
 from llama_index_onerouter.tools import parse_tool_calls
 from onerouter_core import (
@@ -54,7 +55,7 @@ class OutputRequest:
     def __init__(self, output_cls: type[BaseModel]) -> None:
         self._class = output_cls
         self._schema = output_schema_of(output_cls)
-        self._last_value: Any = None
+        self._last_value: dict[str, Any] | None = None
         self._text_length = 0  # characters of the answer that new_text has returned
 
     def request_kwargs(
@@ -89,20 +90,21 @@ class OutputRequest:
             MalformedReplyError: The answer is not valid JSON, or not valid for the class.
         """
         context = _error_context(response)
+        sent = excerpt(_written_text(response.message))
         if (refusal := response.message.additional_kwargs.get("refusal")) is not None:
             raise RefusalError(f"The model refused: {refusal}", **context)
         kwargs = response.additional_kwargs
         match finish_meaning(kwargs.get("finish_reason"), kwargs.get("native_finish_reason")):
             case "length":
                 message = "The object was cut off at the length limit. Raise max_tokens."
-                raise LengthLimitError(message, **context)
+                raise LengthLimitError(f"{message} {sent}", **context)
             case "moderation":
-                raise ContentFilterError("Moderation stopped the answer.", **context)
+                raise ContentFilterError(f"Moderation stopped the answer. {sent}", **context)
         try:
             return self._class.model_validate_json(json.dumps(_object_value(response.message)))
         except ValueError as error:  # invalid JSON, or pydantic's ValidationError
             reason = format_validation_errors(error)
-            message = f"The answer is not a valid {self._schema.title}: {reason}"
+            message = f"The answer is not a valid {self._schema.title}: {reason} {sent}"
             raise MalformedReplyError(message, **context) from error
 
     @staticmethod
@@ -129,9 +131,20 @@ class OutputRequest:
         if not isinstance(value, dict) or value == self._last_value:
             return None
         self._last_value = value
+        return self.last_partial
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether `parse_partial` has found an object."""
+        return self._last_value is not None
+
+    @property
+    def last_partial(self) -> BaseModel:
+        """The object so far, as `parse_partial` returned it last; empty before it begins."""
         names = self._schema.names
+        items = (self._last_value or {}).items()
         return self._schema.partial_model.model_validate(
-            {names.get(key, key): to_attribute_dict(item) for key, item in value.items()}
+            {names.get(key, key): to_attribute_dict(item) for key, item in items}
         )
 
     def new_text(self, response: ChatResponse) -> str:

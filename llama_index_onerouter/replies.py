@@ -29,6 +29,8 @@ from llama_index.core.base.llms.types import (
 )
 
 from llama_index_onerouter.attribute_dict import AttributeDict, to_attribute_dict
+from llama_index_onerouter.errors import ObjectErrors
+from llama_index_onerouter.failed_spans import FailedSpan
 from llama_index_onerouter.messages import (
     DETAILS_KEY,
     MODEL_KEY,
@@ -131,13 +133,21 @@ def _to_blocks(reply: Reply) -> Iterator[ContentBlock]:
             num_tokens=reply.usage.reasoning_tokens if reply.usage else None,
             additional_information=_reasoning_information(reply),
         )
-    if reply.text:
-        yield TextBlock(text=reply.text)
+    if text := reply.text or _refusal_text(reply):
+        yield TextBlock(text=text)
     yield from filter(None, map(_to_image_block, reply.images))
     if reply.audio and (audio_block := _to_audio_block(reply.audio)):
         yield audio_block
     for citation in decode_citations(reply.annotations):
         yield _to_citation_block(citation, reply.text)
+
+
+def _refusal_text(reply: Reply) -> str:
+    """Return the refusal of a reply without text and calls.
+
+    LlamaIndex shows only text: a query engine would answer "Empty Response".
+    """
+    return "" if reply.text or reply.tool_calls else reply.refusal or ""
 
 
 def _reasoning_information(reply: Reply) -> dict[str, Any]:
@@ -225,22 +235,25 @@ def _alternatives(token: TokenLogprob) -> list[LogProb]:
 # --- streams ---
 
 
-def to_responses(deltas: DeltaStream, *, single_tool_call: bool) -> ChatResponseGen:
+def to_responses(
+    deltas: DeltaStream, span: FailedSpan, errors: ObjectErrors, *, single_tool_call: bool
+) -> ChatResponseGen:
     """Yield a response for each delta; close the stream at the end."""
     running = _RunningResponse(single_tool_call=single_tool_call)
-    with closing(deltas):
+    with span, errors, closing(deltas):
         for delta in deltas:
             yield running.add(delta)
 
 
 async def ato_responses(
-    deltas: AsyncDeltaStream, *, single_tool_call: bool
+    deltas: AsyncDeltaStream, span: FailedSpan, errors: ObjectErrors, *, single_tool_call: bool
 ) -> ChatResponseAsyncGen:
     """Yield a response for each delta; close the stream at the end."""
     running = _RunningResponse(single_tool_call=single_tool_call)
-    async with aclosing(deltas):
-        async for delta in deltas:
-            yield running.add(delta)
+    with span, errors:
+        async with aclosing(deltas):
+            async for delta in deltas:
+                yield running.add(delta)
 
 
 def to_completions(responses: ChatResponseGen) -> CompletionResponseGen:
@@ -280,7 +293,7 @@ class _RunningResponse:
             return to_response(
                 delta.final_reply,
                 single_tool_call=self._single_tool_call,
-                delta=delta.text,
+                delta=delta.text or _refusal_text(delta.final_reply),
                 thinking_delta=delta.reasoning,
             )
         self._append(delta)

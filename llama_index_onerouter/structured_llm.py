@@ -18,7 +18,6 @@ from llama_index.core.base.llms.types import (
     CompletionResponseGen,
     MessageRole,
 )
-from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.structured_llm import StructuredLLM
 
 from llama_index_onerouter.replies import ato_completions, to_completion, to_completions
@@ -37,8 +36,10 @@ class StructuredOneRouterLLM(StructuredLLM):
         llm: The OneRouterLLM that sends the requests.
         output_cls: Pydantic class of the answers.
 
-    In every response `raw` is the object and the content is its JSON; `additional_kwargs` has the
-    token counts, cost (USD) and ids of the call, as those of OneRouterLLM do. The methods take the
+    In every response `raw` is the object and the content is its JSON; reasoning is a ThinkingBlock
+    before it. `additional_kwargs` has the token counts, cost (USD) and ids of the call, as those of
+    OneRouterLLM do, and the JSON body in `raw`. In traces and callback handlers the request of the
+    inner model is the only LLM event, so that its tokens are counted once. The methods take the
     same arguments and raise the same errors as the structured chat methods of OneRouterLLM:
     ConfigurationError, RefusalError, LengthLimitError, ContentFilterError, MalformedReplyError and
     every other OneRouterError.
@@ -52,7 +53,7 @@ class StructuredOneRouterLLM(StructuredLLM):
     def _model(self) -> StructuredPrediction:
         return cast("StructuredPrediction", self.llm)
 
-    @traced_endpoint(llm_chat_callback())
+    @traced_endpoint()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Send a chat request and return the object.
 
@@ -69,12 +70,12 @@ class StructuredOneRouterLLM(StructuredLLM):
         """
         return self._model.structured_chat(self.output_cls, messages, **kwargs)
 
-    @traced_endpoint(llm_chat_callback())
+    @traced_endpoint()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Send a chat request and return the object; the async form of `chat`."""
         return await self._model.astructured_chat(self.output_cls, messages, **kwargs)
 
-    @traced_endpoint(llm_chat_callback())
+    @traced_endpoint()
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Send a chat request and yield the object so far.
 
@@ -88,14 +89,14 @@ class StructuredOneRouterLLM(StructuredLLM):
         """
         return self._model.stream_structured_chat(self.output_cls, messages, **kwargs)
 
-    @traced_endpoint(llm_chat_callback())
+    @traced_endpoint()
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
         """Send a chat request and yield the object so far; the async form of `stream_chat`."""
         return await self._model.astream_structured_chat(self.output_cls, messages, **kwargs)
 
-    @traced_endpoint(llm_completion_callback())
+    @traced_endpoint()
     def complete(
         self,
         prompt: str,
@@ -118,7 +119,7 @@ class StructuredOneRouterLLM(StructuredLLM):
         messages = _prompt_messages(prompt)
         return to_completion(self._model.structured_chat(self.output_cls, messages, **kwargs))
 
-    @traced_endpoint(llm_completion_callback())
+    @traced_endpoint()
     async def acomplete(
         self,
         prompt: str,
@@ -129,7 +130,7 @@ class StructuredOneRouterLLM(StructuredLLM):
         model, messages = self._model, _prompt_messages(prompt)
         return to_completion(await model.astructured_chat(self.output_cls, messages, **kwargs))
 
-    @traced_endpoint(llm_completion_callback())
+    @traced_endpoint()
     def stream_complete(
         self,
         prompt: str,
@@ -146,7 +147,7 @@ class StructuredOneRouterLLM(StructuredLLM):
         )
         return to_completions(responses)
 
-    @traced_endpoint(llm_completion_callback())
+    @traced_endpoint()
     async def astream_complete(  # pyright: ignore[reportIncompatibleMethodOverride] -- StructuredLLM's annotation is the sync type
         self,
         prompt: str,

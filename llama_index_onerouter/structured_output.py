@@ -17,6 +17,8 @@ from llama_index.core.base.llms.types import (
     ChatResponseAsyncGen,
     ChatResponseGen,
     MessageRole,
+    TextBlock,
+    ThinkingBlock,
 )
 from llama_index.core.instrumentation.events.llm import (
     LLMStructuredPredictEndEvent,
@@ -28,12 +30,15 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import Model, PydanticProgramMode
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from llama_index_onerouter.errors import object_errors
 from llama_index_onerouter.output_request import OutputRequest, StructuredMethod
 from llama_index_onerouter.structured_llm import StructuredOneRouterLLM
 from llama_index_onerouter.tracing import mask_prediction, redacted_endpoint, traced_endpoint
 from onerouter_core.errors import MalformedReplyError, OneRouterError, is_unsupported_feature
 
 _Response = TypeVar("_Response")
+
+_THINKING_DELTA = "thinking_delta"  # LlamaIndex's key of the reasoning that an item adds
 
 FALLBACK_ORDER: dict[StructuredMethod, StructuredMethod] = {
     "json_schema": "function",
@@ -200,18 +205,18 @@ class StructuredPrediction(FunctionCallingLLM):
             OneRouterError: As `structured_predict`.
         """
         output_request, history = OutputRequest(output_cls), self._extend_messages(list(messages))
-        return self._structured_response(
-            output_request, history, kwargs, self.structured_output_retries
-        )
+        retries = self.structured_output_retries
+        with object_errors():
+            return self._structured_response(output_request, history, kwargs, retries)
 
     async def astructured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponse:
         """Send a chat request and return an object; the async form of `structured_chat`."""
         output_request, history = OutputRequest(output_cls), self._extend_messages(list(messages))
-        return await self._astructured_response(
-            output_request, history, kwargs, self.structured_output_retries
-        )
+        retries = self.structured_output_retries
+        with object_errors():
+            return await self._astructured_response(output_request, history, kwargs, retries)
 
     def stream_structured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
@@ -226,7 +231,10 @@ class StructuredPrediction(FunctionCallingLLM):
             object of `output_cls`; `delta` is the JSON text that was added.
         """
         output_request, history = OutputRequest(output_cls), self._extend_messages(list(messages))
-        responses = self._request_with_fallback(self.stream_chat, output_request, history, kwargs)
+        with object_errors():
+            responses = self._request_with_fallback(
+                self.stream_chat, output_request, history, kwargs
+            )
         return _stream_objects(output_request, responses)
 
     async def astream_structured_chat(
@@ -234,9 +242,10 @@ class StructuredPrediction(FunctionCallingLLM):
     ) -> ChatResponseAsyncGen:
         """Send a chat request and yield the object so far; async `stream_structured_chat`."""
         output_request, history = OutputRequest(output_cls), self._extend_messages(list(messages))
-        responses = await self._arequest_with_fallback(
-            self.astream_chat, output_request, history, kwargs
-        )
+        with object_errors():
+            responses = await self._arequest_with_fallback(
+                self.astream_chat, output_request, history, kwargs
+            )
         return _astream_objects(output_request, responses)
 
     def _structured_response(
@@ -249,7 +258,7 @@ class StructuredPrediction(FunctionCallingLLM):
         """Return the object of a request; repeat the request for an invalid one, with the error."""
         response = self._request_with_fallback(self.chat, output_request, messages, kwargs)
         try:
-            return _object_response(output_request.parse(response), response)
+            return _complete_response(output_request, response)
         except MalformedReplyError as error:
             if not retries_left:
                 raise
@@ -265,7 +274,7 @@ class StructuredPrediction(FunctionCallingLLM):
     ) -> ChatResponse:
         response = await self._arequest_with_fallback(self.achat, output_request, messages, kwargs)
         try:
-            return _object_response(output_request.parse(response), response)
+            return _complete_response(output_request, response)
         except MalformedReplyError as error:
             if not retries_left:
                 raise
@@ -342,52 +351,88 @@ class StructuredPrediction(FunctionCallingLLM):
 
 
 def _object_response(
-    output: BaseModel, response: ChatResponse, delta: str | None = None
+    output: BaseModel,
+    response: ChatResponse,
+    additional_kwargs: dict[str, Any],
+    delta: str | None = None,
 ) -> ChatResponse:
-    """Return a response with the object, its JSON, and the token counts of the model's response."""
+    """Return a response with the object, its JSON, and the reasoning of the model's response."""
     json_text = output.model_dump_json(fallback=str)  # str() of values without a JSON form
+    thinking = [block for block in response.message.blocks if isinstance(block, ThinkingBlock)]
+    blocks = [*thinking, TextBlock(text=json_text)]
     return ChatResponse(
-        message=ChatMessage(json_text, role=MessageRole.ASSISTANT),
+        message=ChatMessage(blocks=blocks, role=MessageRole.ASSISTANT),
         raw=output,
         delta=delta,
-        additional_kwargs=response.additional_kwargs,
+        additional_kwargs=additional_kwargs,
     )
+
+
+def _complete_response(
+    output_request: OutputRequest, response: ChatResponse, delta: str | None = None
+) -> ChatResponse:
+    """Return the response with the valid object, token counts, ids, and the JSON body (`raw`)."""
+    kwargs = {**response.additional_kwargs, "raw": response.raw}
+    kwargs.pop(_THINKING_DELTA, None)  # an item before this one had it
+    return _object_response(output_request.parse(response), response, kwargs, delta)
+
+
+def _partial_response(output_request: OutputRequest, response: ChatResponse) -> ChatResponse | None:
+    """Return an item of a stream with the object so far; None if nothing has been added.
+
+    Before the object begins there is only reasoning: the object is empty, and there is no text.
+    """
+    thought = response.additional_kwargs.get(_THINKING_DELTA)
+    partial = output_request.parse_partial(response)
+    if partial is None and thought is None:
+        return None
+    item = _object_response(
+        partial or output_request.last_partial,
+        response,
+        {} if thought is None else {_THINKING_DELTA: thought},
+        output_request.new_text(response) if output_request.has_begun else "",
+    )
+    if not output_request.has_begun:
+        item.message.blocks.pop()
+    return item
 
 
 def _stream_objects(output_request: OutputRequest, responses: ChatResponseGen) -> ChatResponseGen:
     response = ChatResponse(message=ChatMessage())  # a stream has at least one response
-    with closing(responses):
-        for response in responses:
-            if (partial := output_request.parse_partial(response)) is not None:
-                yield _object_response(partial, response, output_request.new_text(response))
-    yield _object_response(
-        output_request.parse(response), response, output_request.new_text(response)
-    )
+    with object_errors():
+        with closing(responses):
+            for response in responses:
+                if (item := _partial_response(output_request, response)) is not None:
+                    yield item
+        last = _complete_response(output_request, response, output_request.new_text(response))
+    yield last
 
 
 async def _astream_objects(
     output_request: OutputRequest, responses: ChatResponseAsyncGen
 ) -> ChatResponseAsyncGen:
     response = ChatResponse(message=ChatMessage())
-    async with aclosing(responses):
-        async for response in responses:
-            if (partial := output_request.parse_partial(response)) is not None:
-                yield _object_response(partial, response, output_request.new_text(response))
-    yield _object_response(
-        output_request.parse(response), response, output_request.new_text(response)
-    )
+    with object_errors():
+        async with aclosing(responses):
+            async for response in responses:
+                if (item := _partial_response(output_request, response)) is not None:
+                    yield item
+        last = _complete_response(output_request, response, output_request.new_text(response))
+    yield last
 
 
 def _raw_objects(responses: ChatResponseGen) -> Generator[Any, None, None]:
     with closing(responses):
         for response in responses:
-            yield response.raw
+            if response.message.content:  # else there is only reasoning so far
+                yield response.raw
 
 
 async def _araw_objects(responses: ChatResponseAsyncGen) -> AsyncGenerator[Any, None]:
     async with aclosing(responses):
         async for response in responses:
-            yield response.raw
+            if response.message.content:
+                yield response.raw
 
 
 def _start_event(

@@ -20,15 +20,18 @@ from llama_index.core.tools import BaseTool
 from llama_index.core.tools.calling import acall_tool_with_selection, call_tool_with_selection
 
 from llama_index_onerouter.attribute_dict import AttributeDict, get_field, to_attribute_dict
+from llama_index_onerouter.errors import MalformedReplyError
 from llama_index_onerouter.output_schema import parameters_of
 from llama_index_onerouter.response_templates import constructor_of
 from onerouter_core import Json, Tool, ToolCall, deep_merge
-from onerouter_core.errors import ConfigurationError, MalformedReplyError
+from onerouter_core.errors import ConfigurationError
 from onerouter_core.wire import (
+    ToolNames,
     as_json_text,
     as_text,
     decode_tool,
     decode_tool_call,
+    encode_tool,
     omit,
     parse_json,
     unknown_call_keys,
@@ -69,6 +72,8 @@ def to_tool(tool: Any, *, strict: bool = False) -> Tool | Json:
     match tool:
         case Tool():
             return tool
+        case SentTool():
+            return tool.source
         case BaseTool():
             metadata = tool.metadata
             name, description = metadata.get_name(), metadata.description or ""
@@ -79,6 +84,24 @@ def to_tool(tool: Any, *, strict: bool = False) -> Tool | Json:
             raise ConfigurationError(
                 f"{tool!r} is not a tool. Wrap a function in FunctionTool.from_defaults."
             )
+
+
+class SentTool(dict[str, Any]):
+    """A tool as the JSON that is sent, for traces; `source` is the core's form of it."""
+
+    def __init__(self, body: Mapping[str, Any], source: Tool | Json) -> None:
+        super().__init__(body)
+        self.source = source
+
+
+def to_sent_tools(tools: Any) -> Any:
+    """Return tools as the JSON that is sent; what is no list of tools stays as it is."""
+    try:
+        sources = [to_tool(tool) for tool in tools]
+    except (ConfigurationError, TypeError):  # raised again, within the call's span
+        return tools
+    names = ToolNames(source.name for source in sources if isinstance(source, Tool))
+    return [SentTool(encode_tool(source, names), source) for source in sources]
 
 
 # --- tool calls from the core ---

@@ -18,15 +18,25 @@ from llama_index.core.instrumentation.dispatcher import (  # type: ignore[attr-d
 from llama_index.core.llms.llm import dispatcher
 from pydantic import Secret
 
+from llama_index_onerouter.tools import to_sent_tools
 from onerouter_core import SECRET_ARGUMENTS, OneRouterError, without_frames
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 _Mask: TypeAlias = Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]
 
 
-def mask_call(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def mask_keywords(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments of a call with secret keywords masked."""
     return args, mask_secrets(kwargs)
+
+
+def mask_call(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call with secret keywords masked, and its tools as JSON."""
+    masked = mask_secrets(kwargs)
+    if tools := masked.get("tools"):
+        # openinference writes each tool with json.dumps (4.6, _handler.py, `process_input`)
+        masked["tools"] = to_sent_tools(tools)
+    return args, masked
 
 
 def mask_prediction(
@@ -46,7 +56,7 @@ def traced_endpoint(
     return lambda method: _mask_before_tracing(mask, dispatcher.span(callback(method)), method)
 
 
-def redacted_endpoint(mask: _Mask = mask_call) -> Callable[[_Method], _Method]:
+def redacted_endpoint(mask: _Mask = mask_keywords) -> Callable[[_Method], _Method]:
     """Return a decorator that masks secrets of a method whose base class has the span."""
 
     def decorate(method: _Method) -> _Method:

@@ -159,6 +159,47 @@ def test_a_cache_point_at_the_beginning_of_a_message_raises(llm: OneRouterLLM) -
         sent_message(llm, cache_point(), TextBlock(text="a"))
 
 
+EPHEMERAL = {"cache_control": {"type": "ephemeral"}}
+
+
+@pytest.mark.parametrize("role", ["system", "user", "assistant", "tool"])
+def test_cache_control_of_a_message_marks_its_last_text(llm: OneRouterLLM, role: str) -> None:
+    """DocumentContextExtractor sends it so; a longer time to live is sent, too."""
+    extra = {**EPHEMERAL, "tool_call_id": "c"} if role == "tool" else EPHEMERAL
+    blocks = [TextBlock(text="a"), TextBlock(text="b")]
+    message = ChatMessage(role=role, blocks=blocks, additional_kwargs=extra)
+    call = ToolCallBlock(tool_call_id="c", tool_name="f", tool_kwargs={})
+    history = [ChatMessage(role="assistant", blocks=[call])] if role == "tool" else []
+    content = llm.preview([*history, message])["messages"][-1]["content"]
+    assert content == [
+        {"type": "text", "text": "a"},
+        {"type": "text", "text": "b", **EPHEMERAL},
+    ]
+    assert message.blocks == blocks
+
+
+def test_cache_control_of_a_message_with_other_blocks(llm: OneRouterLLM) -> None:
+    """The last text is marked, without a text the last part; a cache point keeps its own."""
+    image = ImageBlock(url="https://example.com/a.png")
+    content = sent_message(llm, TextBlock(text="a"), image, additional_kwargs=EPHEMERAL)["content"]
+    assert ["cache_control" in part for part in content] == [True, False]
+    content = sent_message(llm, image, additional_kwargs=EPHEMERAL)["content"]
+    assert ["cache_control" in part for part in content] == [True]
+    blocks = (TextBlock(text="a"), cache_point("1h"))
+    content = sent_message(llm, *blocks, additional_kwargs=EPHEMERAL)["content"]
+    assert content[0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+
+
+def test_unknown_cache_control_of_a_message_raises(llm: OneRouterLLM) -> None:
+    """The error names it."""
+    with pytest.raises(UnsupportedContentError, match="persistent"):
+        sent_message(
+            llm,
+            TextBlock(text="a"),
+            additional_kwargs={"cache_control": {"type": "persistent"}},
+        )
+
+
 def test_a_citable_block_is_sent_as_text(llm: OneRouterLLM) -> None:
     """Title and source, then the content; a cache point may follow."""
     block = CitableBlock(title="T", source="s.txt", content=[TextBlock(text="a")])

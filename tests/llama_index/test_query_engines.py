@@ -13,9 +13,9 @@ from llama_index.core.chat_engine import (
     ContextChatEngine,
     SimpleChatEngine,
 )
-from llama_index.core.extractors import KeywordExtractor
+from llama_index.core.extractors import KeywordExtractor, SummaryExtractor
 from llama_index.core.indices.prompt_helper import PromptHelper
-from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.ingestion import IngestionCache, IngestionPipeline
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import get_response_synthesizer
@@ -185,3 +185,36 @@ def test_an_ingestion_pipeline_pickles_the_model_to_worker_processes(
     assert all(node.metadata["excerpt_keywords"] for node in nodes)
     sent = json.dumps([request.body["messages"] for request in sim.requests])
     assert all(node.text in sent for node in NODES)
+
+
+@pytest.mark.parametrize(
+    ("fields", "requests"),
+    [
+        ({"timeout": 5.0, "deadline": 60.0, "max_retries": 0, "stream_usage": False}, 1),
+        ({"api_key": "sk-simulated", "default_headers": {"x-a": "b"}}, 1),
+        ({"temperature": 0.5}, 2),
+        ({"model": "simulated/other"}, 2),
+        ({"system_prompt": "Be brief."}, 2),
+    ],
+    ids=["limits", "secrets", "temperature", "model", "prompt"],
+)
+@ignore_warnings
+def test_the_cache_of_a_pipeline_knows_what_changes_an_answer(
+    make_llm: LLMFactory, sim: Simulator, fields: dict[str, Any], requests: int
+) -> None:
+    """Other limits do not ask for, and pay, every answer again."""
+    cache, document = IngestionCache(), TextNode(text="The harbour of Norden.", id_="1")
+    for llm in (make_llm(), make_llm(**fields)):
+        extractor = SummaryExtractor(llm=llm, show_progress=False)
+        IngestionPipeline(transformations=[extractor], cache=cache).run(
+            nodes=[document.model_copy(deep=True)]
+        )
+    assert len(sim.requests) == requests
+
+
+def test_the_dump_of_a_model_itself_has_its_limits(make_llm: LLMFactory) -> None:
+    """A copy made of it has the same."""
+    llm = make_llm(timeout=5.0, deadline=60.0, max_retries=0, stream_usage=False)
+    for copied in (OneRouterLLM.from_dict(llm.to_dict()), OneRouterLLM.from_json(llm.to_json())):
+        assert (copied.timeout, copied.deadline, copied.max_retries) == (5.0, 60.0, 0)
+        assert copied.stream_usage is False

@@ -261,7 +261,7 @@ def test_a_completion_has_log_probabilities(mode: Mode, llm: OneRouterLLM, sim: 
 def test_a_refusal_is_in_the_additional_kwargs_of_the_message(
     mode: Mode, llm: OneRouterLLM, sim: Simulator
 ) -> None:
-    """The content is None."""
+    """The content is its text."""
     response = mode.chat(llm, user_messages("please refuse"))
-    assert response.message.content is None
     assert response.message.additional_kwargs["refusal"]
+    assert response.message.content == response.message.additional_kwargs["refusal"]

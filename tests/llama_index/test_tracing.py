@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel, Field, SecretStr
 
 from llama_index_onerouter import OneRouterLLM
+from onerouter_core.errors import ConfigurationError
 from onerouter_simulator import Script, Simulator, chunk, completion, failure, tool_call
 from tests.llama_index.conftest import LLMFactory, Mode, user_messages
 
@@ -104,6 +106,72 @@ def test_the_token_counter_counts_structured_predictions(mode: Mode, make_llm: L
     mode.chat(llm.as_structured_llm(Sum), user_messages("5"))
     assert len(counter.llm_token_counts) == 2
     assert 0 < counter.total_llm_token_count < 1000
+
+
+@pytest.mark.parametrize("method", ["chat", "stream_chat", "complete", "stream_complete"])
+def test_a_structured_model_has_one_event_per_request(
+    mode: Mode, make_llm: LLMFactory, trace: Trace, method: str
+) -> None:
+    """The inner model's, with the gateway's counts; handlers of both models count it once."""
+    counter = TokenCountingHandler(tokenizer=lambda _: [0] * 1000)
+    manager = CallbackManager([counter])
+    llm = make_llm(callback_manager=manager)
+    structured = llm.as_structured_llm(Sum, callback_manager=manager)
+    prompt: Any = "5" if "complete" in method else user_messages("5")
+    result = getattr(mode, method)(structured, prompt)
+    response = result[-1] if isinstance(result, list) else result
+    (event,) = counter.llm_token_counts
+    assert event.total_token_count == response.additional_kwargs["total_tokens"] < 1000
+    ends = [event for event in trace.events.events if event.class_name().endswith("ChatEndEvent")]
+    assert len(ends) == 1
+
+
+@pytest.mark.parametrize("method", ["chat_with_tools", "stream_chat_with_tools"])
+def test_a_request_with_tools_has_one_span(
+    mode: Mode, llm: OneRouterLLM, trace: Trace, method: str
+) -> None:
+    """It is that of the endpoint."""
+    (mode.collect if "stream" in method else mode.call)(llm, method, [ADD], "x")
+    (name,) = trace.spans.names
+    assert name.removeprefix("OneRouterLLM.").removeprefix("a") in {"chat", "stream_chat"}
+
+
+def traced_tools(events: list[Any]) -> Any:
+    """Return the tools of the start event of a chat, through JSON."""
+    start = next(event for event in events if event.class_name() == "LLMChatStartEvent")
+    return json.loads(json.dumps(start.additional_kwargs["tools"]))
+
+
+@pytest.mark.parametrize(
+    "method", ["chat", "stream_chat", "chat_with_tools", "stream_chat_with_tools"]
+)
+def test_the_tools_of_an_event_are_the_json_that_is_sent(
+    mode: Mode, llm: OneRouterLLM, sim: Simulator, trace: Trace, method: str
+) -> None:
+    """Tracers write a tool as JSON: its name is the one that is sent."""
+    call = mode.collect if "stream" in method else mode.call
+    if method.endswith("with_tools"):
+        call(llm, method, [ADD], "x")
+    else:
+        call(llm, method, user_messages("x"), tools=[ADD])
+    assert traced_tools(trace.events.events) == sim.last.body["tools"]
+    assert sim.last.body["tools"][0]["function"]["name"] == "math_add"
+
+
+def test_the_tools_of_a_structured_prediction_are_the_json_that_is_sent(
+    mode: Mode, make_llm: LLMFactory, sim: Simulator, trace: Trace
+) -> None:
+    """The method "function" asks with a tool."""
+    llm = make_llm(structured_output_mode="function")
+    mode.call(llm, "structured_predict", Sum, PromptTemplate("5"))
+    assert traced_tools(trace.events.events) == sim.last.body["tools"]
+
+
+def test_an_invalid_tool_is_an_error_of_the_call(mode: Mode, llm: OneRouterLLM) -> None:
+    """A trace does not change it."""
+    for tools in ([1], 1):
+        with pytest.raises((ConfigurationError, TypeError)):
+            mode.chat(llm, user_messages("x"), tools=tools)
 
 
 def test_a_call_has_one_span_and_one_pair_of_events(
