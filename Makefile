@@ -45,7 +45,7 @@ integration: $(INTEGRATION)/.made ## Run the integration tests with real servers
 	PYTHONDONTWRITEBYTECODE= $(INTEGRATION)/bin/pytest -p no:cacheprovider tests/integration
 
 ecosystem: $(ECOSYSTEM)/.made ## Test the packages people use with the classes; results in docs/ecosystem.md
-	PYTHONDONTWRITEBYTECODE= $(ECOSYSTEM)/bin/pytest -p no:cacheprovider --timeout 180 \
+	PYTHONDONTWRITEBYTECODE= $(ECOSYSTEM)/bin/pytest -p no:cacheprovider --timeout 180 -o faulthandler_timeout=170 \
 	  --numprocesses 2 $(WITHOUT_PLUGINS) --page tests/ecosystem
 
 compat: $(VENV)/.made ## Test each Python here with openai 2 and 3, newest and lowest versions; results in docs/compatibility.md

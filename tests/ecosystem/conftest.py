@@ -90,15 +90,22 @@ def llm(gateway: Simulator, ledger: Ledger) -> OneRouterLLM:
     return OneRouterLLM(model=MODEL, ledger=ledger)
 
 
-@pytest.fixture
-def collector() -> Iterator[Collector]:
+@pytest.fixture(scope="session")
+def running_collector() -> Iterator[Collector]:
     """Run a server that stands in for those of the tracers."""
     yield from running()
+
+
+@pytest.fixture
+def collector(running_collector: Collector) -> Collector:
+    """Provide the server, without what it has received so far."""
+    running_collector.received.clear()
+    return running_collector
 
 
 def counted(ledger: Ledger) -> tuple[int, int]:
     """Return the prompt and completion tokens that the gateway counted."""
     return (
-        sum(entry.prompt_tokens for entry in ledger.entries),
-        sum(entry.completion_tokens for entry in ledger.entries),
+        sum(entry.input_tokens for entry in ledger.entries),
+        sum(entry.output_tokens for entry in ledger.entries),
     )

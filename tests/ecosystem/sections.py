@@ -9,33 +9,41 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 from onerouter_simulator import Simulator
 from tests.ecosystem import guard
 from tests.ecosystem.table import PAGE
-from tests.pages import ROOT, blocks_in
+from tests.pages import ROOT, CodeBlock, blocks_in
 
 _SECTION = re.compile(r"^##+ (.+)\n((?:(?!^##+ ).*\n)*)", re.MULTILINE)
 
 
-def programs() -> dict[str, str]:
-    """Return the Python code of each section that has some."""
+def blocks() -> dict[str, list[CodeBlock]]:
+    """Return the Python blocks of each section that has some."""
     found = {}
     for heading, text in _SECTION.findall(PAGE.read_text("utf-8")):
-        code = [block.code for block in blocks_in(text) if block.language == "python"]
-        if code:
-            found[heading] = "\n".join(code)
+        if python := [block for block in blocks_in(text) if block.language == "python"]:
+            found[heading] = python
     return found
 
 
-def run(heading: str, sim: Simulator, **variables: str) -> str:
-    """Run a section in a process of its own, with these variables; return what it prints."""
-    env = {**os.environ, **variables}
-    env |= {"ONEROUTER_BASE_URL": sim.base_url, "ONEROUTER_API_KEY": sim.api_key}
+def shown_output(heading: str) -> str:
+    """Return the output that a section shows."""
+    return "".join(f"{line}\n" for block in blocks()[heading] for line in block.shown_output)
+
+
+def run(heading: str, sim: Simulator, folder: Path, **variables: str) -> str:
+    """Run a section in a process and a folder of its own; return what it prints.
+
+    `variables` are added to its environment.
+    """
+    (folder / ".guardrailsrc").write_text("enable_metrics=false\n", "utf-8")
+    gateway = {"ONEROUTER_BASE_URL": sim.base_url, "ONEROUTER_API_KEY": sim.api_key}
     done = subprocess.run(  # noqa: S603 -- our own page
         [sys.executable, "-W", "ignore", "-m", __name__, heading],
-        cwd=ROOT,
-        env=env,
+        cwd=folder,
+        env={**os.environ, **gateway, "PYTHONPATH": str(ROOT), "HOME": str(folder), **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -46,7 +54,8 @@ def run(heading: str, sim: Simulator, **variables: str) -> str:
 
 if __name__ == "__main__":
     guard.install()
-    exec(compile(programs()[sys.argv[1]], sys.argv[1], "exec"), {"__name__": "page"})  # noqa: S102
+    program = "\n".join(block.code for block in blocks()[sys.argv[1]])
+    exec(compile(program, sys.argv[1], "exec"), {"__name__": "page"})  # noqa: S102 -- our own page
     sys.stdout.flush()
     if guard.attempts:
         sys.exit(f"only loopback may be reached, not {guard.attempts}")
