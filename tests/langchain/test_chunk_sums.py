@@ -249,3 +249,21 @@ def test_the_cost_in_an_agent(
     if runs or sys.version_info >= (3, 11):  # before, asyncio has no context for LangGraph's nodes
         assert runs[0].extra["metadata"]["usage_metadata"]["total_cost"] == COST
     assert answer.usage_metadata["total_cost"] == COST
+
+
+@pytest.mark.filterwarnings("ignore:The v3 streaming protocol")
+def test_the_cost_in_an_agent_that_streams_protocol_events(
+    make_llm: LLMFactory, sim: Simulator
+) -> None:
+    """LangChain's events of version 3 have no cost; the model's result has it."""
+    agents = pytest.importorskip("langchain.agents", exc_type=ImportError)
+    agent = agents.create_agent(make_llm(cost_in_usage=True), tools=[])
+    tracer, runs = tracer_and_runs()
+    sim.script(STREAM)
+    config = {"callbacks": [tracer]}
+    events = agent.stream_events({"messages": [HumanMessage("Hi")]}, version="v3", config=config)
+    assert list(events)
+    (run,) = runs
+    assert run.extra["metadata"]["usage_metadata"]["total_cost"] == COST
+    assert run.outputs["generations"][0][0]["generation_info"] == {"finish_reason": "stop"}
+    assert run.outputs["llm_output"]["id"] == "gen-1"

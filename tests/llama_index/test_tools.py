@@ -79,6 +79,16 @@ def test_a_request_without_tools_has_no_tool_keys(llm: OneRouterLLM, sim: Simula
     assert body.keys() == {"model", "messages", "usage"}
 
 
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_field_parallel_tool_calls_is_not_sent_without_tools(
+    make_llm: LLMFactory, sim: Simulator, mode: Mode, *, is_streamed: bool
+) -> None:
+    """OpenAI rejects it."""
+    llm = make_llm(parallel_tool_calls=False)
+    (mode.stream_chat if is_streamed else mode.chat)(llm, user_messages("Hello"))
+    assert "parallel_tool_calls" not in sim.last.body
+
+
 def test_allow_parallel_tool_calls_sends_no_key(llm: OneRouterLLM, sim: Simulator) -> None:
     """Parallel calls are the API's default."""
     assert "parallel_tool_calls" not in sent_body(llm, sim, ADD, allow_parallel_tool_calls=True)
