@@ -56,13 +56,13 @@ def _event(delta: Any, **choice: Any) -> bytes:
     return b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta, **choice}]}).encode()
 
 
-def streamed(delta: Any, *, numbered: bool = False) -> Callable[[int], list[bytes]]:
+def streamed(delta: Any, *, numbered: bool = False, **choice: Any) -> Callable[[int], list[bytes]]:
     """Return a function that makes a stream of a delta again and again, an event in each chunk."""
 
     def make(length: int) -> list[bytes]:
-        count = length // len(_event(delta))
+        count = length // len(_event(delta, **choice))
         deltas = (json.loads(json.dumps(delta).replace("#", str(n))) for n in range(count))
-        events = [_event(one if numbered else delta) + b"\n\n" for one in deltas]
+        events = [_event(one if numbered else delta, **choice) + b"\n\n" for one in deltas]
         return [*events, _event({}, finish_reason="stop") + b"\n\n"]
 
     return make
@@ -102,6 +102,10 @@ def read_model_list(body: bytes) -> Any:
 
 def _call(**function: Any) -> dict[str, Any]:
     return {"tool_calls": [{"type": "function", "function": function}]}
+
+
+def _detail(kind: str, **fields: str) -> dict[str, str]:
+    return {"type": kind, **fields}
 
 
 _FULL = {"name": "f", "arguments": "{}"}
@@ -144,14 +148,23 @@ READERS = (
     Reader("name again", streamed(_call(name="f", arguments='{"a": "b"')), read_stream),
     Reader("name without arguments", streamed(_call(name="f")), read_stream),
     Reader("arguments", streamed(_call(arguments='"\\u00')), read_stream),
-    Reader("unknown key", streamed({"x": "a"}), read_stream),
-    Reader("refusal", streamed({"refusal": "a"}), read_stream),
-    Reader("audio", streamed({"audio": {"data": "UklG"}}), read_stream),
-    Reader(
-        "details",
-        streamed({"reasoning_details": [{"type": "reasoning.text", "text": "a"}]}),
-        read_stream,
+    *(
+        Reader(f"streamed {name}", streamed(delta), read_stream)
+        for name, delta in (
+            ("reasoning", {"reasoning": "a"}),
+            ("refusal", {"refusal": "a"}),
+            ("audio", {"audio": {"data": "UklG", "transcript": "a"}}),
+            ("reasoning details", {"reasoning_details": [_detail("reasoning.text", text="a")]}),
+            ("summaries", {"reasoning_details": [_detail("reasoning.summary", summary="a")]}),
+            ("unknown key", {"x": "a"}),
+            ("unknown object", {"x": {"y": {"z": "a"}}}),
+            ("unknown list", {"x": ["a"]}),
+            ("unknown key of a call", {"tool_calls": [{"index": 0, "x": "a"}]}),
+            ("images", {"images": [{"image_url": {"url": "https://a"}}]}),
+            ("annotations", {"annotations": [{"type": "url_citation"}]}),
+        )
     ),
+    Reader("streamed log probabilities", streamed({}, logprobs={"content": [{}]}), read_stream),
 )
 _NAMES = ToolNames()
 

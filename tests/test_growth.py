@@ -10,7 +10,8 @@ import importlib
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Iterable, Iterator
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -19,7 +20,7 @@ import pytest
 import langchain_onerouter
 import llama_index_onerouter
 import onerouter_core
-from benchmarks.growth import READERS, Reader
+from benchmarks.growth import READERS, Reader, read_stream
 from tests.regex_steps import steps
 
 # --- steps of Python code ---
@@ -56,6 +57,44 @@ def test_a_reader_takes_linear_time(reader: Reader) -> None:
     """The text is the beginning of what the reader looks for, again and again."""
     opcodes(reader, LENGTHS[0])  # imports and caches
     assert is_linear(*(opcodes(reader, length) for length in LENGTHS))
+
+
+# --- memory that is copied: a step of the interpreter may copy any amount ---
+
+STREAM_LENGTHS = (40_000, 80_000, 120_000)
+
+
+def bytes_copied(reader: Reader, length: int) -> int:
+    """Return how much memory the events of a stream need beyond what is held between them."""
+    total = 0
+
+    def measured(chunks: Iterable[bytes]) -> Iterator[bytes]:
+        nonlocal total
+        for chunk in chunks:
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            yield chunk
+            total += tracemalloc.get_traced_memory()[1] - before
+
+    chunks = reader.make(length)
+    tracemalloc.start()
+    try:
+        reader(measured(chunks))
+    finally:
+        tracemalloc.stop()
+    return total
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [reader for reader in READERS if reader.read is read_stream],
+    ids=lambda reader: reader.name,
+)
+def test_a_stream_copies_what_it_holds_a_few_times_only(reader: Reader) -> None:
+    """An event that is added to the text so far does not copy that text."""
+    bytes_copied(reader, STREAM_LENGTHS[0])  # imports and caches
+    first, second, third = (bytes_copied(reader, length) for length in STREAM_LENGTHS)
+    assert is_linear(first, second, third)
 
 
 # --- steps of patterns ---

@@ -31,7 +31,9 @@ from onerouter_core.wire.decode import (
 from onerouter_core.wire.error_bodies import decode_error, has_error
 from onerouter_core.wire.fragments import (
     append_audio,
+    append_text,
     extend_lists,
+    joined,
     merge_fragments,
     remaining_lists,
     remaining_text,
@@ -269,7 +271,7 @@ class StreamDecoder:
         self._images += as_items(delta.get("images"))
         extend_lists(self._message, {"annotations": delta.get("annotations") or []})
         if refusal := as_text(delta.get("refusal")):
-            self._message["refusal"] = self._message.get("refusal", "") + refusal
+            append_text(self._message, "refusal", refusal)
         if audio := as_mapping(delta.get("audio")):
             append_audio(self._message.setdefault("audio", {}), audio)
         merge_fragments(self._message, omit(delta, MESSAGE_KEYS))
@@ -302,10 +304,10 @@ class StreamDecoder:
         self, message: Json, content_images: tuple[Image, ...]
     ) -> tuple[Image, ...]:
         """Replace what the deltas said under other keys; return the images that they lacked."""
-        known = decode_images({"images": self._images})
+        known = {*decode_images({"images": self._images})}
         items: list[Json] = [{"image_url": {"url": image.url}} for image in content_images]
         items += as_items(message.get("images"))
-        new = [item for item in items if not {*decode_images({"images": [item]})} <= {*known}]
+        new = [item for item in items if not {*decode_images({"images": [item]})} <= known]
         self._images += new
         if details := as_items(message.get("reasoning_details")):
             self._details = [dict(detail) for detail in details]
@@ -323,33 +325,33 @@ class StreamDecoder:
         last = self._details[-1] if self._details else {}
         key = _FRAGMENT_KEYS.get(str(detail.get("type")))
         if key and _continues_detail(last, detail):
-            text = (as_text(last.get(key)) or "") + (as_text(detail.get(key)) or "")
-            last.update({name: value for name, value in detail.items() if value is not None})
-            last[key] = text
+            append_text(last, key, detail.get(key))
+            last.update({k: v for k, v in detail.items() if v is not None and k != key})
         else:
             self._details.append(dict(detail))
 
     def _to_completion(self) -> dict[str, Any]:
         """Return the completion that the chunks so far add up to."""
+        details: list[Json] = [joined(detail) for detail in self._details]
         message = {
             "role": "assistant",
             "content": str(self._text) or None,
-            **self._reasoning_fields(),
-            "reasoning_details": self._details or None,
+            **self._reasoning_fields(details),
+            "reasoning_details": details or None,
             "tool_calls": self._calls.to_message() or None,
             "images": self._images or None,
         }
         message = {key: value for key, value in message.items() if value is not None}
-        message = without_surrogates(message | self._message)
+        message = without_surrogates(message | joined(self._message))
         choice = {"index": 0, "message": message, **self._choice}
         root: dict[str, Any] = without_non_finite(self._root)
         return {**root, "object": "chat.completion", "choices": [without_non_finite(choice)]}
 
-    def _reasoning_fields(self) -> dict[str, Any]:
+    def _reasoning_fields(self, details: list[Json]) -> dict[str, Any]:
         """Return the reasoning text under the keys with which it came, if not in details alone."""
-        source = {**self._reasoning_source, "reasoning_details": self._details}
+        source = {**self._reasoning_source, "reasoning_details": details}
         keys, text = decode_reasoning_keys(source), str(self._reasoning)
-        if text and decode_reasoning({"reasoning_details": self._details}) != text:
+        if text and decode_reasoning({"reasoning_details": details}) != text:
             keys = keys or ("reasoning",)
         return dict.fromkeys(keys, text)
 

@@ -15,7 +15,7 @@ from onerouter_core.model_json import (
 
 _FIRST_HIGH_SURROGATE, _LAST_HIGH_SURROGATE = "\ud800", "\udbff"
 
-_MAX_FRAGMENTS = 1000  # then they are joined: a short string takes ten times its length in memory
+_MAX_FRAGMENTS = 64  # then they are joined: a short string takes ten times its length in memory
 
 
 class TextBuffer:
@@ -26,12 +26,13 @@ class TextBuffer:
     ended; the escape of an unpaired surrogate is replaced.
     """
 
-    __slots__ = ("_fragments", "_held", "_is_json")
+    __slots__ = ("_fragments", "_held", "_is_json", "_joined")
 
     def __init__(self, *, is_json: bool = False) -> None:
         self._held = ""
         self._is_json = is_json
         self._fragments: list[str] = []
+        self._joined = 0  # how many of the first ones were joined, and are not joined again
 
     def __str__(self) -> str:
         """Return the text so far, without what is held back."""
@@ -42,12 +43,13 @@ class TextBuffer:
         if self._held or not text.isascii() or (self._is_json and "\\" in text):
             text = self._join(text)
         self._fragments.append(text)
-        if len(self._fragments) > _MAX_FRAGMENTS:
+        if len(self._fragments) - self._joined > _MAX_FRAGMENTS:
             self._join_fragments()
         return text
 
     def _join_fragments(self) -> None:
-        self._fragments = ["".join(self._fragments)]
+        self._fragments[self._joined :] = ["".join(self._fragments[self._joined :])]
+        self._joined += 1
 
     def _join(self, text: str) -> str:
         text, self._held = self._held + text, ""
@@ -87,8 +89,7 @@ class JSONBuffer(TextBuffer):
 
     def is_complete(self) -> bool:
         """Return whether the text is a JSON value: an object, a list or a string."""
-        for fragment in self._fragments[self._read :]:
-            self._scan(fragment)
+        self._read_fragments()
         if self._is_broken or self._depth or self._in_string:
             return False
         if self._known is None:
@@ -96,12 +97,13 @@ class JSONBuffer(TextBuffer):
             self._is_broken = not self._known
         return self._known
 
-    def _scan(self, fragment: str) -> None:
-        """Count the brackets that a fragment opens and closes; an escape is in one fragment."""
-        self._read += 1
-        if fragment and not fragment.isspace():
+    def _read_fragments(self) -> None:
+        """Count the brackets that new fragments open and close; an escape is in one fragment."""
+        text = "".join(self._fragments[self._read :])
+        self._read = len(self._fragments)
+        if text and not text.isspace():
             self._known = None
-        for mark in MARKS.findall(fragment):
+        for mark in MARKS.findall(text):
             if mark == '"':
                 self._in_string = not self._in_string
             elif not self._in_string and len(mark) == 1:
@@ -109,6 +111,6 @@ class JSONBuffer(TextBuffer):
         self._is_broken = self._is_broken or self._depth < 0
 
     def _join_fragments(self) -> None:
-        read, rest = self._fragments[: self._read], self._fragments[self._read :]
-        self._fragments = ["".join(part) for part in (read, rest) if part]
-        self._read = len(read[:1])
+        self._read_fragments()
+        super()._join_fragments()
+        self._read = len(self._fragments)

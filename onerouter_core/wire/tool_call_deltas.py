@@ -34,7 +34,7 @@ from onerouter_core.wire.decode import (
     generate_call_id,
     unknown_call_keys,
 )
-from onerouter_core.wire.fragments import merge_fragments, remaining_text
+from onerouter_core.wire.fragments import joined, merge_fragments, remaining_text
 from onerouter_core.wire.text_buffer import JSONBuffer
 from onerouter_core.wire.tool_names import ToolNames
 
@@ -63,6 +63,16 @@ class _PartialCall:
 
     def is_anonymous(self) -> bool:
         return self.received_id is None and self.name is None
+
+    def to_message(self) -> Json:
+        extra = joined(self.extra)
+        function = {"name": self.name, "arguments": str(self.arguments)}
+        return {
+            "id": self.id,
+            "type": "function",
+            **extra,
+            "function": {**function, **extra.get("function", {})},
+        }
 
     def has_complete_arguments(self) -> bool:
         may_end = self.last_fragment.rstrip().endswith(("}", "]", '"'))
@@ -101,19 +111,7 @@ class ToolCallDeltas:
 
     def to_message(self) -> list[Json]:
         """Return the calls as in a complete message."""
-        return [
-            {
-                "id": call.id,
-                "type": "function",
-                **call.extra,
-                "function": {
-                    "name": call.name,
-                    "arguments": str(call.arguments),
-                    **call.extra.get("function", {}),
-                },
-            }
-            for call in self._calls
-        ]
+        return [call.to_message() for call in self._calls]
 
     # --- one delta ---
 

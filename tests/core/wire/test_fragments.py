@@ -9,7 +9,9 @@ import pytest
 
 from onerouter_core.wire.fragments import (
     append_audio,
+    append_text,
     extend_lists,
+    joined,
     merge_fragments,
     remaining_lists,
     remaining_text,
@@ -40,7 +42,7 @@ from onerouter_core.wire.fragments import (
 def test_fragments_of_an_unknown_key_are_merged(fragments: list[Any], merged: Any) -> None:
     """Strings are concatenated, lists extended, objects merged, other values replaced."""
     updates = [{"key": fragment} for fragment in fragments]
-    assert reduce(merge_fragments, updates, {}) == {"key": merged}
+    assert joined(reduce(merge_fragments, updates, {})) == {"key": merged}
 
 
 @pytest.mark.parametrize("key", ["id", "type", "index", "name", "role", "model"])
@@ -83,7 +85,28 @@ def test_lists_are_extended_and_audio_is_joined() -> None:
     audio: dict[str, Any] = {}
     for update in ({"data": "ab", "id": "1"}, {"data": "cd", "id": "2", "transcript": None}):
         append_audio(audio, update)
-    assert (lists, audio) == ({"content": [1, 2]}, {"data": "abcd", "id": "2"})
+    assert (lists, joined(audio)) == ({"content": [1, 2]}, {"data": "abcd", "id": "2"})
+
+
+@pytest.mark.parametrize(
+    ("fragments", "text"),
+    [
+        (["a"], "a"),
+        (["a", "b", "c"], "abc"),
+        ([None, "a"], "a"),
+        (["a", 1, None, "b"], "ab"),
+        ([1], ""),
+        (["a\ud83d", "\ude42b"], "a🙂b"),
+        (["a", "b\ud83d"], "ab\ufffd"),
+    ],
+)
+def test_a_text_is_joined_at_the_end(fragments: list[Any], text: str) -> None:
+    """Values of another type count as no text; halves of a surrogate pair are joined."""
+    fields: dict[str, Any] = {}
+    for fragment in fragments:
+        append_text(fields, "key", fragment)
+    assert joined({"outer": fields}) == {"outer": {"key": text}}
+    assert joined(joined({"outer": fields})) == {"outer": {"key": text}}
 
 
 @pytest.mark.parametrize(
