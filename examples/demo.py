@@ -35,8 +35,8 @@ from onerouter_simulator import Script, Simulator, chunk
 HERE = Path(__file__).parent
 MODEL = os.environ.get("ONEROUTER_MODEL", "deepseek/deepseek-v4-flash")
 SQUARE = (  # a red square of 8 by 8 pixels
-    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mP4z8CAFWEXHbQSACj/P8Fu7N9hAAAAAElF"
-    "TkSuQmCC"
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mP4z8CAFTEMLQkAKP8/wc53yE8AAAAASUVO"
+    "RK5CYII="
 )
 console = Console(markup=False, emoji=False)  # the text of models must not be read as rich markup
 

@@ -95,7 +95,7 @@ def _is_last_word() -> bool:
     """Return whether a ValueError raised now would become an answer "Empty Response".
 
     Response synthesizers pass over the ValueErrors of an `output_cls`, also of the last text when
-    no earlier one gave an answer (llama-index-core 0.14.24, refine.py, `_update_response`). The
+    no earlier one gave an answer (llama-index-core 0.14.25, refine.py, `_update_response`). The
     element parser asks for words then, but only its sync method: the async one takes "Empty
     Response" for the object (base_element.py, `aextract_table_summaries`).
     """

@@ -142,7 +142,16 @@ def describe_media(media: list[Medium]) -> str:
 
 
 def find_schema(text: str) -> tuple[JSON, str] | None:
-    """Return the first JSON schema in a text, and the text without it; None if there is none."""
+    """Return the first JSON schema in a text, and the text without it; None if there is none.
+
+    Its braces may be doubled, as prompt templates of LlamaIndex escape them.
+    """
+    return _find_schema(text) or (
+        _find_schema(text.replace("{{", "{").replace("}}", "}")) if "{{" in text else None
+    )
+
+
+def _find_schema(text: str) -> tuple[JSON, str] | None:
     decoder = json.JSONDecoder()
     start = text.find("{")
     while start >= 0:

@@ -87,11 +87,17 @@ def test_a_user_message_after_a_result_is_not_to_be_answered() -> None:
     assert Conversation(messages).messages_to_answer == messages
 
 
+# As LlamaIndex's prompt templates escape it.
+DOUBLED = json.dumps(SCHEMA).replace("{", "{{").replace("}", "}}")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         (f"Follow {json.dumps(SCHEMA)} now", (SCHEMA, "Follow  now")),
         (f"{{a}} {{}} {json.dumps(SCHEMA)}", (SCHEMA, "{a} {} ")),
+        (f"Follow {DOUBLED} now", (SCHEMA, "Follow  now")),
+        (f"{{a}} {DOUBLED}", (SCHEMA, "{a} ")),
         (json.dumps({"schema": SCHEMA}), None),
         ('{"properties": []}', None),
         ("{broken", None),
