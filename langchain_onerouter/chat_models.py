@@ -378,7 +378,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
                 `tool_choice` names none of the tools.
 
         """
-        with translate_errors():
+        with translate_errors(kwargs):
             dicts = to_dicts(tools, strict=strict)
             check_choice(tool_choice, dicts)
             if isinstance(kwargs.get("response_format"), type):
@@ -422,7 +422,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
                 ContentFilterError.
 
         """
-        with translate_errors():
+        with translate_errors(kwargs):
             return structured_output_runnable(
                 self,
                 self._method_by_model,

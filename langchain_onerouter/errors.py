@@ -12,6 +12,7 @@ from typing import Any
 
 from langchain_core import exceptions as lc
 
+from onerouter_core import SECRET_ARGUMENTS
 from onerouter_core import errors as core
 
 _ModelRefusalError: Any = getattr(lc, "ModelRefusalError", lc.ModelError)  # langchain-core 1.7.5
@@ -132,11 +133,17 @@ class _TranslateErrors:
     A generator-based context manager would make a reference cycle, see `onerouter_core.tracebacks`.
     """
 
-    __slots__ = ()
+    __slots__ = ("_options",)
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is not None:
+            for name in SECRET_ARGUMENTS & self._options.keys():
+                del self._options[name]  # a local of the frame in the traceback of an error
         if isinstance(error, core.OneRouterError):
             errors = [to_langchain(error)]
             cause, error.__traceback__, error.__context__ = error.__cause__, None, None
@@ -144,6 +151,11 @@ class _TranslateErrors:
             raise errors.pop() from cause
 
 
-def translate_errors() -> _TranslateErrors:
-    """Return a context manager that converts errors of the core with `to_langchain`."""
-    return _TranslateErrors()
+def translate_errors(options: dict[str, Any] | None = None) -> _TranslateErrors:
+    """Return a context manager that converts errors of the core with `to_langchain`.
+
+    Args:
+        options: keywords of the caller; an error takes the secret ones out of them.
+
+    """
+    return _TranslateErrors({} if options is None else options)

@@ -13,6 +13,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.output_parsers import BaseTransformOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
+from langchain_core.runnables.passthrough import identity
+from pydantic import Field
 
 from langchain_onerouter.chunk_sums import add_chunks
 from langchain_onerouter.errors import (
@@ -42,6 +44,9 @@ class ObjectParser(BaseTransformOutputParser[Any]):
 
     tool: str | None = None
     """Name of the tool with the object as its arguments. None: the object is in the text."""
+
+    redact: Callable[[OneRouterError], OneRouterError] = Field(default=identity, repr=False)
+    """Removes secrets that an answer echoes from an error."""
 
     @property
     def OutputType(self) -> Any:  # noqa: N802 -- langchain-core's name
@@ -82,6 +87,13 @@ class ObjectParser(BaseTransformOutputParser[Any]):
 
     def _parse_message(self, message: BaseMessage) -> Any:
         """Return the object in a message; raise a OneRouterError that names the reason."""
+        try:
+            return self._read_message(message)
+        except OneRouterError as error:
+            errors = [error]  # in no local variable: see `onerouter_core.tracebacks`
+        raise self.redact(errors.pop())
+
+    def _read_message(self, message: BaseMessage) -> Any:
         if refusal := message.additional_kwargs.get("refusal"):
             raise _refusal_error(str(refusal), message)
         if _finish_meaning(message) == "moderation":

@@ -78,6 +78,7 @@ def _method_chain(
         output_type=_output_type(schema, object_schema),
         yields_partial=not _is_pydantic_class(schema),
         tool=schema_tool(schema).name if method == "function_calling" else None,
+        redact=model._redact_error,  # noqa: SLF001 -- for the classes of this project only
     )
     return RunnableSequence(bound, RawOutputParser(parser=parser) if include_raw else parser)
 

@@ -7,7 +7,7 @@ response. It does not send requests.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
@@ -29,6 +29,7 @@ from onerouter_core.errors import (
     ContentFilterError,
     LengthLimitError,
     MalformedReplyError,
+    OneRouterError,
     RefusalError,
     format_validation_errors,
 )
@@ -52,7 +53,21 @@ _ERROR_FIELDS = ("model", "provider", "request_id", "generation_id")
 class OutputRequest:
     """Request for one object of a pydantic class, and the parser of its response."""
 
-    def __init__(self, output_cls: type[BaseModel]) -> None:
+    def __init__(
+        self,
+        output_cls: type[BaseModel],
+        redact: Callable[[OneRouterError], OneRouterError] = lambda error: error,
+    ) -> None:
+        """Prepare the schema.
+
+        Args:
+            output_cls: Pydantic class of the object.
+            redact: Removes secrets that an answer echoes from an error.
+
+        Raises:
+            ConfigurationError: `output_cls` is not a pydantic class.
+        """
+        self._redact = redact
         self._class = output_cls
         self._schema = output_schema_of(output_cls)
         self._last_value: dict[str, Any] | None = None
@@ -89,6 +104,13 @@ class OutputRequest:
             ContentFilterError: Moderation stopped the answer.
             MalformedReplyError: The answer is not valid JSON, or not valid for the class.
         """
+        try:
+            return self._parse(response)
+        except OneRouterError as error:
+            errors = [error]  # in no local variable: see `onerouter_core.tracebacks`
+        raise self._redact(errors.pop())
+
+    def _parse(self, response: ChatResponse) -> BaseModel:
         context = _error_context(response)
         sent = excerpt(_written_text(response.message))
         if (refusal := response.message.additional_kwargs.get("refusal")) is not None:

@@ -25,6 +25,7 @@ from llama_index_onerouter.tracing import traced_endpoint
 
 if TYPE_CHECKING:
     from llama_index_onerouter.structured_output import StructuredPrediction
+    from onerouter_core import OneRouterError
 
 
 class StructuredOneRouterLLM(StructuredLLM):
@@ -52,6 +53,9 @@ class StructuredOneRouterLLM(StructuredLLM):
     @property
     def _model(self) -> StructuredPrediction:
         return cast("StructuredPrediction", self.llm)
+
+    def _redact_error(self, error: OneRouterError) -> OneRouterError:
+        return self._model._redact_error(error)  # noqa: SLF001 -- its own is as private
 
     @traced_endpoint()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:

@@ -175,6 +175,7 @@ class StructuredPrediction(FunctionCallingLLM):
         responses = await self.astream_structured_chat(output_cls, messages, **(llm_kwargs or {}))
         return _araw_objects(responses)
 
+    @redacted_endpoint()
     def as_structured_llm(
         self, output_cls: type[BaseModel], **kwargs: Any
     ) -> StructuredOneRouterLLM:
@@ -188,6 +189,7 @@ class StructuredPrediction(FunctionCallingLLM):
 
     # --- structured chat: messages instead of a prompt, responses around the objects ---
 
+    @redacted_endpoint()
     def structured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponse:
@@ -204,20 +206,24 @@ class StructuredPrediction(FunctionCallingLLM):
         Raises:
             OneRouterError: As `structured_predict`.
         """
-        output_request, history = OutputRequest(output_cls), self._extend_messages(list(messages))
+        output_request = OutputRequest(output_cls, self._redact_error)
+        history = self._extend_messages(list(messages))
         retries = self.structured_output_retries
         with object_errors():
             return self._structured_response(output_request, history, kwargs, retries)
 
+    @redacted_endpoint()
     async def astructured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponse:
         """Send a chat request and return an object; the async form of `structured_chat`."""
-        output_request, history = OutputRequest(output_cls), self._extend_messages(list(messages))
+        output_request = OutputRequest(output_cls, self._redact_error)
+        history = self._extend_messages(list(messages))
         retries = self.structured_output_retries
         with object_errors():
             return await self._astructured_response(output_request, history, kwargs, retries)
 
+    @redacted_endpoint()
     def stream_structured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseGen:
@@ -230,18 +236,21 @@ class StructuredPrediction(FunctionCallingLLM):
             A generator of responses. `raw` is the incomplete object, in the last one a valid
             object of `output_cls`; `delta` is the JSON text that was added.
         """
-        output_request, history = OutputRequest(output_cls), self._extend_messages(list(messages))
+        output_request = OutputRequest(output_cls, self._redact_error)
+        history = self._extend_messages(list(messages))
         with object_errors():
             responses = self._request_with_fallback(
                 self.stream_chat, output_request, history, kwargs
             )
         return _stream_objects(output_request, responses)
 
+    @redacted_endpoint()
     async def astream_structured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
         """Send a chat request and yield the object so far; async `stream_structured_chat`."""
-        output_request, history = OutputRequest(output_cls), self._extend_messages(list(messages))
+        output_request = OutputRequest(output_cls, self._redact_error)
+        history = self._extend_messages(list(messages))
         with object_errors():
             responses = await self._arequest_with_fallback(
                 self.astream_chat, output_request, history, kwargs
@@ -280,6 +289,10 @@ class StructuredPrediction(FunctionCallingLLM):
                 raise
             messages = output_request.repair_messages(messages, response, error)
         return await self._astructured_response(output_request, messages, kwargs, retries_left - 1)
+
+    def _redact_error(self, error: OneRouterError) -> OneRouterError:
+        """Return an error about an answer; `GatewayModel` removes secrets from it."""
+        return error
 
     # --- method of asking for an object ---
 

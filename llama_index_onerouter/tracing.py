@@ -77,7 +77,7 @@ def _mask_before_tracing(mask: _Mask, traced: Any, method: _Method) -> _Method:
             return traced.__get__(self, type(self))(*args, **kwargs)
         except OneRouterError as error:
             errors = [error]
-        raise without_frames(errors.pop())
+        raise self._redact_error(without_frames(errors.pop()))
 
     @wraps(traced)
     async def amasked(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -86,7 +86,7 @@ def _mask_before_tracing(mask: _Mask, traced: Any, method: _Method) -> _Method:
             return await traced.__get__(self, type(self))(*args, **kwargs)
         except OneRouterError as error:
             errors = [error]
-        raise without_frames(errors.pop())
+        raise self._redact_error(without_frames(errors.pop()))
 
     return cast("_Method", amasked if iscoroutinefunction(method) else masked)
 

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from onerouter_core.catalog import Catalog
 from onerouter_core.client_pool import ClientOwner, Clients
-from onerouter_core.errors import ConfigurationError
+from onerouter_core.errors import ConfigurationError, OneRouterError
 from onerouter_core.fields import CallSettings, GatewayFields, resolve_call
 from onerouter_core.gateway import Gateway
 from onerouter_core.model_ids import ReplayPolicy
@@ -63,6 +63,10 @@ class GatewayModel(ClientOwner, GatewayFields):
     def _model_info(self) -> ModelInfo | None:
         """The catalogue's entry for the model; None without a catalogue or an entry."""
         return None if self.catalog is None else self.catalog.get(self.model)
+
+    def _redact_error(self, error: OneRouterError) -> OneRouterError:
+        """Remove the secrets that were sent from an error about an answer; return the error."""
+        return self._clients.sent_secrets.redact(error)
 
     def models(self) -> Catalog:
         """Fetch the gateway's model list; raise OneRouterError."""

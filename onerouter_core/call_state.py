@@ -239,7 +239,7 @@ class CallState:
             return failure
         error = self._refine_error(failure, decoder)
         if (partial := error.partial) is not None:
-            partial = redact(partial, *self._secrets())
+            partial = redact(partial, *self.secrets())
             error.partial = partial = self.record(partial, partial=True)
             error.add(
                 request_id=error.request_id or partial.request_id,
@@ -255,7 +255,7 @@ class CallState:
 
         Its texts are also made printable: libraries quote bytes of the server in their errors.
         """
-        secrets = self._secrets()
+        secrets = self.secrets()
         for name, value in vars(error).items():
             if isinstance(value, str):
                 setattr(error, name, redact(join_surrogates(value), *secrets))
@@ -272,7 +272,7 @@ class CallState:
             and (monotonic() >= limit - _TIMER_TOLERANCE)
         )
 
-    def _secrets(self) -> tuple[str | None, ...]:
+    def secrets(self) -> tuple[str | None, ...]:
         """Return the key and the secret headers of the last request."""
         return (self.key, *secret_values(self.connection.headers))
 

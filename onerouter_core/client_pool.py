@@ -30,6 +30,7 @@ from typing_extensions import Self
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.lingering import SECONDS, LoopTimer, ThreadTimer, linger_seconds
 from onerouter_core.sdk_clients import abort_client, new_async_client, new_client
+from onerouter_core.sent_secrets import SentSecrets
 
 
 class _PooledClient:
@@ -86,6 +87,8 @@ _sync_clients: dict[Hashable, _PooledClient] = {}
 class Clients:
     """Holds of one instance on shared clients: a sync one, and an async one per event loop.
 
+    They know the secrets that the instance has sent with them.
+
     A copied or unpickled instance starts without. An HTTP client of the user is not shared, and is
     never closed here.
     """
@@ -94,6 +97,7 @@ class Clients:
         """Start without clients; the first call takes or creates one."""
         self._sync: _Hold | None = None
         self._by_loop: WeakKeyDictionary[Any, _Hold] = WeakKeyDictionary()
+        self.sent_secrets = SentSecrets()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Clients, ()

@@ -382,27 +382,35 @@ def _parse_retry_after(value: str) -> float:
 def redact(value: T, *secrets: str | None) -> T:
     """Replace API key and secret headers, which some servers echo, with asterisks.
 
-    They are replaced in a text, and in all texts inside a container or a dataclass. The longest
-    secret goes first: where one contains another, the shorter one would leave the rest of the
-    longer one readable.
+    They are replaced in a text, and in all texts inside a container, a dataclass or a pydantic
+    object. The longest secret goes first: where one contains another, the shorter one would leave
+    the rest of the longer one readable.
     """
     texts = sorted((s for s in secrets if s and len(s) >= MIN_SECRET), key=len, reverse=True)
     return _redact(value, texts) if texts else value
 
 
 def _redact(value: Any, secrets: list[str]) -> Any:
+    redacted = value
     match value:
         case str():
             for secret in secrets:
-                value = value.replace(secret, "***")
-            return value
+                redacted = redacted.replace(secret, "***")
         case Mapping():
-            return {_redact(k, secrets): _redact(v, secrets) for k, v in value.items()}
+            redacted = {_redact(k, secrets): _redact(v, secrets) for k, v in value.items()}
         case list():
-            return [_redact(item, secrets) for item in value]
+            redacted = [_redact(item, secrets) for item in value]
         case tuple():
             items = [_redact(item, secrets) for item in value]
-            return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+            redacted = type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+        case _ if not isinstance(value, type):
+            redacted = _redact_object(value, secrets)
+    return redacted
+
+
+def _redact_object(value: Any, secrets: list[str]) -> Any:
+    if hasattr(value, "model_copy"):  # pydantic's, such as a framework's message
+        return value.model_copy(update=_redact(vars(value), secrets))
     if is_dataclass(value) and not isinstance(value, type):
         attributes = {f.name: _redact(getattr(value, f.name), secrets) for f in fields(value)}
         return replace(value, **attributes)

@@ -120,6 +120,7 @@ class Gateway(ClientOwner):
 
     def _send(self, call: CallState) -> Response:
         http_request = call.next_request(get_api_key(self.connection))
+        self._clients.sent_secrets.add(call.secrets())
         response = send(self._clients, self.connection, http_request)
         if response.is_success:
             return response
@@ -130,6 +131,7 @@ class Gateway(ClientOwner):
     async def _asend(self, call: CallState, read_timeout: ReadTimeout) -> Response:
         call.start_attempt()
         http_request = call.next_request(await aget_api_key(self.connection, read_timeout))
+        self._clients.sent_secrets.add(call.secrets())
         response = await asend(self._clients, self.connection, http_request, read_timeout)
         if response.is_success:
             return response

@@ -60,7 +60,10 @@ MAY_IMPORT = {
     },
     "onerouter_core.client_pool": {
         *("typing_extensions", "onerouter_core.sdk_clients", "onerouter_core.errors"),
-        "onerouter_core.lingering",
+        *("onerouter_core.lingering", "onerouter_core.sent_secrets"),
+    },
+    "onerouter_core.sent_secrets": {
+        *("pydantic", "onerouter_core.errors", "onerouter_core.tracebacks"),
     },
     "onerouter_core.foreign_errors": {"onerouter_core.tracebacks"},
     "onerouter_core.redirects": {"onerouter_core.errors", "onerouter_core.foreign_errors"},
