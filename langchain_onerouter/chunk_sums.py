@@ -49,9 +49,9 @@ class EdgeChunk(AIMessageChunk):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __repr_name__(self) -> str:
-        """Return the name of the public class."""
-        return AIMessageChunk.__name__
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as an AIMessageChunk whose class is changed afterwards."""
+        return _unpickle, (_plain(self), self.cost is not None)
 
     @classmethod
     def lc_id(cls) -> list[str]:
@@ -66,6 +66,16 @@ class PricedChunk(EdgeChunk):
     def cost(self) -> float | None:
         """Cost (USD) of the reply."""
         return self.response_metadata.get("cost")
+
+
+# LangGraph's checkpoints store the name of the class, and load only those of LangChain unasked.
+for _edge_class in (EdgeChunk, PricedChunk):
+    _edge_class.__module__ = AIMessageChunk.__module__
+    _edge_class.__name__ = _edge_class.__qualname__ = AIMessageChunk.__name__
+
+
+def _unpickle(chunk: AIMessageChunk, has_cost: bool) -> EdgeChunk:
+    return as_chunk(chunk, PricedChunk if has_cost else EdgeChunk)
 
 
 T = TypeVar("T", bound=AIMessageChunk)

@@ -139,6 +139,27 @@ def test_the_first_and_the_last_chunk_are_like_others(
         first + 1
 
 
+def test_pickled_chunks_have_the_same_sum(make_llm: LLMFactory, sim: Simulator, mode: Mode) -> None:
+    """They are added in another process, for example."""
+    sim.script(CUT)
+    chunks = mode.stream(make_llm(cost_in_usage=True), "Hi")
+    copies = [pickle.loads(pickle.dumps(chunk)) for chunk in chunks]  # noqa: S301 -- this test has made them
+    assert reduce(add, copies) == copies[0] + copies[1:] == reduce(add, chunks)
+
+
+def test_a_chunk_in_a_checkpoint_is_one_of_langchain(
+    llm: ChatOneRouter, sim: Simulator, mode: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    """LangGraph warns of classes that it does not know, and will not load them."""
+    serde = pytest.importorskip("langgraph.checkpoint.serde.jsonplus", exc_type=ImportError)
+    sim.script(STREAM)
+    serializer = serde.JsonPlusSerializer()
+    for chunk in mode.stream(llm, "Hi"):
+        loaded = serializer.loads_typed(serializer.dumps_typed(chunk))
+        assert (type(loaded), loaded) == (AIMessageChunk, chunk)
+    assert caplog.records == []
+
+
 # --- cost in the usage, wherever LangChain adds chunks ---
 
 
