@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-# Each package's own switch of its anonymous telemetry; DO_NOT_TRACK is read by several.
+# Switches of the packages' anonymous telemetry and downloads; DO_NOT_TRACK is read by several.
 NO_TELEMETRY = {
     "DO_NOT_TRACK": "true",
     "DEEPEVAL_TELEMETRY_OPT_OUT": "YES",
@@ -19,6 +19,7 @@ NO_TELEMETRY = {
     "HF_HUB_OFFLINE": "1",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it downloads the prices when it is imported
     "LITERAL_DISABLE": "true",
+    "MLFLOW_ALLOW_FILE_STORE": "true",  # to make its database takes many seconds
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "NEMO_GUARDRAILS_NO_USAGE_STATS": "1",
     "OPIK_SENTRY_ENABLE": "false",
