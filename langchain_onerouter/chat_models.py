@@ -319,11 +319,13 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
 
     # BaseChatModel's own hooks, not public ones: in a version without them nothing is added.
     def _generate_with_cache(self, *args: Any, **kwargs: Any) -> ChatResult:
-        result = super()._generate_with_cache(*args, **kwargs)
+        with translate_errors(kwargs):
+            result = super()._generate_with_cache(*args, **kwargs)
         return complete_result(result, cost_in_usage=self.cost_in_usage)
 
     async def _agenerate_with_cache(self, *args: Any, **kwargs: Any) -> ChatResult:
-        result = await super()._agenerate_with_cache(*args, **kwargs)
+        with translate_errors(kwargs):
+            result = await super()._agenerate_with_cache(*args, **kwargs)
         return complete_result(result, cost_in_usage=self.cost_in_usage)
 
     def _retry(self, run_manager: CallbackManagerForLLMRun | None) -> OnRetry:
