@@ -17,7 +17,7 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.node_parser import MarkdownElementNodeParser
 from llama_index.core.query_engine import RouterQueryEngine
-from llama_index.core.selectors import LLMSingleSelector
+from llama_index.core.selectors import PydanticSingleSelector
 from llama_index.core.tools import QueryEngineTool
 from llama_index.tools.mcp import BasicMCPClient, McpToolSpec
 from openinference.instrumentation.llama_index import LlamaIndexInstrumentor as OpenInference
@@ -85,7 +85,7 @@ def test_router(llm: OneRouterLLM) -> None:
         QueryEngineTool.from_defaults(engine, name=name, description=f"Facts about {name}")
         for name in ("cities", "rivers")
     ]
-    router = RouterQueryEngine(LLMSingleSelector.from_defaults(llm), tools, llm=llm)
+    router = RouterQueryEngine(PydanticSingleSelector.from_defaults(llm=llm), tools, llm=llm)
     assert "Norway" in str(router.query("Where is Oslo?"))
 
 
