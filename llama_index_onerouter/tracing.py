@@ -15,6 +15,8 @@ from typing import Any, TypeAlias, TypeVar, cast
 from llama_index.core.instrumentation.dispatcher import (  # type: ignore[attr-defined]
     DISPATCHER_SPAN_DECORATED_ATTR,  # pyright: ignore[reportPrivateImportUsage]
 )
+from llama_index.core.instrumentation.event_handlers import NullEventHandler
+from llama_index.core.instrumentation.span_handlers import NullSpanHandler
 from llama_index.core.llms.llm import dispatcher
 from pydantic import Secret
 
@@ -33,10 +35,17 @@ def mask_keywords(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str,
 def mask_call(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments of a call with secret keywords masked, and its tools as JSON."""
     masked = mask_secrets(kwargs)
-    if tools := masked.get("tools"):
+    if (tools := masked.get("tools")) and _is_traced():
         # openinference writes each tool with json.dumps (4.6, _handler.py, `process_input`)
         masked["tools"] = to_sent_tools(tools)
     return args, masked
+
+
+def _is_traced() -> bool:
+    """Return whether a handler records calls: without one, no tool is encoded for it."""
+    root = dispatcher.root
+    handlers = (*root.span_handlers, *root.event_handlers)
+    return any(not isinstance(each, (NullSpanHandler, NullEventHandler)) for each in handlers)
 
 
 def mask_prediction(
