@@ -100,15 +100,15 @@ class Gateway(ClientOwner):
             body, headers = await self._afetch(call)
             return decode_body(body, call.tool_names, headers, ends_turn=call.ends_turn)
 
-    def _fetch(self, call: CallState) -> tuple[bytes, Mapping[str, str]]:
+    def _fetch(self, call: CallState) -> tuple[bytearray, Mapping[str, str]]:
         with closing(self._send(call)) as response:
             body = bytearray()
             for chunk in response.chunks(call.read_deadline):
                 body += chunk
                 call.check(len(body))
-        return bytes(body), response.headers
+        return body, response.headers
 
-    async def _afetch(self, call: CallState) -> tuple[bytes, Mapping[str, str]]:
+    async def _afetch(self, call: CallState) -> tuple[bytearray, Mapping[str, str]]:
         with closing(ReadTimeout(call.read_deadline)) as read_timeout:
             response = await self._asend(call, read_timeout)
             async with aclosing(response):
@@ -116,7 +116,7 @@ class Gateway(ClientOwner):
                 async for chunk in response.achunks(read_timeout):
                     body += chunk
                     call.check(len(body))
-        return bytes(body), response.headers
+        return body, response.headers
 
     def _send(self, call: CallState) -> Response:
         http_request = call.next_request(get_api_key(self.connection))

@@ -28,7 +28,9 @@ _MAX_NUMBER = 1e15  # larger than any token count or cost; also excludes infinit
 # unpaired surrogates: in an event, the other half may be in the next one. Numbers may be infinite
 # or NaN: a tool call that has one in its arguments is invalid, and elsewhere the decoder replaces
 # them.
-def parse_json_bytes(data: bytes, clean: Callable[[Any], Any] = without_surrogates) -> Any:
+def parse_json_bytes(
+    data: bytes | bytearray, clean: Callable[[Any], Any] = without_surrogates
+) -> Any:
     """Return the JSON value in UTF-8 bytes.
 
     Raises:
@@ -44,7 +46,7 @@ def parse_json_bytes(data: bytes, clean: Callable[[Any], Any] = without_surrogat
     else:
         return check_nesting(value, data.count(b"[") + data.count(b"{"))
     try:
-        text = data.decode("utf-8-sig", "replace")
+        text = data.decode("utf-8-sig", "replace").strip()
         value = json.loads(text, strict=False, parse_int=parse_int_or_infinity)
     except RecursionError:
         raise NestingError from None

@@ -27,7 +27,7 @@ _MILLION_EXPONENT = 6  # prices in the list are USD per million tokens
 _STANDARD_TIERS = (None, "standard")
 
 
-def decode_model_list(body: bytes) -> tuple[Json, ...]:
+def decode_model_list(body: bytes | bytearray) -> tuple[Json, ...]:
     """Return the entries of a model list: below `data`, below `models`, or a bare list.
 
     Raises MalformedReplyError, or the error in the body, if there is no list.

@@ -13,22 +13,25 @@ MAX_EVENT_BYTES = 64 * 2**20
 """Largest event, in bytes: an image has a few million."""
 
 _BOM = b"\xef\xbb\xbf"
+_DATA, _SPACE = b"data:", b" "
 
 
 class SSEParser:
     """Incremental parser: `feed` returns the data of complete events, `finish` that of the last.
 
-    The last event of a stream may lack its final newlines.
+    The last event of a stream may lack its final newlines. An unfinished event is held once, and
+    no line that is not data: only then is its limit one of memory.
     """
 
     def __init__(self) -> None:
-        self._line = bytearray()  # an unfinished line
+        self._line = b""  # an unfinished line that is too short to know if it is data
+        self._open: bytes | None = None  # the first bytes of a longer unfinished line
         self._size = 0  # bytes since the last event, or since the last comment before an event
         self._data: bytes | bytearray | None = None  # the data of an unfinished event
         self._after_cr = False  # the last byte was CR: an LF next belongs to the same line end
         self._head: bytes | None = b""  # the first bytes, until it is known if they are a BOM
 
-    def feed(self, chunk: bytes) -> list[bytes]:
+    def feed(self, chunk: bytes) -> list[bytes | bytearray]:
         """Return the data of each event that this chunk completes."""
         if self._head is not None:
             chunk = self._strip_bom(chunk)
@@ -43,21 +46,40 @@ class SSEParser:
                 f"The stream has an event of more than {MAX_EVENT_BYTES} bytes."
             )
         self._size += len(chunk)
-        *lines, last = chunk.split(b"\n")
-        if lines and self._line:
-            lines[0] = bytes(self._line) + lines[0]
-            self._line.clear()
-        self._line += last
-        return self._add_lines(lines)
+        if self._open is not None:
+            chunk = self._continue_line(self._open, chunk)
+        *lines, self._line = (self._line + chunk).split(b"\n")
+        events = self._add_lines(lines)
+        if len(self._line) > len(_DATA):
+            self._open_line()
+        return events
 
-    def finish(self) -> list[bytes]:
+    def finish(self) -> list[bytes | bytearray]:
         """Return the data of an event that the stream ended without its final newlines."""
         head, self._head = self._head or b"", None
-        return [*self.feed(head), *self._add_lines([bytes(self._line), b""])]
+        return [*self.feed(head), *self.feed(b"\n\n")]
 
-    def _add_lines(self, lines: list[bytes]) -> list[bytes]:
+    def _open_line(self) -> None:
+        """Take the data out of an unfinished line, and forget any other line."""
+        line, self._line = self._line, b""
+        self._open = line[: len(_DATA + _SPACE)]
+        if line.startswith(_DATA):
+            self._add_line(line)
+
+    def _continue_line(self, beginning: bytes, chunk: bytes) -> bytes:
+        """Add to an unfinished line; return what follows its end."""
+        rest, end, chunk = chunk.partition(b"\n")
+        if beginning.startswith(_DATA):
+            self._add_data(rest, b"")
+        elif end:
+            self._add_line(beginning)
+        if end:
+            self._open = None
+        return chunk
+
+    def _add_lines(self, lines: list[bytes]) -> list[bytes | bytearray]:
         """Add complete lines; return the data of the events that end in them."""
-        events = []
+        events: list[bytes | bytearray] = []
         for line in lines:
             if self._data is None and line.startswith(b"data: "):
                 self._data = line[6:]
@@ -65,29 +87,29 @@ class SSEParser:
                 events.append(data)
         return events
 
-    def _add_line(self, line: bytes) -> bytes | None:
+    def _add_line(self, line: bytes) -> bytes | bytearray | None:
         """Add a complete line; return the data of the event that an empty line ends."""
-        if line.startswith(b"data:"):
-            self._add_data(line[6:] if line[5:6] == b" " else line[5:])
+        if line.startswith(_DATA):
+            self._add_data(line.removeprefix(_DATA).removeprefix(_SPACE))
         elif line == b"data":
             self._add_data(b"")
         elif not line and self._data is not None:
             data, self._data = self._data, None
             self._size = 0
-            return bytes(data)
+            return data
         elif line.startswith(b":") and self._data is None:
             self._size = 0
         # Any other line is a comment, or a field that this API does not use (event, id, retry).
         return None
 
-    def _add_data(self, data: bytes) -> None:
-        """Add a line of data; in one buffer, as an object for each line could take more memory."""
+    def _add_data(self, data: bytes, separator: bytes = b"\n") -> None:
+        """Add data in one buffer: an object for each line could take more memory."""
         if self._data is None:
             self._data = data
             return
         if isinstance(self._data, bytes):
             self._data = bytearray(self._data)
-        self._data += b"\n"
+        self._data += separator
         self._data += data
 
     def _strip_bom(self, chunk: bytes) -> bytes:

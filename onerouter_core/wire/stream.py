@@ -9,6 +9,7 @@ with the partial reply.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -45,6 +46,10 @@ from onerouter_core.wire.tool_call_deltas import ToolCallDeltas, merge_call_delt
 from onerouter_core.wire.tool_names import ToolNames
 
 _SSE_PREFIXES = (b"data:", b"event:", b"id:", b":")
+_EVENT_STREAM = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id)?:")
+_DONE = b"[DONE]"
+_MAX_DONE_BYTES = 100  # with white space around it; longer data is not copied to be compared
+_SLICE_BYTES = 2**16
 _TEXT_ONLY = {"role", "content"}
 _WITHOUT_REASONING = {*_TEXT_ONLY, "tool_calls"}
 _COMMON_KEYS = {*_WITHOUT_REASONING, "reasoning", "reasoning_content"}
@@ -63,12 +68,19 @@ _FRAGMENT_KEYS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
 # Some servers send an event stream although none was asked for: it is decoded as one.
 def decode_body(
-    body: bytes, names: ToolNames, headers: Mapping[str, str], *, ends_turn: bool = False
+    body: bytes | bytearray,
+    names: ToolNames,
+    headers: Mapping[str, str],
+    *,
+    ends_turn: bool = False,
 ) -> Reply:
     """Return the reply in a complete body; for `ends_turn` see `decode_reply`."""
     if _is_event_stream(body):
         decoder = StreamDecoder(names, headers, ends_turn=ends_turn)
-        finals = [delta.final_reply for delta in (*decoder.feed(body), *decoder.finish())]
+        for start in range(0, len(body), _SLICE_BYTES):
+            for _ in decoder.feed(bytes(body[start : start + _SLICE_BYTES])):
+                pass
+        finals = [delta.final_reply for delta in decoder.finish()]
         return next(final for final in finals if final is not None)
     try:
         completion = with_finite_numbers(parse_json_bytes(body))
@@ -79,9 +91,9 @@ def decode_body(
     return decode_reply(completion, names, headers, ends_turn=ends_turn)
 
 
-def _is_event_stream(body: bytes) -> bool:
+def _is_event_stream(body: bytes | bytearray) -> bool:
     """Return whether a body begins with a field or a comment of server-sent events."""
-    return body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_SSE_PREFIXES)
+    return _EVENT_STREAM.match(body) is not None
 
 
 class StreamDecoder:
@@ -105,7 +117,7 @@ class StreamDecoder:
         self._headers = headers
         self._ends_turn = ends_turn
         self._parser = SSEParser()
-        self._first_bytes = bytearray()  # the bytes before the first event, if there is one
+        self._body: bytearray | None = bytearray()  # None: these bytes are events
         self._root: dict[str, Any] = {}
         self._last_root: Json = {}
         self._choice: dict[str, Any] = {}
@@ -122,11 +134,18 @@ class StreamDecoder:
     def feed(self, chunk: bytes) -> Iterator[ReplyDelta]:
         """Yield the delta of each event that these bytes complete; raise the error in an event."""
         self.received += len(chunk)
-        if not self.events:
-            self._first_bytes += chunk
+        if self._body is not None:
+            self._add_to_body(self._body, chunk)
         for data in self._parser.feed(chunk):
             if (reply_delta := self._decode_event(data)) is not None:
                 yield reply_delta
+
+    # The parser holds no line that is not data: nothing is held twice.
+    def _add_to_body(self, body: bytearray, chunk: bytes) -> None:
+        """Hold bytes that may be a complete reply, until it is known that they are events."""
+        body += chunk if body else chunk.lstrip()
+        if body.startswith(_SSE_PREFIXES):
+            self._body = None
 
     # A local of a frame in the error's traceback may refer to the decoder: a key that the server
     # echoed is redacted in the error, and not here.
@@ -146,9 +165,8 @@ class StreamDecoder:
                     yield reply_delta
         except MalformedReplyError:
             pass  # the stream was cut within an event: the check of `finished` below reports it
-        body = bytes(self._first_bytes).strip()
-        if not (self.events or self.done) and body and not _is_event_stream(body):
-            yield from _deltas_of_reply(self._decode_body(body))
+        if not self.done and self._body and not _is_event_stream(self._body):
+            yield from _deltas_of_reply(self._decode_body(self._body))
             return
         if not (self.done or self.finished):
             raise IncompleteStreamError(
@@ -158,7 +176,7 @@ class StreamDecoder:
         last = ReplyDelta(self._text.flush(), self._reasoning.flush(), calls)
         yield last._replace(final_reply=self._decode_reply())
 
-    def _decode_body(self, body: bytes) -> Reply:
+    def _decode_body(self, body: bytearray) -> Reply:
         return decode_body(body, self._names, self._headers, ends_turn=self._ends_turn)
 
     def _decode_reply(self) -> Reply:
@@ -177,17 +195,15 @@ class StreamDecoder:
     def _error_context(self) -> dict[str, Any]:
         return error_context(self.partial())
 
-    def _decode_event(self, data: bytes) -> ReplyDelta | None:
+    def _decode_event(self, data: bytes | bytearray) -> ReplyDelta | None:
         """Decode the data of one event; None if it adds nothing to the reply."""
-        data = data.strip()
-        if self.done or not data:
+        if self.done or not data or data.isspace():
             return None
-        if data == b"[DONE]":
+        if len(data) < _MAX_DONE_BYTES and data.strip() == _DONE:
             self.done = True
             return None
         self.events += 1
-        if self._first_bytes:
-            self._first_bytes.clear()
+        self._body = None
         try:
             event = parse_json_bytes(data, _clean_event)
         except ValueError as reason:
