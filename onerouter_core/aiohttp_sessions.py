@@ -3,7 +3,7 @@
 aiohttp raises the error of a connection before it hands out what it has received until then, so a
 whole streamed answer would be lost when its connection ends uncleanly. This module knows aiohttp
 3.14 and the SDK's transport on it; it imports aiohttp only when a session is created. Private names
-of both are used in `_set_protocol` and `_find_body` only.
+of both are used in `_find_body` only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from functools import cache, partial
 from http.cookies import SimpleCookie
 from typing import Any
 
-from onerouter_core.http_internals import close_aiohttp_leftovers, track_connections
+from onerouter_core.http_internals import (
+    close_aiohttp_leftovers,
+    replace_protocol,
+    track_connections,
+)
 
 _END_OF_HEAD = re.compile(rb"\A\r?\n|\r?\n\r?\n")
 """End of a response's head; a line end may be split between two packets."""
@@ -30,25 +34,16 @@ def adapt_transport(transport: Any) -> None:
 def _new_session(create: Callable[[], Any]) -> Any:
     session = create()
     session.cookie_jar.filter_cookies = lambda _: SimpleCookie()  # no cookie is sent
-    _set_protocol(session.connector)
+    replace_protocol(session.connector, _protocol_class)
     close_aiohttp_leftovers(session.connector)
     track_connections(session.connector)
     return session
 
 
-def _set_protocol(connector: Any) -> None:
-    """Have a connector create connections of `_protocol_class`."""
-    factory = getattr(connector, "_factory", None)  # partial(ResponseHandler, loop=loop)
-    if isinstance(factory, partial):
-        connector._factory = partial(  # noqa: SLF001 -- there is no public name
-            _protocol_class(), **factory.keywords
-        )
-
-
 @cache
 def _protocol_class() -> type:
     # Not at the top: aiohttp is optional, and its import takes 0.2 s.
-    from aiohttp import ClientPayloadError, client_proto, http_exceptions  # noqa: PLC0415
+    from aiohttp import client_proto  # noqa: PLC0415
 
     class Protocol(client_proto.ResponseHandler):
         """HTTP connection that hands out a head, and each part of a body, before a bad byte."""
@@ -83,8 +78,7 @@ def _protocol_class() -> type:
         def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
             """Tell the reader of the body of bad framing; aiohttp would leave it waiting."""
             super().set_exception(exc, *cause)
-            if isinstance(exc, http_exceptions.HttpProcessingError):
-                _end(self._body, ClientPayloadError(f"invalid HTTP: {exc}"))
+            _end(self._body, exc)
 
     return Protocol
 
@@ -104,9 +98,12 @@ def _abort_unsent(transport: Any) -> None:
         transport.abort()
 
 
-def _end(body: Any, error: Exception) -> None:
-    if body is not None and not body.is_eof():
-        body.set_exception(error)
+def _end(body: Any, error: BaseException) -> None:
+    from aiohttp import ClientPayloadError, http_exceptions  # noqa: PLC0415 -- as above
+
+    is_framing = isinstance(error, http_exceptions.HttpProcessingError)
+    if is_framing and body is not None and not body.is_eof():
+        body.set_exception(ClientPayloadError(f"invalid HTTP: {error}"))
 
 
 def take_unread(response: Any) -> bytes:

@@ -8,9 +8,9 @@ httpx 0.28, httpx2 2.16, httpcore 1.0, httpcore2 2.16, aiohttp 3.14, anyio 4.16,
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from time import monotonic
 from typing import Any
 from weakref import WeakSet
@@ -22,6 +22,21 @@ def iter_transports(http_client: Any) -> Iterator[Any]:
     for transport in (getattr(http_client, "_transport", None), *mounts):
         if transport is not None:  # None is mounted for the hosts of NO_PROXY
             yield transport
+
+
+def replace_network_backend(transport: Any, replace: Callable[[Any], Any]) -> None:
+    """Replace the network backend of a transport; one that is not on httpcore has none."""
+    pool = getattr(transport, "_pool", None)
+    backend = getattr(pool, "_network_backend", None)
+    if pool is not None and backend is not None:
+        pool._network_backend = replace(backend)  # noqa: SLF001
+
+
+def replace_protocol(connector: Any, protocol_class: Callable[[], type]) -> None:
+    """Have an aiohttp connector create connections of another class."""
+    factory = getattr(connector, "_factory", None)  # partial(ResponseHandler, loop=loop)
+    if isinstance(factory, partial):
+        connector._factory = partial(protocol_class(), **factory.keywords)  # noqa: SLF001
 
 
 # --- leftover bytes: after a response they would be read as the next one, of another key ---

@@ -15,6 +15,7 @@ from threading import Thread
 from typing import Any, TypeAlias
 
 from onerouter_core.deadlines import limit_by_deadline
+from onerouter_core.http_internals import replace_network_backend
 
 Result: TypeAlias = tuple[list[str], OSError | None]
 
@@ -24,10 +25,7 @@ def limit_connecting(transport: Any) -> None:
 
     A transport that is not on httpcore is left as it is.
     """
-    pool = getattr(transport, "_pool", None)
-    backend = getattr(pool, "_network_backend", None)
-    if pool is not None and backend is not None:
-        pool._network_backend = NetworkBackend(backend)  # noqa: SLF001 -- there is no public name
+    replace_network_backend(transport, NetworkBackend)
 
 
 class NetworkBackend:

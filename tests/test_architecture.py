@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "onerouter_core.tracebacks": set(),
     "onerouter_core.aiohttp_sessions": {"aiohttp", "onerouter_core.http_internals"},
     "onerouter_core.response_body": {"onerouter_core.aiohttp_sessions", "onerouter_core.errors"},
-    "onerouter_core.network_backend": {"onerouter_core.deadlines"},
+    "onerouter_core.network_backend": {"onerouter_core.deadlines", "onerouter_core.http_internals"},
     "onerouter_core.http_errors": {"onerouter_core.errors"},
     "onerouter_core.request_options": {"pydantic"},
     "onerouter_core.retry": {"tenacity", "onerouter_core.errors", "onerouter_core.tracebacks"},
