@@ -64,10 +64,7 @@ def _protocol_class() -> type:
 
         def data_received(self, data: bytes) -> None:
             """Parse head and body apart: of data with an error aiohttp drops the head, too."""
-            if not self.is_head:
-                super().data_received(data)
-                return
-            for part in _split_heads(self, data):
+            for part in _split_heads(self, data) if self.is_head else (data,):
                 super().data_received(part)
 
         def close(self) -> None:
