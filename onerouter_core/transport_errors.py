@@ -41,11 +41,9 @@ def to_send_error(error: Exception, url: str) -> Exception:
     error = unwrap(error)
     if is_foreign(error, url):
         return without_library_frames(error)
-    chain = list(iter_chain(without_frames(error)))
+    chain = iter_chain(error)
     is_unverified = any(isinstance(linked, ssl.SSLCertVerificationError) for linked in chain)
-    new_error = _to_connection_error(error, is_unverified=is_unverified)
-    new_error.__cause__ = _describe_cause(error)
-    return new_error
+    return _to_own_error(error, is_unverified=is_unverified)
 
 
 def to_read_error(error: Exception, url: str) -> Exception:
@@ -54,7 +52,14 @@ def to_read_error(error: Exception, url: str) -> Exception:
         return error
     if is_foreign(error, url):
         return without_library_frames(error)
-    new_error = _to_connection_error(error)
+    return _to_own_error(error)
+
+
+def _to_own_error(error: Exception, *, is_unverified: bool = False) -> OneRouterError:
+    """Return an error without reference to the HTTP library; its exceptions lose their frames."""
+    for cause in list(_iter_causes(error)):
+        without_frames(cause)
+    new_error = _to_connection_error(error, is_unverified=is_unverified)
     new_error.__cause__ = _describe_cause(error)
     return new_error
 

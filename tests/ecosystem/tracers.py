@@ -110,7 +110,7 @@ def langfuse(collector: Collector) -> Iterator[Tracing]:
 @cache
 def use_mlflow_store() -> None:
     """Let MLflow write into a folder: to make its database takes ten times as long as a test."""
-    mlflow.set_tracking_uri(f"file:{mkdtemp()}")
+    mlflow.set_tracking_uri(f"file:{mkdtemp()}/runs")  # it makes only a new folder ready
 
 
 @contextmanager
