@@ -51,10 +51,11 @@ class RawOutputParser(BaseOutputParser[dict[str, Any]]):
     def get_output_schema(self, config: RunnableConfig | None = None) -> type[BaseModel]:
         """Return a pydantic class of the output."""
         del config
+        parsed: Any = self.parser.OutputType | None
         error = Annotated[Any, WithJsonSchema({"type": "string"})]
         return create_model(
             "StructuredOutput",
             raw=(AIMessage, ...),
-            parsed=(self.parser.OutputType | None, None),
+            parsed=(parsed, None),
             parsing_error=(error, None),
         )

@@ -72,9 +72,9 @@ def _protocol_class() -> type:
             _abort_unsent(self.transport)
             super().close()
 
-        def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        def set_exception(self, exc: BaseException, *args: Any, **kwargs: Any) -> None:
             """Tell the reader of the body of bad framing; aiohttp would leave it waiting."""
-            super().set_exception(exc, *cause)
+            super().set_exception(exc, *args, **kwargs)
             _end(self._body, exc)
 
     return Protocol

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from inspect import Parameter, Signature, cleandoc, signature
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field, PrivateAttr
 from pydantic.fields import FieldInfo
@@ -21,6 +21,8 @@ from onerouter_core.fields import CallSettings, GatewayFields, resolve_call
 from onerouter_core.gateway import Gateway
 from onerouter_core.model_ids import ReplayPolicy
 from onerouter_core.types import ModelInfo
+
+E = TypeVar("E", bound=OneRouterError)
 
 
 class GatewayModel(ClientOwner, GatewayFields):
@@ -64,7 +66,7 @@ class GatewayModel(ClientOwner, GatewayFields):
         """The catalogue's entry for the model; None without a catalogue or an entry."""
         return None if self.catalog is None else self.catalog.get(self.model)
 
-    def _redact_error(self, error: OneRouterError) -> OneRouterError:
+    def _redact_error(self, error: E) -> E:
         """Remove the secrets that were sent from an error about an answer; return the error."""
         return self._clients.sent_secrets.redact(error)
 

@@ -215,7 +215,7 @@ class _WithoutStatusCheck:
         return getattr(self._http_client, name)
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         return type(self._http_client)
 
     def send(self, *args: Any, **kwargs: Any) -> Any:

@@ -231,7 +231,7 @@ def _redirected(http_request: HTTPRequest, response: Response) -> HTTPRequest:
 class Response:
     """HTTP response whose body is read in chunks; `headers` have names in lower case."""
 
-    __slots__ = ("_network_stream", "_raw", "can_drain", "headers", "status")
+    __slots__ = ("_network_stream", "_raw", "_url", "can_drain", "headers", "status")
 
     def __init__(self, raw: Any, *, is_shared: bool = True) -> None:
         """Wrap the SDK's response.
@@ -241,7 +241,8 @@ class Response:
             is_shared: whether the client is shared, and not the user's.
 
         """
-        self._raw = raw
+        self._raw: Any = raw
+        self._url = str(raw.url)
         self.status: int = raw.status_code
         # aiohttp decodes bytes that are not UTF-8 to surrogates.
         headers = {name.lower(): join_surrogates(value) for name, value in raw.headers.items()}
@@ -283,7 +284,7 @@ class Response:
             errors = [error]
         else:
             return
-        raise to_read_error(errors.pop(), str(self._raw.url))
+        raise to_read_error(errors.pop(), self._url)
 
     async def achunks(self, read_timeout: ReadTimeout) -> AsyncGenerator[bytes, None]:
         """Yield the chunks of the body; the async variant of `chunks`."""
@@ -295,7 +296,7 @@ class Response:
             errors = [error]
         else:
             return
-        raise to_read_error(errors.pop(), str(self._raw.url))
+        raise to_read_error(errors.pop(), self._url)
 
     def close(self) -> None:
         """Close the connection, unless the body was read to its end."""
