@@ -7,6 +7,7 @@ JSON key of the API. Times are values of `time.monotonic()`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -317,10 +318,21 @@ class _ErrorTranslation:
                 self.decoder.forget()
             if isinstance(failure, OneRouterError) or not isinstance(failure, Exception):
                 failure.__traceback__ = failure.__context__ = None
+                if errors[0] is failure and isinstance(failure, OneRouterError):
+                    errors = [_copy_error(failure)]
             else:  # of the user's code, such as a function that returns the key
                 without_library_frames(failure)
             del failure, trace  # with the error in a local variable: see tracebacks.py
             raise errors.pop()
+
+
+# The HTTP library's generators were closed while the error was handled, so that a GeneratorExit in
+# one of their frames has it as its context: up to Python 3.11 that frame is in a reference cycle.
+def _copy_error(error: OneRouterError) -> OneRouterError:
+    """Return an equal error, whose traceback no frame of an HTTP library refers to."""
+    new_error = _with_cause_of(error, copy(error))
+    new_error.__suppress_context__ = True
+    return new_error
 
 
 def _with_cause_of(error: OneRouterError, new_error: OneRouterError) -> OneRouterError:

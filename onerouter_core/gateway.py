@@ -176,7 +176,7 @@ class Gateway(ClientOwner):
             response = self._send(call)
         decoder = StreamDecoder(call.tool_names, response.headers, ends_turn=call.ends_turn)
         chunks = response.chunks(call.read_deadline)
-        with closing(response), closing(chunks), call.translate_errors(decoder):
+        with call.translate_errors(decoder), closing(response), closing(chunks):
             try:
                 for chunk in chunks:
                     deltas = decoder.feed(chunk)

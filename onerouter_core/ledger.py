@@ -272,11 +272,14 @@ class Ledger:
         _write_whole(Path(path), "".join(lines))
 
     def to_csv(self, path: str | Path) -> None:
-        """Write a CSV file (RFC 4180) with a header line and a line per entry, in UTF-8."""
+        """Write a CSV file (RFC 4180) with a header line and a line per entry, in UTF-8.
+
+        A NUL character, which Python 3.10 cannot write or read, is replaced by U+FFFD.
+        """
         text = StringIO(newline="")
         table = csv.DictWriter(text, [field.name for field in fields(LedgerEntry)])
         table.writeheader()
-        table.writerows(self.to_rows())
+        table.writerows(map(_without_nul, self.to_rows()))
         _write_whole(Path(path), text.getvalue())
 
     def __repr__(self) -> str:
@@ -330,6 +333,13 @@ def _billed(entry: LedgerEntry) -> Decimal:
 
 # A program may end, or a disk be full, in the middle of it. A character that UTF-8 does not have
 # (half of a surrogate pair) is replaced.
+def _without_nul(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.replace("\0", "\ufffd") if isinstance(value, str) else value
+        for name, value in row.items()
+    }
+
+
 def _write_whole(path: Path, text: str) -> None:
     """Write a file: a temporary file beside it takes its place at the end."""
     data, path = text.encode("utf-8", "replace"), path.resolve()  # a link stays a link

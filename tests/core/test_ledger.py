@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -420,6 +421,9 @@ def test_a_file_is_written_whole_whatever_a_model_is_called(
     text = file.read_bytes().decode("utf-8")
     if suffix == "jsonl":
         assert Ledger.from_jsonl(file).spent == Decimal("0.5")
+    else:
+        (row,) = csv.DictReader(StringIO(text, newline=""))
+        assert (row["cost"], row["model"][:3]) == ("0.5", model[:3])
     assert "old" not in text
 
 

@@ -14,7 +14,8 @@ from onerouter_core.errors import MalformedReplyError
 from onerouter_core.response_body import MAX_STEP_BYTES, aiter_body, iter_body
 
 TEXT = bytes(range(256)) * 64
-RAW_DEFLATE = zlib.compress(TEXT, wbits=-15)
+_raw = zlib.compressobj(wbits=-15)
+RAW_DEFLATE = _raw.compress(TEXT) + _raw.flush()
 
 
 class Received:
