@@ -138,7 +138,10 @@ def test_a_stream_may_be_cut_anywhere(chunks: list[bytes], data: st.DataObject) 
 @slow_property
 @given(history=histories)
 def test_a_history_is_sent_in_order_and_complete(history: tuple[Message, ...]) -> None:
-    """Wherever a memory cut it, the order is one that strict upstreams accept, with every text."""
+    """Wherever a memory cut it, the order is one that strict upstreams accept, with every text.
+
+    Blank texts are left out: strict upstreams reject them.
+    """
     try:
         body, _ = encode_request(Request("m", history))
     except OneRouterError:
@@ -146,7 +149,8 @@ def test_a_history_is_sent_in_order_and_complete(history: tuple[Message, ...]) -
     check_body(body)
     texts = [part.text for message in history for part in message.parts if isinstance(part, Text)]
     encoded = json.dumps(body)
-    assert [text for text in texts if json.dumps(text)[1:-1] not in encoded] == []
+    written = [text for text in texts if text.strip()]
+    assert [text for text in written if json.dumps(text)[1:-1] not in encoded] == []
 
 
 @slow_property
