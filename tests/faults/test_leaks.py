@@ -54,7 +54,7 @@ def test_failed_calls_leave_no_socket_and_no_task(
     """The sockets and tasks of a failed call end with its event loop."""
     adapter = CLASSES[name][1]
     endpoints = [server.endpoint(script) for script in FAILURES.values()]
-    model = make_model(name, endpoints[0], timeout=0.2)
+    model = make_model(name, endpoints[0], timeout=0.5)
 
     async def fail() -> None:
         for endpoint in endpoints:
