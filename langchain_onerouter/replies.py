@@ -13,7 +13,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
-from langchain_core.messages.tool import tool_call, tool_call_chunk
+from langchain_core.messages.tool import ToolCallChunk, tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_onerouter.chunk_sums import COST_KEY, EdgeChunk, PricedChunk, as_chunk, with_cost
@@ -147,11 +147,7 @@ class ReplyChunks:
                 as_chunk(chunk.message, EdgeChunk)
         if (reply := delta.final_reply) is not None:
             if suffixes := invalid_call_suffixes(reply):
-                metadata = {"model_provider": PROVIDER}
-                message = AIMessageChunk(
-                    content="", tool_call_chunks=suffixes, response_metadata=metadata
-                )
-                chunks.append(ChatGenerationChunk(message=message))
+                chunks.append(_suffix_chunk(suffixes))
             last = self._last_chunk(reply)
             chunks.append(ChatGenerationChunk(message=last, generation_info=_generation_info(last)))
         return chunks
@@ -170,6 +166,12 @@ class ReplyChunks:
             return as_chunk(chunk, EdgeChunk if cost is None else PricedChunk)
         chunk.usage_metadata = with_cost(chunk.usage_metadata, cost)  # the only chunk: no sum
         return chunk
+
+
+def _suffix_chunk(suffixes: list[ToolCallChunk]) -> ChatGenerationChunk:
+    metadata = {"model_provider": PROVIDER}
+    message = AIMessageChunk(content="", tool_call_chunks=suffixes, response_metadata=metadata)
+    return ChatGenerationChunk(message=message)
 
 
 def _to_chunk(delta: ReplyDelta) -> ChatGenerationChunk:
@@ -269,14 +271,19 @@ def _additional_kwargs(reply: Reply, *, reasoning: bool) -> dict[str, Any]:
         "annotations": list(reply.annotations),
         INVALID_CALLS_KEY: to_invalid_calls(reply),
         CALL_EXTRAS_KEY: _call_extras(reply),
-        ARGUMENTS_KEY: {
-            call.id: call.arguments
-            for call in reply.tool_calls
-            if call.parsed and not is_reproduced(call.arguments, call.parsed)
-        },
+        ARGUMENTS_KEY: _received_arguments(reply),
         **reply.message_extra,
     }
     return {key: value for key, value in extras.items() if value}
+
+
+def _received_arguments(reply: Reply) -> dict[str, str]:
+    """Return the arguments' text of the calls, by id, where the parsed value would not give it."""
+    return {
+        call.id: call.arguments
+        for call in reply.tool_calls
+        if call.parsed and not is_reproduced(call.arguments, call.parsed)
+    }
 
 
 def _call_extras(reply: Reply) -> dict[str, Any]:
@@ -292,15 +299,19 @@ def _response_metadata(reply: Reply) -> dict[str, Any]:
     if reply.reasoning_keys not in {(), ("reasoning",)}:
         metadata["reasoning_keys"] = list(reply.reasoning_keys)
     metadata["attempts"] = reply.attempts if reply.attempts > 1 else None
-    meaning = finish_meaning(reply.finish_reason, reply.native_finish_reason)
-    metadata["normalized_finish_reason"] = (
-        "refusal" if reply.refusal is not None else _NORMALIZED_FINISH_REASONS.get(meaning or "")
-    )
+    metadata["normalized_finish_reason"] = _normalized_finish_reason(reply)
     metadata["token_usage"] = dict(reply.usage.raw) if reply.usage else None
     known = {name: value for name, value in metadata.items() if value is not None}
     # LangChain adds the metadata of chunks: a key of theirs must not be in the last one, too.
     extra = omit(reply.extra, ("logprobs",)) if reply.logprobs else reply.extra
     return {**extra, **known, "model_provider": PROVIDER}
+
+
+def _normalized_finish_reason(reply: Reply) -> str | None:
+    meaning = finish_meaning(reply.finish_reason, reply.native_finish_reason)
+    if reply.refusal is not None:
+        return "refusal"
+    return _NORMALIZED_FINISH_REASONS.get(meaning or "")
 
 
 def _usage_metadata(reply: Reply) -> UsageMetadata | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,6 +12,7 @@ from typing import Any, TypeAlias
 import certifi
 import openai
 import pytest
+import trustme
 
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
@@ -22,7 +25,7 @@ from tests.faults.adapters import (
     LlamaIndexAdapter,
 )
 from tests.faults.leak_check import answer_scripts
-from tests.faults.server import Endpoint, Server
+from tests.faults.server import Endpoint, HTTPScript, Server
 
 Loop: TypeAlias = asyncio.AbstractEventLoop
 MakeCaller: TypeAlias = Callable[[str, CallVariant], Caller]
@@ -50,10 +53,45 @@ def _no_implicit_event_loop() -> None:
     asyncio.set_event_loop(None)
 
 
+def answer(variant: CallVariant | Caller, text: str = "Hi") -> HTTPScript:
+    """Return the script of an answer in the mode of a variant or a caller."""
+    script: HTTPScript = getattr(answer_scripts(text), variant.mode)
+    return script
+
+
 def write_one_certificate(file: Path) -> None:
     """Write the first of certifi's certificates to a file."""
     first, end, _ = Path(certifi.where()).read_text("utf-8").partition("-----END CERTIFICATE-----")
     file.write_text(first + end, "utf-8")
+
+
+@pytest.fixture(scope="module")
+def frozen_garbage_collector() -> Iterator[None]:
+    """Have the garbage collector look only at the objects that these tests make: it is faster."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """Make a certificate authority that is trusted nowhere by default."""
+    return trustme.CA()
+
+
+def tls_server(authority: trustme.CA, host: str, **options: Any) -> Iterator[Server]:
+    """Run a server with a certificate for a host."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(host, **options).configure_cert(context)
+    with Server(context).running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def secure(authority: trustme.CA) -> Iterator[Server]:
+    """Run a server with a valid certificate."""
+    yield from tls_server(authority, "127.0.0.1")
 
 
 @pytest.fixture(scope="session")

@@ -12,20 +12,13 @@ import pytest
 from tests.core.payloads import chunk, completion
 from tests.faults.adapters import KEY, MODEL_FIELDS, VARIANTS, Caller, CallVariant
 from tests.faults.cases import Outcome
-from tests.faults.conftest import CLASSES, Loop
+from tests.faults.conftest import CLASSES, Loop, answer
 from tests.faults.http_scripts import HTML, head, response, stream
 from tests.faults.server import End, Endpoint, HTTPScript, Repeat, Server
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 each_class = pytest.mark.parametrize("name", CLASSES)
 SHORTLY = 0.05  # seconds
-
-
-def answer(caller: Caller, text: str = "Hi") -> HTTPScript:
-    """Return the script of an answer in the caller's mode."""
-    if caller.mode == "complete":
-        return response(completion(text))
-    return stream(chunk(text, "stop"))
 
 
 def error_name(outcome: Outcome) -> str:

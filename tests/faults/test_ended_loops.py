@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import ssl
 import subprocess
 import sys
 import weakref
@@ -39,13 +38,7 @@ ROOT = Path(__file__).parents[2]
 NUMBER = 20
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _frozen_garbage_collector() -> Iterator[None]:
-    """Have the garbage collector look only at the objects that these tests make: it is faster."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+pytestmark = pytest.mark.usefixtures("frozen_garbage_collector")
 
 
 @pytest.fixture(autouse=True)
@@ -63,21 +56,6 @@ def test_closed_loops_leave_nothing(server: Server, name: str, *, is_fresh: bool
     """No socket, and no loop."""
     left = count_left(name, server, NUMBER, is_fresh=is_fresh)
     assert left == Left(0, 0, left.megabytes)
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """Make a certificate authority."""
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def secure(authority: trustme.CA) -> Iterator[Server]:
-    """Run a server with TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    with Server(context).running() as running:
-        yield running
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from typing import Any
 import openai
 import pytest
 
-from tests.core.payloads import chunk, completion
+from tests.core.payloads import chunk
 from tests.faults.adapters import MODEL_FIELDS, VARIANTS, Caller, CallVariant
 from tests.faults.cases import Outcome
-from tests.faults.conftest import CLASSES, Loop
-from tests.faults.http_scripts import response, stream
-from tests.faults.server import End, Endpoint, HTTPScript, Server
+from tests.faults.conftest import CLASSES, Loop, answer
+from tests.faults.http_scripts import stream
+from tests.faults.server import End, Endpoint, Server
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 each_class = pytest.mark.parametrize("name", CLASSES)
@@ -48,13 +48,6 @@ def call(name: str, variant: CallVariant, loop: Loop) -> Iterator[Call]:
         clients[0].close()
     else:
         loop.run_until_complete(clients[0].aclose())
-
-
-def answer(variant: CallVariant) -> HTTPScript:
-    """Return the script of an answer in the mode of a variant."""
-    if variant.mode == "complete":
-        return response(completion("Hi"))
-    return stream(chunk("Hi", "stop"))
 
 
 # --- timeouts ---

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,13 +23,7 @@ from tests.faults.server import End, Endpoint, HTTPScript, Server
 each_class = pytest.mark.parametrize("name", CLASSES)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _frozen_garbage_collector() -> Iterator[None]:
-    """Have the garbage collector look only at the objects that these tests make: it is faster."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+pytestmark = pytest.mark.usefixtures("frozen_garbage_collector")
 
 
 FAILURES: dict[str, HTTPScript] = {

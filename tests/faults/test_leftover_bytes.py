@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from time import sleep
 from typing import Any, TypeAlias
@@ -46,21 +45,6 @@ LEFTOVERS: dict[str, Callable[[str], bytes]] = {
         b"HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n" + b"x" * 300_000
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """Make a certificate authority."""
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def secure(authority: trustme.CA) -> Iterator[Server]:
-    """Run a server with TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    with Server(context).running() as running:
-        yield running
 
 
 @pytest.fixture

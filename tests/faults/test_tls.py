@@ -13,7 +13,7 @@ import openai
 import pytest
 import trustme
 
-from tests.core.payloads import chunk, completion
+from tests.core.payloads import chunk
 from tests.faults.adapters import (
     KEY,
     MODEL_FIELDS,
@@ -24,36 +24,16 @@ from tests.faults.adapters import (
     default_async_client,
 )
 from tests.faults.cases import Outcome
-from tests.faults.conftest import CLASSES, Loop
-from tests.faults.http_scripts import chunked, event, response, stream
+from tests.faults.conftest import CLASSES, Loop, answer, tls_server
+from tests.faults.http_scripts import chunked, event
 from tests.faults.proxy import SocksProxy, TunnelProxy
-from tests.faults.server import End, Endpoint, HTTPScript, Server
+from tests.faults.server import End, Endpoint, Server
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 each_class = pytest.mark.parametrize("name", CLASSES)
 
 Call: TypeAlias = Callable[..., Outcome]
 HOST = "gateway.test"
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """Make a certificate authority that is trusted nowhere by default."""
-    return trustme.CA()
-
-
-def tls_server(authority: trustme.CA, host: str, **options: Any) -> Iterator[Server]:
-    """Run a server with a certificate for a host."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(host, **options).configure_cert(context)
-    with Server(context).running() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def secure(authority: trustme.CA) -> Iterator[Server]:
-    """Run a server with a valid certificate."""
-    yield from tls_server(authority, "127.0.0.1")
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +83,6 @@ def call(name: str, variant: CallVariant, loop: Loop) -> Iterator[Call]:
     for closable in made:
         if closable is not None:
             loop.run_until_complete(closable.aclose())
-
-
-def answer(variant: CallVariant) -> HTTPScript:
-    """Return the script of an answer in the mode of a variant."""
-    if variant.mode == "complete":
-        return response(completion("Hi"))
-    return stream(chunk("Hi", "stop"))
 
 
 # --- certificates ---
