@@ -2,8 +2,7 @@
 
 aiohttp raises the error of a connection before it hands out what it has received until then, so a
 whole streamed answer would be lost when its connection ends uncleanly. This module knows aiohttp
-3.14 and the SDK's transport on it; it imports aiohttp only when a session is created. Private names
-of both are used in `_find_body` only.
+3.14 and the SDK's transport on it; it imports aiohttp only when a session is created.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any
 
 from onerouter_core.http_internals import (
     close_aiohttp_leftovers,
+    find_aiohttp_body,
     replace_protocol,
     track_connections,
 )
@@ -110,15 +110,9 @@ def take_unread(response: Any) -> bytes:
         response: the HTTP library's response, whose body raised an error.
 
     """
-    body = _find_body(response)
+    body = find_aiohttp_body(response)
     if body is None or body.exception() is None:
         return b""
     body.set_exception(None)  # a read raises it first of all
     unread: bytes = body.read_nowait()
     return unread
-
-
-def _find_body(response: Any) -> Any:
-    """Return aiohttp's reader of the body of a response; None if it has none."""
-    stream = getattr(response.stream, "_stream", response.stream)  # the HTTP library's wrapper
-    return getattr(getattr(stream, "_aiohttp_response", None), "content", None)

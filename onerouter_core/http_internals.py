@@ -39,6 +39,12 @@ def replace_protocol(connector: Any, protocol_class: Callable[[], type]) -> None
         connector._factory = partial(protocol_class(), **factory.keywords)  # noqa: SLF001
 
 
+def find_aiohttp_body(response: Any) -> Any:
+    """Return aiohttp's reader of the body of a response; None if it has none."""
+    stream = getattr(response.stream, "_stream", response.stream)  # the HTTP library's wrapper
+    return getattr(getattr(stream, "_aiohttp_response", None), "content", None)
+
+
 # --- leftover bytes: after a response they would be read as the next one, of another key ---
 
 
