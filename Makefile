@@ -21,7 +21,7 @@ PINS := --quiet --upgrade --universal --all-extras --group dev \
 EVERY_PYTHON := --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-lowest integration ecosystem live compat compat-once bench conformance-peers notebooks docs build pins faults-peers audit fuzz soak clean
+.PHONY: help demo test test-again lint test-lowest integration ecosystem live compat compat-once bench conformance-peers notebooks docs build pins faults-peers audit fuzz soak clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ demo: $(VENV)/.made ## Run the demo of both frameworks, simulated; live if ONERO
 
 test: lint ## Lint, check types and run all tests
 	$(BIN)/pytest $(SIDE_BY_SIDE) --cov --cov-report=term
+
+test-again: $(VENV)/.made ## Run the tests that failed last time, one by one
+	$(BIN)/pytest --last-failed --last-failed-no-failures none
 
 lint: $(VENV)/.made ## Check style and types
 	$(BIN)/ruff check .
