@@ -15,8 +15,8 @@ request gets the same answer; only ids and times differ.
     tools that are mentioned (one, if `parallel_tool_calls` is false), and none once there are tool
     results.
 3.  JSON. The answer is JSON if `response_format` asks for it, or if the prompt contains a JSON
-    schema. It follows the schema; without a schema, its keys are the strings that the prompt has
-    in quotes.
+    schema, or asks for JSON and shows an example. It follows the schema or the example; without
+    them, its keys are the strings that the prompt has in quotes.
 4.  Tool results. They are quoted.
 5.  Question answering. If the prompt contains a context and a question, the answer is the one or
     two sentences of the context that share most words with the question. In a refine prompt, the

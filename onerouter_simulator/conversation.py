@@ -5,7 +5,6 @@ Knows the message format of the API. Knows no rule of the answers.
 
 import base64
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,9 +21,9 @@ def text_of(message: JSON) -> str:
     return "\n".join(part["text"] for part in content or () if part["type"] == "text")
 
 
-def with_role(role: str, messages: list[JSON]) -> list[JSON]:
-    """Return the messages of one role."""
-    return [message for message in messages if message["role"] == role]
+def with_role(messages: list[JSON], *roles: str) -> list[JSON]:
+    """Return the messages of one role, or of several."""
+    return [message for message in messages if message["role"] in roles]
 
 
 def is_user_message_with_media(message: JSON) -> bool:
@@ -53,13 +52,13 @@ class Conversation:
     @property
     def user_text(self) -> str:
         """Text of the last user message; without a user message, of the last message."""
-        user_messages = with_role("user", self.messages_to_answer)
+        user_messages = with_role(self.messages_to_answer, "user")
         return text_of((user_messages or self.messages_to_answer)[-1])
 
     @property
     def system_text(self) -> str:
-        """Text of all system messages, joined with line breaks."""
-        return "\n".join(map(text_of, with_role("system", self.messages)))
+        """Text of all system and developer messages, joined with line breaks."""
+        return "\n".join(map(text_of, with_role(self.messages, "system", "developer")))
 
     @property
     def tool_names_by_call_id(self) -> dict[str, str]:
@@ -82,7 +81,7 @@ class Conversation:
     @property
     def media(self) -> list["Medium"]:
         """The media of the last user message."""
-        user_messages = with_role("user", self.messages)
+        user_messages = with_role(self.messages, "user")
         return list(media_of(user_messages[-1])) if user_messages else []
 
 
@@ -139,27 +138,3 @@ def describe_media(media: list[Medium]) -> str:
         details = "; ".join(str(medium) for medium in media if medium.kind == kind)
         groups.append(f"{number} {kind}{'s' if number > 1 else ''} ({details})")
     return f"I see {' and '.join(groups)}."
-
-
-def find_schema(text: str) -> tuple[JSON, str] | None:
-    """Return the first JSON schema in a text, and the text without it; None if there is none.
-
-    Its braces may be doubled, as prompt templates of LlamaIndex escape them.
-    """
-    return _find_schema(text) or (
-        _find_schema(text.replace("{{", "{").replace("}}", "}")) if "{{" in text else None
-    )
-
-
-def _find_schema(text: str) -> tuple[JSON, str] | None:
-    decoder = json.JSONDecoder()
-    start = text.find("{")
-    while start >= 0:
-        try:
-            value, end = decoder.raw_decode(text, start)
-        except ValueError:
-            value, end = None, start
-        if isinstance(value, dict) and isinstance(value.get("properties"), dict):
-            return value, text[:start] + text[end:]
-        start = text.find("{", max(end, start + 1))
-    return None

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from onerouter_simulator.conversation import JSON, Conversation, describe_media, find_schema
+from onerouter_simulator.asked_json import find_asked_schema, mentions_last
+from onerouter_simulator.conversation import JSON, Conversation, describe_media
 from onerouter_simulator.extraction import extract, find_passage
 from onerouter_simulator.field_values import QUOTED, find_all, split_name, split_phrases
 from onerouter_simulator.from_schema import generate
@@ -116,17 +117,17 @@ def is_mentioned(name: str, text: str) -> bool:
 
 
 def write_json(request: JSON, conversation: Conversation) -> Answer | None:
-    """Answer with JSON: by the schema, by a schema in the prompt, or with the quoted keys."""
+    """Answer with JSON: by the schema, by one that the prompt has, or with the quoted keys."""
     response_format = request.get("response_format", {"type": "text"})
     schema = response_format.get("json_schema", response_format).get("schema")
     prompt = f"{conversation.system_text}\n{conversation.user_text}"
-    in_prompt = find_schema(prompt)
+    in_prompt = find_asked_schema(prompt)
     text = source_text(conversation)
     if schema is not None:
         return Answer("make JSON by the schema", json_text(generate(schema, text)))
     if in_prompt is not None:
-        in_user_text = find_schema(conversation.user_text)
-        text = in_user_text[1] if in_user_text else text
+        in_user_text = find_asked_schema(conversation.user_text)
+        text = mentions_last(in_user_text[1]) if in_user_text else text
         value = generate(in_prompt[0], text)
         return Answer("make JSON by the schema in the prompt", json_text(value))
     if response_format["type"] == "text":

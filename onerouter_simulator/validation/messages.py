@@ -15,6 +15,7 @@ JSON = dict[str, Any]
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 PART_TYPES_BY_ROLE = {
     "system": {"text"},
+    "developer": {"text"},
     "user": {"text", "image_url", "input_audio", "file", "video_url"},
     "assistant": {"text", "refusal"},
     "tool": {"text"},

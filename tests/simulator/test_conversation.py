@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import pytest
-
-from onerouter_simulator.conversation import Conversation, find_schema
-from tests.simulator.conftest import IMAGE_PART, JSON, PIXEL, Complete, tool_turn, user_message
+from onerouter_simulator.conversation import Conversation
+from tests.simulator.conftest import IMAGE_PART, PIXEL, Complete, tool_turn, user_message
 
 RECORDING = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
-SCHEMA: JSON = {"properties": {"a": {"type": "string"}}}
 
 
 def test_media_are_listed_with_type_and_size(get_message: Complete) -> None:
@@ -41,11 +37,11 @@ def test_media_without_a_text_are_listed_alone(get_message: Complete) -> None:
 
 
 def test_texts_are_joined_by_role() -> None:
-    """Text parts and system messages are joined with line breaks."""
+    """Text parts, and system and developer messages, are joined with line breaks."""
     conversation = Conversation(
         [
             {"role": "system", "content": "One."},
-            {"role": "system", "content": "Two."},
+            {"role": "developer", "content": "Two."},
             user_message("Hello", IMAGE_PART, "there"),
         ]
     )
@@ -85,25 +81,3 @@ def test_a_user_message_after_a_result_is_not_to_be_answered() -> None:
     answer = {"role": "assistant", "content": "A pixel."}
     messages = [*history, answer, user_message("And now?")]
     assert Conversation(messages).messages_to_answer == messages
-
-
-# As LlamaIndex's prompt templates escape it.
-DOUBLED = json.dumps(SCHEMA).replace("{", "{{").replace("}", "}}")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (f"Follow {json.dumps(SCHEMA)} now", (SCHEMA, "Follow  now")),
-        (f"{{a}} {{}} {json.dumps(SCHEMA)}", (SCHEMA, "{a} {} ")),
-        (f"Follow {DOUBLED} now", (SCHEMA, "Follow  now")),
-        (f"{{a}} {DOUBLED}", (SCHEMA, "{a} ")),
-        (json.dumps({"schema": SCHEMA}), None),
-        ('{"properties": []}', None),
-        ("{broken", None),
-        ("", None),
-    ],
-)
-def test_a_schema_is_found_in_a_text(text: str, expected: tuple[JSON, str] | None) -> None:
-    """A schema is a JSON object with `properties`, not within another object."""
-    assert find_schema(text) == expected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulator.conftest import JSON, Post
+from tests.simulator.conftest import IMAGE_PART, JSON, Post
 from tests.simulator.validation.conftest import (
     CACHE_CONTROL,
     CALL,
@@ -21,7 +21,11 @@ REJECTED: dict[str, tuple[JSON, str]] = {
     "messages-empty": ({"messages": []}, "messages"),
     "messages-text": ({"messages": "Hi"}, "messages"),
     "message-text": ({"messages": ["Hi"]}, "messages[0].role"),
-    "role-unknown": ({"messages": [USER | {"role": "developer"}]}, "messages[0].role"),
+    "role-unknown": ({"messages": [USER | {"role": "chatbot"}]}, "messages[0].role"),
+    "developer-image": (
+        {"messages": [{"role": "developer", "content": [IMAGE_PART]}]},
+        "messages[0].content[0]",
+    ),
     "role-list": ({"messages": [USER | {"role": ["user"]}]}, "messages[0].role"),
     "name": ({"messages": [USER | {"name": 7}]}, "messages[0].name"),
     "user-null": ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
@@ -109,6 +113,10 @@ ALLOWED: dict[str, JSON] = {
     },
     "empty-text": {"messages": [{"role": "user", "content": ""}]},
     "repeated-roles": {"messages": [*[{"role": "system", "content": "A"}] * 2, USER, USER]},
+    "developer": {
+        "messages": [{"role": "developer", "content": "A", "name": "b"}, USER],
+    },
+    "developer-parts": {"messages": [{"role": "developer", "content": [text_part()]}, USER]},
     "call-without-content": {
         "messages": [USER, {"role": "assistant", "tool_calls": [CALL]}, RESULT]
     },
