@@ -30,7 +30,7 @@ demo: $(VENV)/.made ## Run the demo of both frameworks, simulated; live if ONERO
 	@$(BIN)/python examples/demo.py
 
 test: lint ## Lint, check types and run all tests
-	$(BIN)/pytest $(SIDE_BY_SIDE) --cov --cov-report=term
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest $(SIDE_BY_SIDE) --cov --cov-report=term
 
 test-again: $(VENV)/.made ## Run the tests that failed last time, one by one
 	$(BIN)/pytest --last-failed --last-failed-no-failures none

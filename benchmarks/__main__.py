@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Callable
 
-from benchmarks import cases, isolated, report
+from benchmarks import cases, held_chunks, isolated, report
 from benchmarks.cases import FULL, QUICK, Config, Harness
 from benchmarks.measurement import Metrics
 from benchmarks.server import run_server
@@ -14,9 +14,11 @@ from benchmarks.server import run_server
 CASES: dict[str, Callable[[Harness], Metrics]] = {
     "text": cases.stream_text,
     "text-async": cases.astream_text,
+    "burst": cases.stream_burst,
     "paced": cases.stream_paced_text,
     "reasoning": cases.stream_reasoning,
     "tool-call": cases.stream_tool_call,
+    "held-chunks": held_chunks.tracked_objects,
     "first-token": cases.first_token,
     "short-call": cases.short_call,
     "history": cases.call_with_history,

@@ -43,6 +43,7 @@ def create_targets(server_url: str) -> dict[str, Target]:
     """Return the targets by name."""
     targets: dict[str, Target] = {
         "HTTP + JSON": HttpTarget(server_url),
+        "httpx + JSON": HttpxTarget(server_url),
         "openai SDK": SdkTarget(server_url),
         "openai SDK, aiohttp": SdkTarget(server_url, over_aiohttp=True),
         "onerouter_core": CoreTarget(server_url),
@@ -112,6 +113,34 @@ class HttpTarget:
         """Close the session of this event loop."""
         if self._session is not None:
             await self._session.close()
+
+
+class HttpxTarget(HttpTarget):
+    """The HTTP client that the SDK uses, and json; the async calls are those of aiohttp."""
+
+    def __init__(self, server_url: str) -> None:
+        super().__init__(server_url)
+        self._client = openai.DefaultHttpxClient(base_url=server_url)  # httpx2 with openai 3
+
+    def stream(self, spec: CallSpec) -> Iterator[Any]:
+        """Yield the decoded events."""
+        request = self._encode(spec, stream=True)
+        url = f"{spec.path}/chat/completions"
+        headers, content = request["headers"], request["data"]
+        with self._client.stream("POST", url, headers=headers, content=content) as response:
+            last = b""
+            for chunk in response.iter_bytes():
+                *lines, last = (last + chunk).split(b"\n")
+                for line in lines:
+                    if line.startswith(b"data: {"):
+                        yield json.loads(line[6:])
+
+    def call(self, spec: CallSpec) -> Any:
+        """Return the decoded completion."""
+        request = self._encode(spec, stream=False)
+        url = f"{spec.path}/chat/completions"
+        response = self._client.post(url, headers=request["headers"], content=request["data"])
+        return json.loads(response.content)
 
 
 class SdkTarget:

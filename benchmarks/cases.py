@@ -144,17 +144,27 @@ async def adrain(target: Target, spec: CallSpec) -> None:
 # --- streams ---
 
 
+_READY_MADE = "ready-made chunks"
+
+
 def stream_text(harness: Harness) -> Metrics:
     """Stream text."""
     specs = {size: CallSpec(f"text-{size}") for size in harness.config.text_chunks}
-    names = harness.target_names(include_slowest=harness.config.all_targets)
+    names = harness.target_names(_READY_MADE, include_slowest=harness.config.all_targets)
     return _measure_streams(harness, "text chunk", harness.stream_run, names, specs)
+
+
+def stream_burst(harness: Harness) -> Metrics:
+    """Stream text whose events come many in one HTTP chunk."""
+    specs = {size: CallSpec(f"text-{size}", "burst") for size in harness.config.text_chunks}
+    names = harness.target_names()
+    return _measure_streams(harness, "text chunk, burst", harness.stream_run, names, specs)
 
 
 def astream_text(harness: Harness) -> Metrics:
     """Stream text on the event loop, over both HTTP libraries."""
     specs = {size: CallSpec(f"text-{size}") for size in harness.config.text_chunks}
-    names = harness.target_names("aiohttp", "httpx")
+    names = harness.target_names("aiohttp", "httpx", _READY_MADE)
     return _measure_streams(harness, "text chunk, async", harness.astream_run, names, specs)
 
 
@@ -211,7 +221,7 @@ def _marginal_metrics(
 
 
 def stream_paced_text(harness: Harness) -> Metrics:
-    """Stream text whose events come one by one, as from a model: system calls are included."""
+    """Stream text with an event each millisecond, as from a model: system calls are included."""
     size = harness.config.paced_chunks
     spec = CallSpec(f"text-{size}", "paced")
     sync_names = _networked_names(harness)

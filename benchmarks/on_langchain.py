@@ -1,11 +1,13 @@
 """Targets on LangChain: ChatOneRouter, the comparable classes that are installed, a no-op model.
 
-The no-op model yields ready-made chunks and does nothing else: its cost is LangChain's own.
+The no-op models yield chunks and do nothing else, so their cost is LangChain's own: one constructs
+each chunk, the other has made them before.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
@@ -32,6 +34,9 @@ def create_targets(server_url: str) -> dict[str, Target]:
 
     targets = {
         "LangChain no-op model": LangChainTarget(lambda spec: NoOpChatModel(spec=spec)),
+        "LangChain no-op model, ready-made chunks": LangChainTarget(
+            lambda spec: ReadyMadeChatModel(spec=spec)
+        ),
         "ChatOneRouter": LangChainTarget(lambda spec: ChatOneRouter(**connection(spec))),
         "ChatOneRouter, httpx": LangChainTarget(on_httpx),
     }
@@ -105,7 +110,7 @@ class LangChainTarget:
 
 
 class NoOpChatModel(BaseChatModel):
-    """A chat model that returns ready-made messages."""
+    """A chat model that constructs each message and chunk."""
 
     spec: CallSpec
 
@@ -141,3 +146,18 @@ class NoOpChatModel(BaseChatModel):
                 return AIMessageChunk(content="", additional_kwargs={"reasoning_content": " word"})
             case _:
                 return AIMessageChunk(content=" word")
+
+
+class ReadyMadeChatModel(NoOpChatModel):
+    """A chat model that has made its chunks before."""
+
+    @cached_property
+    def _chunks(self) -> list[ChatGenerationChunk]:
+        return list(super()._stream())
+
+    def _stream(self, *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
+        yield from self._chunks
+
+    async def _astream(self, *_: Any, **__: Any) -> AsyncIterator[ChatGenerationChunk]:
+        for ready_made in self._chunks:
+            yield ready_made

@@ -1,6 +1,7 @@
 """Targets on LlamaIndex: OneRouterLLM, the comparable class that may be installed, a no-op model.
 
-The no-op model yields ready-made responses and does nothing else: its cost is LlamaIndex's own.
+The no-op models yield responses and do nothing else, so their cost is LlamaIndex's own: one
+constructs each response, the other has made them before.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from llama_index.core.base.llms.types import (
     ThinkingBlock,
     ToolCallBlock,
 )
+from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.llms.callbacks import llm_chat_callback
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.tools import FunctionTool
@@ -35,6 +37,9 @@ def create_targets(server_url: str) -> dict[str, Target]:
 
     targets: dict[str, Target] = {
         "LlamaIndex no-op model": LlamaIndexTarget(lambda spec: NoOpLLM(spec=spec)),
+        "LlamaIndex no-op model, ready-made chunks": LlamaIndexTarget(
+            lambda spec: ReadyMadeLLM(spec=spec)
+        ),
         "OneRouterLLM": LlamaIndexTarget(make_onerouter),
         "OneRouterLLM, tool calls parsed": ToolCallParsingTarget(make_onerouter),
     }
@@ -125,7 +130,7 @@ class ToolCallParsingTarget(LlamaIndexTarget):
 
 
 class NoOpLLM(FunctionCallingLLM):
-    """An LLM that returns ready-made responses."""
+    """An LLM that constructs each response."""
 
     spec: CallSpec
 
@@ -183,3 +188,14 @@ class NoOpLLM(FunctionCallingLLM):
         raise NotImplementedError
 
     stream_complete = acomplete = astream_complete = complete
+
+
+class ReadyMadeLLM(NoOpLLM):
+    """An LLM that has made its responses before."""
+
+    _ready_made: list[ChatResponse] = PrivateAttr(default_factory=list)
+
+    def _responses(self) -> Iterator[ChatResponse]:
+        if not self._ready_made:
+            self._ready_made.extend(super()._responses())
+        return iter(self._ready_made)

@@ -30,9 +30,9 @@ class CallSpec:
         response: Kind and size, such as "text-200" for 200 streamed words. Kinds: "text",
             "reasoning", "tool", "timestamp" (text after a first event with the server's clock), and
             "complete" (not streamed).
-        delivery: "immediate", all bytes in one write; "paced", event by event; "concurrent", when
-            no further request has come for a while; "timestamped", with the server's clock in the
-            first event.
+        delivery: "immediate", all bytes in one write; "burst", the same without an HTTP chunk for
+            each event; "paced", an event each millisecond; "concurrent", when no further request
+            has come for a while; "timestamped", with the server's clock in the first event.
         message_count: Messages in the request.
         tool_count: Tools in the request.
     """

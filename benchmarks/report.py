@@ -149,7 +149,11 @@ _INTRODUCTION = """\
 Written by `make bench`, which measures everything again. CPU time is that of the client process
 alone; the server runs in a process of its own. Targets take turns (A B C, A B C). Each value is the
 median of the rounds; `minimum` is the lowest round. A no-op model is a model class of the framework
-that yields ready-made responses: its cost is the framework's own.
+that does nothing but yield chunks: its cost is the framework's own. One constructs each chunk, the
+usual way; "ready-made chunks" has made them before.
+
+Streams send one HTTP chunk for each event, as ASGI servers and proxies do. In "burst" many events
+are in one HTTP chunk; in "paced" an event comes each millisecond, and wakes the client up.
 
 "Text chunk", "reasoning chunk", "history message", "bound tool" and "instance" are the cost of one
 more of them; "tool-call delta" is the average over a long call. Low, medium and high concurrency
@@ -162,7 +166,7 @@ The peers need an openai SDK below version 3: in the column for openai 3 their v
 the run on openai 2, on the same machine, minutes before. Linearity is the slope between the last
 two sizes divided by the slope between the first two: 1 means linear, 4 means quadratic for sizes
 that grow by a factor of 4. The lower bound is the cost of plain HTTP and JSON plus the framework's
-no-op model: a class that constructs each item the usual way cannot meet a threshold below it."""
+no-op model, ready-made chunks where they are measured: no class can meet a threshold below it."""
 
 
 Row = list[str]

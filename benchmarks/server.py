@@ -19,7 +19,7 @@ from benchmarks.payloads import TIMESTAMP, encode_response
 _CONTENT_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _QUIET_TIME = 0.3  # seconds without a new request, then all "concurrent" responses are sent
 _EVENTS_PER_WRITE = 10  # events that a "concurrent" response sends at a time
-_EVENT_INTERVAL = 0.0005  # seconds from one event to the next
+_EVENT_INTERVAL = 0.001  # seconds from one event to the next
 
 
 @contextmanager
@@ -52,7 +52,8 @@ class Connection(asyncio.Protocol):
             return
         _, delivery, response, *_ = head.split(b" ", 2)[1].decode().split("/")
         self._buffer.clear()
-        getattr(self, f"_send_{delivery}")(*_http_response(response))
+        parts = _http_response(response, chunked=delivery != "burst")
+        getattr(self, f"_send_{delivery}")(*parts)
 
     def write(self, data: bytes) -> None:
         """Send bytes, unless the client has closed the connection."""
@@ -61,6 +62,8 @@ class Connection(asyncio.Protocol):
 
     def _send_immediate(self, *parts: bytes) -> None:
         self.write(b"".join(parts))
+
+    _send_burst = _send_immediate
 
     def _send_paced(self, *parts: bytes) -> None:
         head, first, *rest = parts
@@ -81,13 +84,18 @@ class Connection(asyncio.Protocol):
         Connection.timer = asyncio.get_running_loop().call_later(_QUIET_TIME, _send_pending)
 
 
-def _http_response(response: str) -> Iterator[bytes]:
-    """Yield the HTTP head, then the parts of the body."""
+def _http_response(response: str, *, chunked: bool) -> Iterator[bytes]:
+    """Yield the HTTP head, then the parts of the body; chunked, each event is an HTTP chunk."""
     parts = encode_response(response)
-    media_type = "application/json" if response.startswith("complete") else "text/event-stream"
-    length = sum(map(len, parts))
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n"
-    yield head.encode()
+    is_stream = not response.startswith("complete")
+    media_type = "text/event-stream" if is_stream else "application/json"
+    yield f"HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\n".encode() + (
+        b"transfer-encoding: chunked\r\n\r\n"
+        if is_stream and chunked
+        else b"content-length: %d\r\n\r\n" % sum(map(len, parts))
+    )
+    if is_stream and chunked:
+        parts = (*(b"%x\r\n%b\r\n" % (len(part), part) for part in parts), b"0\r\n\r\n")
     yield from parts
 
 

@@ -13,8 +13,11 @@ from typing import NamedTuple
 from benchmarks.measurement import Measurement, Metrics
 
 LANGCHAIN, LLAMA_INDEX = "ChatOneRouter", "OneRouterLLM"
-NO_OP_MODELS = {LANGCHAIN: "LangChain no-op model", LLAMA_INDEX: "LlamaIndex no-op model"}
-_HTTP, _SDK = "HTTP + JSON", "openai SDK"
+_NO_OP_MODELS = {
+    target: (f"{framework} no-op model", f"{framework} no-op model, ready-made chunks")
+    for target, framework in ((LANGCHAIN, "LangChain"), (LLAMA_INDEX, "LlamaIndex"))
+}
+_HTTP, _HTTPX = "HTTP + JSON", "httpx + JSON"
 
 
 class Threshold(NamedTuple):
@@ -45,15 +48,20 @@ class Threshold(NamedTuple):
         if self.metric not in metrics or not self.references:
             return None
         metric = metrics[self.metric]
-        no_op_model = NO_OP_MODELS[self.target.partition(",")[0]]
-        if not {_HTTP, no_op_model} <= metric.by_target.keys():
+        parts = [(_HTTP, _HTTPX), _NO_OP_MODELS.get(self.target.partition(",")[0], ())]
+        medians = [
+            [metric.by_target[name].median for name in names if name in metric.by_target]
+            for names in parts
+            if names
+        ]
+        if not all(medians):
             return None
-        cost = metric.by_target[_HTTP].median + metric.by_target[no_op_model].median
+        cost = sum(map(min, medians))
         by_target = {**metric.by_target, self.target: Measurement(cost, cost)}
         return self.value({**metrics, self.metric: metric._replace(by_target=by_target)})
 
     def describe_references(self) -> str:
-        """Return the names of the references, such as "HTTP + JSON + LangChain no-op model"."""
+        """Return the names of the references, such as "ChatOpenAI + openai SDK"."""
         names = [ref if isinstance(ref, str) else ref[0] for ref in self.references]
         return " + ".join(names)
 
@@ -84,13 +92,12 @@ _LINEAR = ("text chunk", "history message", "bound tool", "instance")
 
 def _streams() -> Iterator[Threshold]:
     langchain, llama_index = ("ChatOpenAI",), ("OpenAILike",)
-    yield Threshold("text chunk", LANGCHAIN, 0.20, langchain)
-    yield Threshold("text chunk", LANGCHAIN, 0.27, (_SDK,))
-    yield Threshold("text chunk", LANGCHAIN, 1.3, (_HTTP, NO_OP_MODELS[LANGCHAIN]))
-    yield Threshold("text chunk", LLAMA_INDEX, 0.22, llama_index)
-    yield Threshold("text chunk", LLAMA_INDEX, 0.29, (_SDK,))
-    yield Threshold("text chunk, async", LANGCHAIN, 0.12, langchain)
-    yield Threshold("text chunk, async", LLAMA_INDEX, 0.15, llama_index)
+    yield Threshold("text chunk", LANGCHAIN, 0.17, langchain)
+    yield Threshold("text chunk", LLAMA_INDEX, 0.20, llama_index)
+    yield Threshold("text chunk", "onerouter_core", 1.25, (_HTTPX,))
+    yield Threshold("text chunk, async", LANGCHAIN, 0.07, langchain)
+    yield Threshold("text chunk, async", LLAMA_INDEX, 0.12, llama_index)
+    yield Threshold("text chunk, paced", LANGCHAIN, 0.25, langchain)
     yield Threshold("tool-call delta", LANGCHAIN, 0.20, langchain)
     yield Threshold("tool-call delta: linearity", LANGCHAIN, 1.3)
     for variant in ("", ", tool calls parsed"):
@@ -102,19 +109,17 @@ def _streams() -> Iterator[Threshold]:
 
 
 def _concurrency() -> Iterator[Threshold]:
-    yield Threshold("medium concurrency", LANGCHAIN, 0.15, ("ChatOpenAI",))
-    yield Threshold("medium concurrency: memory", LANGCHAIN, 0.5, ("ChatOpenAI",))
-    yield Threshold("medium concurrency", LLAMA_INDEX, 0.20, ("OpenAILike",))
-    yield Threshold("medium concurrency: memory", LLAMA_INDEX, 0.7, ("OpenAILike",))
-    for target in (LANGCHAIN, LLAMA_INDEX):
-        yield Threshold("medium concurrency", target, 1.3, (("low concurrency", target),))
-        yield Threshold("high concurrency", target, 1.3, (("low concurrency", target),))
+    for target, peer, growth in ((LANGCHAIN, "ChatOpenAI", 1.4), (LLAMA_INDEX, "OpenAILike", 1.2)):
+        yield Threshold("medium concurrency", target, 0.15, (peer,))
+        yield Threshold("medium concurrency: memory", target, 0.5, (peer,))
+        yield Threshold("medium concurrency", target, growth, (("low concurrency", target),))
+        yield Threshold("high concurrency", target, growth, (("low concurrency", target),))
 
 
 def _calls() -> Iterator[Threshold]:
     for target, peer, limits in (
-        (LANGCHAIN, "ChatOpenAI", (0.65, 0.08, 0.55, 0.6)),
-        (LLAMA_INDEX, "OpenAILike", (0.65, 0.08, 0.20, 0.6)),
+        (LANGCHAIN, "ChatOpenAI", (0.50, 0.06, 0.55, 0.6)),
+        (LLAMA_INDEX, "OpenAILike", (0.50, 0.06, 0.20, 0.6)),
     ):
         short, history, tools, first = limits
         yield Threshold("short call", target, short, (peer,))
