@@ -1,31 +1,30 @@
 """Retry policy: which errors are retried, and after how many seconds; sync and async.
 
-tenacity runs the retries. It is called, not iterated: an iterated AsyncRetrying keeps its state on
-itself and mixes up concurrent calls. And it is called only when the first attempt has failed: its
-bookkeeping of a successful one takes 12 us of each call, and 30 us of the time to a first token.
-This module knows errors and time; it does not know what is retried, nor how it is sent.
+The loops are our own: those of tenacity keep the last error in a local variable, a reference cycle
+with the locals of all callers, and take 12 us of a call that succeeds. Its waits are used, and its
+RetryCallState, which LangChain's callbacks read. This module knows errors and time; it does not
+know what is retried, nor how it is sent.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import isawaitable
-from time import monotonic
 from typing import Any, TypeAlias
 
 from tenacity import (
-    AsyncRetrying,
+    RetryAction,
     RetryCallState,
     Retrying,
-    retry_if_exception,
     stop_after_attempt,
     wait_random_exponential,
 )
 
 from onerouter_core.errors import OneRouterError
-from onerouter_core.tracebacks import without_frames
 
 OnRetry: TypeAlias = Callable[[RetryCallState], Any]
 """Function that is called before each wait for a retry. `attempt_number` of its argument counts
@@ -74,17 +73,16 @@ def policy(
     """
 
     def call(fn: Callable[..., Any], *args: Any) -> Any:
-        try:
-            return fn(*args)
-        except OneRouterError as error:
-            if not (max_retries and _should_retry(error)):
-                raise
-            replay = _replay_first_failure(fn, error)
-        try:
-            return Retrying(**_tenacity_arguments(max_retries, deadline, on_retry))(replay, *args)
-        except OneRouterError as error:
-            errors = [error]
-        raise without_frames(errors.pop())  # without a reference cycle: see tracebacks.py
+        retries: _Retries | None = None
+        while True:
+            try:
+                return fn(*args)
+            except OneRouterError as error:
+                retries = retries or _Retries(max_retries, deadline, on_retry)
+                if not retries.may_follow(error):
+                    raise
+            retries.announce()
+            time.sleep(retries.seconds)
 
     return call
 
@@ -94,97 +92,79 @@ def apolicy(
 ) -> Callable[..., Any]:
     """Return the async variant of `policy`, for async functions; `on_retry` may be async, too."""
 
-    async def before_sleep(state: RetryCallState) -> None:
-        _log_retry(state)
-        if on_retry is not None and isawaitable(result := on_retry(state)):
-            await result
-
     async def call(fn: Callable[..., Any], *args: Any) -> Any:
-        try:
-            return await fn(*args)
-        except OneRouterError as error:
-            if not (max_retries and _should_retry(error)):
-                raise
-            replay = _replay_first_failure(fn, error)
-
-        async def replay_async(*args: Any) -> Any:
-            return await replay(*args)
-
-        arguments = _tenacity_arguments(max_retries, deadline, None)
-        arguments["before_sleep"] = before_sleep
-        try:
-            return await AsyncRetrying(**arguments)(replay_async, *args)
-        except OneRouterError as error:
-            errors = [error]
-        raise without_frames(errors.pop())  # without a reference cycle: see tracebacks.py
+        retries: _Retries | None = None
+        while True:
+            try:
+                return await fn(*args)
+            except OneRouterError as error:
+                retries = retries or _Retries(max_retries, deadline, on_retry)
+                if not retries.may_follow(error):
+                    raise
+            if isawaitable(result := retries.announce()):
+                await result
+            await asyncio.sleep(retries.seconds)
 
     return call
 
 
-def _replay_first_failure(fn: Callable[..., Any], error: OneRouterError) -> Callable[..., Any]:
-    """Return a function that raises the error when it is first called, and then calls `fn`.
+class _Retries:
+    """The retries of one call whose first attempt has failed."""
 
-    So tenacity counts the attempt that was made without it.
-    """
-    errors = [error]
+    def __init__(self, max_retries: int, deadline: float | None, on_retry: OnRetry | None) -> None:
+        self._max_retries = max_retries
+        self._deadline = deadline
+        self._on_retry = on_retry
+        self._started_at = time.monotonic()
+        self._error: OneRouterError | None = None  # the last one, until `announce`
+        self._attempts = 0
+        self._slept = 0.0
+        self.seconds = 0.0
+        """Seconds to wait before the next attempt."""
 
-    def replay(*args: Any) -> Any:
-        if errors:
-            raise errors.pop()
-        return fn(*args)
+    def may_follow(self, error: OneRouterError) -> bool:
+        """Tell whether the same request may succeed in time, if it is sent again."""
+        self._attempts += 1
+        self._slept += self.seconds
+        is_transient = error.transient and (error.retry_after or 0) <= MAX_RETRY_AFTER
+        if not is_transient or self._attempts > self._max_retries:
+            return False
+        self.seconds = self._wait_seconds(error)
+        if self._deadline is not None and time.monotonic() + self.seconds >= self._deadline:
+            return False
+        self._error = error
+        return True
 
-    return replay
+    # A server that is too busy and says 0 would get all retries within a moment.
+    def _wait_seconds(self, error: OneRouterError) -> float:
+        """Return the wait: Retry-After, else random. Retry-After: 0 is treated as absent."""
+        if _fixed_wait is not None:
+            return _fixed_wait
+        return error.retry_after or _backoff(self._new_state())
 
+    def announce(self) -> Any:
+        """Log the retry, and call `on_retry`; return its result, which may be awaitable.
 
-def _tenacity_arguments(
-    max_retries: int, deadline: float | None, on_retry: OnRetry | None
-) -> dict[str, Any]:
-    def before_sleep(state: RetryCallState) -> None:
-        _log_retry(state)
-        if on_retry is not None:
-            on_retry(state)
+        The state is no local of the loop: it has the error, whose traceback has the loop's frame.
+        """
+        state, error = self._new_state(), self._error
+        if error is None:
+            return None
+        self._error = None
+        state.set_exception((type(error), error, None))
+        state.next_action, state.upcoming_sleep = RetryAction(self.seconds), self.seconds
+        # Without the message, which may quote the request.
+        _log.info(
+            "retry attempt=%d wait=%.2f status=%s error=%s request_id=%r",
+            *(self._attempts, self.seconds, error.status, type(error).__name__, error.request_id),
+        )
+        return None if self._on_retry is None else self._on_retry(state)
 
-    def exceeds_deadline(state: RetryCallState) -> bool:
-        return deadline is not None and monotonic() + state.upcoming_sleep >= deadline
-
-    return {
-        "retry": retry_if_exception(_should_retry),
-        "stop": lambda state: stop_after_attempt(max_retries + 1)(state) or exceeds_deadline(state),
-        "wait": _wait_seconds,
-        "before_sleep": before_sleep,
-        "reraise": True,
-    }
-
-
-def _should_retry(error: BaseException) -> bool:
-    """Tell whether the same request may succeed within MAX_RETRY_AFTER seconds."""
-    return (
-        isinstance(error, OneRouterError)
-        and error.transient
-        and (error.retry_after or 0) <= MAX_RETRY_AFTER
-    )
-
-
-def _wait_seconds(state: RetryCallState) -> float:
-    """Return the wait: Retry-After, else random. Retry-After: 0 is treated as absent.
-
-    A server that is too busy and says 0 would get all retries within a moment.
-    """
-    if _fixed_wait is not None:
-        return _fixed_wait
-    error = state.outcome.exception() if state.outcome else None
-    retry_after = error.retry_after if isinstance(error, OneRouterError) else None
-    return retry_after or _backoff(state)
-
-
-def _log_retry(state: RetryCallState) -> None:
-    """Log a retry, without the message, which may quote the request."""
-    error: Any = state.outcome.exception() if state.outcome else None
-    _log.info(
-        "retry attempt=%d wait=%.2f status=%s error=%s request_id=%r",
-        state.attempt_number,
-        state.next_action.sleep if state.next_action else 0,
-        error.status,
-        type(error).__name__,
-        error.request_id,
-    )
+    def _new_state(self) -> RetryCallState:
+        """Return the state without outcome, for tenacity's waits and for `on_retry`."""
+        state = RetryCallState(
+            Retrying(stop=stop_after_attempt(self._max_retries + 1)), None, (), {}
+        )
+        state.start_time, state.attempt_number = self._started_at, self._attempts
+        state.idle_for = self._slept + self.seconds
+        return state
