@@ -22,6 +22,7 @@ from onerouter_core.errors import OneRouterError, classify, redact, retry_after
 from onerouter_core.model_ids import same_model
 from onerouter_core.model_json import parse_json, to_strict_json
 from onerouter_core.suggestions import suggestion
+from onerouter_core.wire.decode import ReplyContext
 from onerouter_core.wire.error_bodies import decode_error
 from onerouter_core.wire.model_list import decode_model_list
 from onerouter_core.wire.stream import StreamDecoder, decode_body
@@ -70,7 +71,7 @@ def streamed(delta: Any, *, numbered: bool = False, **choice: Any) -> Callable[[
 
 def read_stream(chunks: Iterable[bytes]) -> Any:
     """Decode the chunks of a stream."""
-    decoder = StreamDecoder(ToolNames(["f"]), {})
+    decoder = StreamDecoder(ReplyContext(ToolNames(["f"])))
     for chunk in chunks:
         for _ in decoder.feed(chunk):
             pass
@@ -134,7 +135,7 @@ READERS = (
     Reader("model ids", repeated("-1111", "a", "x"), lambda text: same_model(text, text)),
     Reader("suggestion", repeated("max_token"), lambda text: suggestion(text, {text[1:], "stop"})),
     Reader("model list", model_list, read_model_list),
-    Reader("body, calls", completion(calls(_SAME_ID)), lambda body: decode_body(body, _NAMES, {})),
+    Reader("body, calls", completion(calls(_SAME_ID)), lambda body: decode_body(body, _CONTEXT)),
     Reader("text", streamed({"content": "a"}), read_stream),
     Reader("halves", streamed({"content": "\ud83d"}), read_stream),
     Reader("calls without index", streamed(_call(**_FULL)), read_stream),
@@ -166,7 +167,7 @@ READERS = (
     ),
     Reader("streamed log probabilities", streamed({}, logprobs={"content": [{}]}), read_stream),
 )
-_NAMES = ToolNames()
+_CONTEXT = ReplyContext()
 
 
 def seconds(reader: Reader, length: int) -> float:

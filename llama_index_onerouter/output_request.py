@@ -33,7 +33,7 @@ from onerouter_core.errors import (
     RefusalError,
     format_validation_errors,
 )
-from onerouter_core.wire import ToolNames, as_mapping, decode_partial_reply, finish_meaning
+from onerouter_core.wire import as_mapping, decode_partial_reply, finish_meaning
 
 StructuredMethod: TypeAlias = Literal["json_schema", "function", "json_object"]
 """Method of asking for an object: a JSON schema as response format, one forced tool call, or JSON
@@ -182,7 +182,7 @@ def _error_context(response: ChatResponse) -> dict[str, Any]:
     return {
         **{name: kwargs.get(name) for name in _ERROR_FIELDS},
         "attempts": kwargs.get("attempts", 1),
-        "partial": decode_partial_reply(as_mapping(response.raw), ToolNames(), {}),
+        "partial": decode_partial_reply(as_mapping(response.raw)),
     }
 
 

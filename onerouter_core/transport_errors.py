@@ -17,12 +17,7 @@ from onerouter_core.errors import (
     MalformedReplyError,
     OneRouterError,
 )
-from onerouter_core.foreign_errors import (
-    is_foreign,
-    is_foreign_class,
-    unwrap,
-    without_library_frames,
-)
+from onerouter_core.foreign_errors import is_foreign, is_foreign_class, unwrap
 from onerouter_core.tracebacks import iter_chain, without_frames
 
 
@@ -40,7 +35,7 @@ def to_send_error(error: Exception, url: str) -> Exception:
     """Return the error to raise for an exception of `_post`."""
     error = unwrap(error)
     if is_foreign(error, url):
-        return without_library_frames(error)
+        return error
     chain = iter_chain(error)
     is_unverified = any(isinstance(linked, ssl.SSLCertVerificationError) for linked in chain)
     return _to_own_error(error, is_unverified=is_unverified)
@@ -51,7 +46,7 @@ def to_read_error(error: Exception, url: str) -> Exception:
     if isinstance(error, OneRouterError):
         return error
     if is_foreign(error, url):
-        return without_library_frames(error)
+        return error
     return _to_own_error(error)
 
 

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "onerouter_core.network_backend": {"onerouter_core.deadlines", "onerouter_core.http_internals"},
     "onerouter_core.http_errors": {"onerouter_core.errors"},
     "onerouter_core.request_options": {"pydantic"},
-    "onerouter_core.retry": {"tenacity", "onerouter_core.errors", "onerouter_core.tracebacks"},
+    "onerouter_core.retry": {"tenacity", "onerouter_core.errors"},
     "onerouter_core.strict_schema": {"onerouter_core.types", "onerouter_core.errors"},
     "onerouter_core.json_text": {
         *("pydantic_core", "onerouter_core.types", "onerouter_core.model_json"),
@@ -78,11 +78,20 @@ MAY_IMPORT = {
         "onerouter_core.redirects",
         "onerouter_core.model_json",
     },
+    "onerouter_core.call_limits": {"onerouter_core.connection", "onerouter_core.errors"},
+    "onerouter_core.call_accounting": {
+        *("onerouter_core.connection", "onerouter_core.ledger", "onerouter_core.model_ids"),
+        "onerouter_core.types",
+    },
+    "onerouter_core.call_errors": {
+        *("onerouter_core.call_accounting", "onerouter_core.call_limits", "onerouter_core.errors"),
+        *("onerouter_core.connection", "onerouter_core.foreign_errors", "onerouter_core.types"),
+        "onerouter_core.model_json",
+    },
     "onerouter_core.call_state": {
-        *("onerouter_core.connection", "onerouter_core.transport", "onerouter_core.deadlines"),
-        *("onerouter_core.wire", "onerouter_core.errors", "onerouter_core.types"),
-        *("onerouter_core.ledger", "onerouter_core.model_ids", "onerouter_core.model_json"),
-        "onerouter_core.foreign_errors",
+        *("onerouter_core.call_accounting", "onerouter_core.call_limits", "onerouter_core.wire"),
+        *("onerouter_core.call_errors", "onerouter_core.connection", "onerouter_core.deadlines"),
+        *("onerouter_core.errors", "onerouter_core.transport", "onerouter_core.types"),
     },
     "onerouter_core.gateway": {
         *("onerouter_core.call_state", "onerouter_core.client_pool", "onerouter_core.sdk_clients"),

@@ -7,7 +7,7 @@ recorded calls). No type is trusted: a value of an unexpected type is kept in `R
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -62,6 +62,20 @@ _FUNCTION_KEYS = ("name", "arguments")
 _ERROR_KEYS = ("error", "code")
 
 
+@dataclass(slots=True)
+class ReplyContext:
+    """What a decoder of a reply must know beyond its bytes."""
+
+    names: ToolNames = field(default_factory=ToolNames)
+    """Names of the request's tools."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of the response, with names in lower case."""
+
+    ends_turn: bool = False
+    """Whether the request ended with a tool result: the model may have nothing to add."""
+
+
 # Neither a file nor a request can hold such numbers as JSON. In arguments, null would be a guess:
 # they become the text of an invalid call.
 def with_finite_numbers(completion: Any) -> Any:
@@ -75,32 +89,28 @@ def with_finite_numbers(completion: Any) -> Any:
     return without_non_finite(completion)
 
 
-# `names` decodes the names of tools; `headers` are the response's, in lower case. `ends_turn`:
-# the request ended with a tool result, and the model may have nothing to add. Raises the
-# error in the completion or in a choice, with all choices as `partial`. Raises LengthLimitError,
-# ContentFilterError or MalformedReplyError if no choice has an answer.
-def decode_reply(
-    completion: Any, names: ToolNames, headers: Mapping[str, str], *, ends_turn: bool = False
-) -> Reply:
+# Raises the error in the completion or in a choice, with all choices as `partial`. Raises
+# LengthLimitError, ContentFilterError or MalformedReplyError if no choice has an answer.
+def decode_reply(completion: Any, context: ReplyContext) -> Reply:
     """Return the reply in a completion, with the other choices as its alternatives."""
     choices = as_items(as_mapping(completion).get("choices"))
     if not choices or completion.get("error"):
         raise decode_error(
             completion,
-            headers=headers,
-            partial=decode_partial_reply(completion, names, headers) if choices else None,
+            headers=context.headers,
+            partial=decode_partial_reply(completion, context) if choices else None,
         )
-    replies = [_decode_choice(completion, choice, names, headers) for choice in choices]
+    replies = [_decode_choice(completion, choice, context) for choice in choices]
     first, *others = sorted(replies, key=_is_empty)  # choices with an answer come first
     reply_with_alternatives = replace(first, alternatives=tuple(others)) if others else first
     for reply in replies:
         _raise_for_failed_choice(reply, reply_with_alternatives)
-    if _is_empty(first) and not _may_be_empty(first, ends_turn=ends_turn):
+    if _is_empty(first) and not _may_be_empty(first, ends_turn=context.ends_turn):
         raise _empty_reply_error(reply_with_alternatives)
     return reply_with_alternatives
 
 
-def decode_partial_reply(completion: Json, names: ToolNames, headers: Mapping[str, str]) -> Reply:
+def decode_partial_reply(completion: Json, context: ReplyContext | None = None) -> Reply:
     """Return the first choice of a completion, complete or not; never raise.
 
     The keys of an error are left out of `raw` and `extra`: the error itself has its message, and
@@ -108,11 +118,11 @@ def decode_partial_reply(completion: Json, names: ToolNames, headers: Mapping[st
     """
     choice = omit(next(iter(as_items(completion.get("choices"))), {}), _ERROR_KEYS)
     root = {**omit(completion, _ERROR_KEYS), "choices": [choice]}
-    return _decode_choice(root, choice, names, headers, is_cut=True)
+    return _decode_choice(root, choice, context or ReplyContext(), is_cut=True)
 
 
 def _decode_choice(
-    root: Json, choice: Json, names: ToolNames, headers: Mapping[str, str], *, is_cut: bool = False
+    root: Json, choice: Json, context: ReplyContext, *, is_cut: bool = False
 ) -> Reply:
     """Return the reply in one choice; `is_cut` if it may have ended anywhere."""
     message = as_mapping(choice.get("message"))
@@ -128,7 +138,7 @@ def _decode_choice(
         reasoning_keys=decode_reasoning_keys(message),
         reasoning_details=tuple(as_items(message.get("reasoning_details"))),
         tool_calls=_doubt_blank_arguments(
-            tuple(_decode_tool_calls(root, message, names, is_cut=is_cut))
+            tuple(_decode_tool_calls(root, message, context.names, is_cut=is_cut))
         ),
         refusal=as_text(message.get("refusal")),
         images=(*images, *decode_images(message)),
@@ -138,11 +148,11 @@ def _decode_choice(
         finish_reason=finish_reason,
         native_finish_reason=native_finish_reason,
         usage=decode_usage(usage) if usage else None,
-        cost=_decode_cost(root, usage, headers),
+        cost=_decode_cost(root, usage, context.headers),
         cost_details=as_mapping(root.get("cost_details"))
         or as_mapping(usage.get("cost_details"))
         or None,
-        **_decode_identity(root, headers),
+        **_decode_identity(root, context.headers),
         message_extra=_replayed_keys(message),
         extra=_unknown_keys(root, choice, message),
         raw=root,

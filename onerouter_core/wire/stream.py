@@ -10,7 +10,7 @@ with the partial reply.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from onerouter_core.errors import IncompleteStreamError, MalformedReplyError
@@ -19,6 +19,7 @@ from onerouter_core.types import Image, Json, Reply, ReplyDelta, ToolCallDelta
 from onerouter_core.wire.coerce import as_items, as_mapping, as_text, omit, parse_json_bytes
 from onerouter_core.wire.decode import (
     MESSAGE_KEYS,
+    ReplyContext,
     decode_calls,
     decode_content,
     decode_images,
@@ -43,7 +44,6 @@ from onerouter_core.wire.fragments import (
 from onerouter_core.wire.sse import SSEParser
 from onerouter_core.wire.text_buffer import TextBuffer
 from onerouter_core.wire.tool_call_deltas import ToolCallDeltas, merge_call_deltas
-from onerouter_core.wire.tool_names import ToolNames
 
 _SSE_PREFIXES = (b"data:", b"event:", b"id:", b":")
 _EVENT_STREAM = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id)?:")
@@ -67,16 +67,10 @@ _FRAGMENT_KEYS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
 
 # Some servers send an event stream although none was asked for: it is decoded as one.
-def decode_body(
-    body: bytes | bytearray,
-    names: ToolNames,
-    headers: Mapping[str, str],
-    *,
-    ends_turn: bool = False,
-) -> Reply:
-    """Return the reply in a complete body; for `ends_turn` see `decode_reply`."""
+def decode_body(body: bytes | bytearray, context: ReplyContext) -> Reply:
+    """Return the reply in a complete body."""
     if _is_event_stream(body):
-        decoder = StreamDecoder(names, headers, ends_turn=ends_turn)
+        decoder = StreamDecoder(context)
         for start in range(0, len(body), _SLICE_BYTES):
             for _ in decoder.feed(bytes(body[start : start + _SLICE_BYTES])):
                 pass
@@ -88,7 +82,7 @@ def decode_body(
         raise MalformedReplyError(f"The reply is {reason}.") from None
     except ValueError:
         completion = body.decode("utf-8", "replace")
-    return decode_reply(completion, names, headers, ends_turn=ends_turn)
+    return decode_reply(completion, context)
 
 
 def _is_event_stream(body: bytes | bytearray) -> bool:
@@ -103,19 +97,15 @@ class StreamDecoder:
     deltas; the very last one has the `final_reply`, and no other has.
     """
 
-    def __init__(
-        self, names: ToolNames, headers: Mapping[str, str], *, ends_turn: bool = False
-    ) -> None:
-        """Prepare for a reply; the arguments are those of `decode_reply`."""
+    def __init__(self, context: ReplyContext) -> None:
+        """Prepare for a reply; its context must be complete when the first bytes come."""
         self.done = False
         """Whether [DONE] was received; later events are ignored."""
         self.events = 0
         """Number of events received, without [DONE]."""
         self.received = 0
         """Number of bytes received."""
-        self._names = names
-        self._headers = headers
-        self._ends_turn = ends_turn
+        self._context = context
         self._parser = SSEParser()
         self._body: bytearray | None = bytearray()  # None: these bytes are events
         self._root: dict[str, Any] = {}
@@ -128,7 +118,7 @@ class StreamDecoder:
         self._reasoning_source: Json = {}  # the last delta with a reasoning text
         self._details: list[dict[str, Any]] = []
         self._images: list[Json] = []
-        self._calls = ToolCallDeltas(names)
+        self._calls = ToolCallDeltas(context.names)
         self._has_deltas = False
 
     def feed(self, chunk: bytes) -> Iterator[ReplyDelta]:
@@ -166,7 +156,7 @@ class StreamDecoder:
         except MalformedReplyError:
             pass  # the stream was cut within an event: the check of `finished` below reports it
         if not self.done and self._body and not _is_event_stream(self._body):
-            yield from _deltas_of_reply(self._decode_body(self._body))
+            yield from _deltas_of_reply(decode_body(self._body, self._context))
             return
         if not (self.done or self.finished):
             raise IncompleteStreamError(
@@ -174,14 +164,7 @@ class StreamDecoder:
             )
         calls = self._calls.finish(self._root.get("id"))
         last = ReplyDelta(self._text.flush(), self._reasoning.flush(), calls)
-        yield last._replace(final_reply=self._decode_reply())
-
-    def _decode_body(self, body: bytearray) -> Reply:
-        return decode_body(body, self._names, self._headers, ends_turn=self._ends_turn)
-
-    def _decode_reply(self) -> Reply:
-        completion = self._to_completion()
-        return decode_reply(completion, self._names, self._headers, ends_turn=self._ends_turn)
+        yield last._replace(final_reply=decode_reply(self._to_completion(), self._context))
 
     @property
     def finished(self) -> bool:
@@ -190,7 +173,7 @@ class StreamDecoder:
 
     def partial(self) -> Reply:
         """Return the reply so far."""
-        return decode_partial_reply(self._to_completion(), self._names, self._headers)
+        return decode_partial_reply(self._to_completion(), self._context)
 
     def _error_context(self) -> dict[str, Any]:
         return error_context(self.partial())
@@ -227,7 +210,7 @@ class StreamDecoder:
             self._last_root = event
             replace_known(self._root, event)
             if has_error(event if choices is None else {**event, "choices": choices}):
-                raise decode_error(event, headers=self._headers, partial=self.partial())
+                raise decode_error(event, headers=self._context.headers, partial=self.partial())
         return reply_delta
 
     def _add_choices(self, choices: Any) -> ReplyDelta:

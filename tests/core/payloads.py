@@ -13,6 +13,7 @@ from typing import Any
 
 from onerouter_core import Message, Reply, ReplyDelta, Request, Text
 from onerouter_core.types import ToolCallDelta
+from onerouter_core.wire.decode import ReplyContext
 from onerouter_core.wire.sse import SSEParser
 from onerouter_core.wire.stream import StreamDecoder, decode_body
 from onerouter_core.wire.tool_names import ToolNames
@@ -98,7 +99,7 @@ def _json(value: Any) -> bytes:
 def read_body(body: Any, headers: Mapping[str, str] | None = None) -> Reply:
     """Return the reply decoded from a complete body: bytes, or a value to encode as JSON."""
     encoded = body if isinstance(body, bytes) else _json(body)
-    return decode_body(encoded, ToolNames(), headers or {})
+    return decode_body(encoded, ReplyContext(headers=headers or {}))
 
 
 def read_stream(
@@ -117,7 +118,7 @@ def read_chunks(
     names: Iterable[str] = (),
 ) -> list[ReplyDelta]:
     """Return the deltas decoded from the bytes of a stream, as they arrive from the network."""
-    decoder = StreamDecoder(ToolNames(names), headers or {})
+    decoder = StreamDecoder(ReplyContext(ToolNames(names), headers or {}))
     deltas = [delta for received in chunks for delta in decoder.feed(received)]
     return [*deltas, *decoder.finish()]
 

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from onerouter_core import ConnectionSettings, Gateway, Ledger, Reply, ReplyDelta
+from onerouter_core import ConnectionSettings, Gateway
 from onerouter_core.call_state import CallState
 from onerouter_core.errors import (
     APITimeoutError,
-    BudgetExceededError,
     ConfigurationError,
     DeadlineExceededError,
     MalformedReplyError,
@@ -147,7 +146,7 @@ def test_missing_usage_and_done_delay_a_complete_answer_by_seconds_only(
     sim: Simulator, gateway: Make, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also without a timeout. The limit of five seconds is lowered here."""
-    monkeypatch.setattr("onerouter_core.call_state._USAGE_TIMEOUT", 0.2)
+    monkeypatch.setattr("onerouter_core.call_limits._USAGE_TIMEOUT", 0.2)
     sim.script(Script(events=[chunk("Hi", "stop")], done=False, end="hang"))
     started_at = monotonic()
     assert final_reply(caller.stream(gateway(timeout=None), HELLO)).text == "Hi"
@@ -161,22 +160,13 @@ def test_a_body_beyond_the_size_limit_is_a_malformed_reply(
     sim: Simulator, gateway: Make, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not read to its end. The limit of 256 MiB is lowered here."""
-    monkeypatch.setattr("onerouter_core.call_state.MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr("onerouter_core.call_limits.MAX_BODY_BYTES", 1000)
     sim.script(Script(body=b"x" * 2000, split=600, chunk_delay=0.02))
     with pytest.raises(MalformedReplyError, match="larger than 1000 bytes"):
         caller.complete(gateway(max_retries=0), HELLO)
 
 
 # --- state ---
-
-
-def test_the_first_delta_of_a_stream_is_yielded_twice() -> None:
-    """Once to the method that starts the stream, and once to its reader."""
-    call = CallState(ConnectionSettings())
-    deltas = [ReplyDelta(letter) for letter in "abc"]
-    assert list(call.primed(deltas[:0])) == []
-    assert list(call.primed(deltas[:2])) == [deltas[0], deltas[0], deltas[1]]
-    assert list(call.primed(deltas[2:])) == [deltas[2]]
 
 
 def test_each_attempt_has_a_request_with_the_present_key() -> None:
@@ -189,24 +179,7 @@ def test_each_attempt_has_a_request_with_the_present_key() -> None:
     assert request.timeout == pytest.approx(5)
     assert (request.body or {})["stream"] is True
     assert call.next_request("sk-2").headers["authorization"] == "Bearer sk-2"
-    assert call.attempts == 2
+    assert call.accounting.attempts == 2
     listing = CallState(settings).next_request(None)
     assert (listing.url, listing.body) == ("https://a/v1/models", None)
     assert listing.headers == {"x-title": "t"}
-
-
-def test_a_reply_is_recorded_once_per_attempt() -> None:
-    """The entry has the requested model if the reply names none; a spent budget stops a retry."""
-    ledger = Ledger("0.2")
-    call = CallState(ConnectionSettings(ledger=ledger), HELLO)
-    call.next_request("sk")
-    assert call.record(Reply(cost=0.1), partial=True).attempts == 1
-    call.record(Reply(cost=0.1))
-    call.next_request("sk")
-    assert call.record(Reply(cost=0.1, model="served")).attempts == 2
-    assert [(entry.model, entry.partial) for entry in ledger.entries] == [
-        (HELLO.model, True),
-        ("served", False),
-    ]
-    with pytest.raises(BudgetExceededError):
-        call.next_request("sk")

@@ -14,8 +14,8 @@ import pytest
 
 from onerouter_core import Gateway
 from onerouter_core.errors import OneRouterError
+from onerouter_core.wire.decode import ReplyContext
 from onerouter_core.wire.stream import StreamDecoder
-from onerouter_core.wire.tool_names import ToolNames
 from onerouter_simulator import Script, Simulator
 from tests.core.payloads import HELLO, sse
 
@@ -36,7 +36,7 @@ def test_a_long_stream_takes_little_more_memory_than_its_text(kind: str) -> None
     """The fragments are joined; a list of them would take 1.9 times the memory of the text."""
     choices = ({"index": 0, "delta": DELTAS[kind](text)} for text in FRAGMENTS)
     chunks = [sse({"id": "1", "choices": [choice]}, done=False) for choice in choices]
-    decoder = StreamDecoder(ToolNames(), {})
+    decoder = StreamDecoder(ReplyContext())
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]

@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from onerouter_core import Message, OneRouterError, Reply, ReplyDelta, Request, Text
+from onerouter_core.wire.decode import ReplyContext
 from onerouter_core.wire.encode import encode_request
 from onerouter_core.wire.model_list import decode_model_list
 from onerouter_core.wire.stream import StreamDecoder, decode_body
-from onerouter_core.wire.tool_names import ToolNames
 from tests.core.generated import GeneratedReply, cut, replies, streams
 from tests.core.generated_histories import histories
 from tests.core.generated_malformed import malformed_bodies, malformed_streams
@@ -70,7 +70,7 @@ def _without_random_ids(value: object) -> str:
 
 def deltas_and_error(chunks: list[bytes]) -> tuple[list[ReplyDelta], str]:
     """Return the deltas of a stream, and the text of the error that ended it, if there is one."""
-    decoder = StreamDecoder(ToolNames(), {})
+    decoder = StreamDecoder(ReplyContext())
     deltas: list[ReplyDelta] = []
     try:
         for chunk in chunks:
@@ -158,7 +158,7 @@ def test_a_history_is_sent_in_order_and_complete(history: tuple[Message, ...]) -
 def test_any_body_is_a_reply_or_raises_an_error_of_the_package(body: bytes) -> None:
     """No other exception is raised."""
     with suppress(OneRouterError):
-        assert decode_body(body, ToolNames(), {}).raw
+        assert decode_body(body, ReplyContext()).raw
 
 
 @slow_property
@@ -175,4 +175,4 @@ def test_nesting_of_any_depth_raises_an_error_of_the_package(body: str, depth: i
     """It is no RecursionError."""
     nested = body.replace("?", "[" * depth + "]" * depth)
     with pytest.raises(OneRouterError):
-        decode_body(nested.encode(), ToolNames(), {})
+        decode_body(nested.encode(), ReplyContext())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from onerouter_core import call_state
+from onerouter_core import call_limits
 from onerouter_core.wire import sse
 from tests.core.payloads import chunk
 from tests.core.payloads import sse as sse_bytes
@@ -29,7 +29,7 @@ STREAM_VARIANTS = [variant for variant in VARIANTS if variant.mode == "stream"]
 def _small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lower the limits: to send as much as the real ones allow would take long."""
     monkeypatch.setattr(sse, "MAX_EVENT_BYTES", LIMIT)
-    monkeypatch.setattr(call_state, "MAX_BODY_BYTES", LIMIT)
+    monkeypatch.setattr(call_limits, "MAX_BODY_BYTES", LIMIT)
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from typing import Any, TypeAlias
 
 from onerouter_core import Catalog, Ledger, LedgerEntry, OneRouterError, Reply
 from onerouter_core.errors import BudgetExceededError, MalformedReplyError, redact
+from onerouter_core.wire.decode import ReplyContext
 from onerouter_core.wire.error_bodies import decode_error
 from onerouter_core.wire.stream import decode_body
-from onerouter_core.wire.tool_names import ToolNames
 
 JSON: TypeAlias = dict[str, Any]
 TIMEOUT = 180  # seconds for one response
@@ -55,7 +55,7 @@ class Answer:
         try:
             if self.status >= 300:
                 return decode_error(self.text, status=self.status, headers=self.headers)
-            return decode_body(self.body, ToolNames(), self.headers)
+            return decode_body(self.body, ReplyContext(headers=self.headers))
         except OneRouterError as error:
             return error
 

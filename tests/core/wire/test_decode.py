@@ -15,6 +15,7 @@ from onerouter_core.errors import (
 )
 from onerouter_core.types import Image, ToolCall, Usage
 from onerouter_core.wire.decode import (
+    ReplyContext,
     decode_content,
     decode_images,
     decode_partial_reply,
@@ -24,13 +25,12 @@ from onerouter_core.wire.decode import (
     decode_usage,
     generate_call_id,
 )
-from onerouter_core.wire.tool_names import ToolNames
 from tests.core.payloads import USAGE, completion, read_both
 
 
 def decode(body: Any, headers: dict[str, str] | None = None) -> Any:
     """Return the reply in a completion."""
-    return decode_reply(body, ToolNames(), headers or {})
+    return decode_reply(body, ReplyContext(headers=headers or {}))
 
 
 def choices(*messages: tuple[str, str]) -> dict[str, Any]:
@@ -151,11 +151,11 @@ def test_a_partial_reply_is_never_an_error() -> None:
     call = {"id": "1", "function": {"name": "f", "arguments": ""}}
     body = completion({"content": None, "tool_calls": [call]}, None, error="secret", code=1)
     body["choices"][0]["error"] = "secret"
-    partial = decode_partial_reply(body, ToolNames(), {})
+    partial = decode_partial_reply(body, ReplyContext())
     assert partial.tool_calls[0].error is not None
     assert partial.extra == {}
     assert "secret" not in repr(partial)
-    assert decode_partial_reply({}, ToolNames(), {}).text == ""
+    assert decode_partial_reply({}, ReplyContext()).text == ""
 
 
 # --- fields of a message ---

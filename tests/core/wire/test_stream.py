@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from onerouter_core.errors import IncompleteStreamError, MalformedReplyError
+from onerouter_core.wire.decode import ReplyContext
 from onerouter_core.wire.stream import StreamDecoder
-from onerouter_core.wire.tool_names import ToolNames
 from tests.core.payloads import (
     USAGE,
     chunk,
@@ -32,7 +32,7 @@ def read_details(*fragments: dict[str, Any]) -> tuple[Any, ...]:
 
 def test_deltas_are_yielded_as_their_events_are_complete() -> None:
     """`events` counts them, `finished` and `done` say how far the stream is."""
-    decoder = StreamDecoder(ToolNames(), {})
+    decoder = StreamDecoder(ReplyContext())
     stream = sse(chunk("a"), chunk("b", "stop"), done=False)
     assert [delta.text for delta in decoder.feed(stream[:-10])] == ["a"]
     assert (decoder.events, decoder.finished) == (1, False)
@@ -45,7 +45,7 @@ def test_deltas_are_yielded_as_their_events_are_complete() -> None:
 
 def test_the_partial_reply_has_the_text_so_far() -> None:
     """It can be read at any time, and changes nothing."""
-    decoder = StreamDecoder(ToolNames(), {})
+    decoder = StreamDecoder(ReplyContext())
     assert decoder.partial().text == ""
     list(decoder.feed(sse(chunk("Hel", model="m"), done=False)))
     assert (decoder.partial().text, decoder.partial().model) == ("Hel", "m")
