@@ -31,14 +31,16 @@ from onerouter_core.transport import (
 )
 from onerouter_core.types import Json, Reply, ReplyDelta, Request
 from onerouter_core.wire.error_bodies import decode_error
-from onerouter_core.wire.model_list import decode_model_list
-from onerouter_core.wire.stream import StreamDecoder, decode_body
+from onerouter_core.wire.model_list import ModelListDecoder
+from onerouter_core.wire.stream import BodyDecoder, StreamDecoder
 
 DeltaStream: TypeAlias = Generator[ReplyDelta, None, None]
 """Deltas of a streamed reply; closing the generator closes the connection."""
 
 AsyncDeltaStream: TypeAlias = AsyncGenerator[ReplyDelta, None]
 """Deltas of a streamed reply; closing the generator closes the connection."""
+
+_Decoder: TypeAlias = BodyDecoder | ModelListDecoder
 
 
 class Gateway(ClientOwner):
@@ -92,31 +94,29 @@ class Gateway(ClientOwner):
 
     def _complete_once(self, call: CallState) -> Reply:
         with call.errors:
-            body = self._fetch(call)
-            return decode_body(body, call.context)
+            decoder = BodyDecoder(call.context)
+            self._fetch(call, decoder)
+            return decoder.finish()
 
     async def _acomplete_once(self, call: CallState) -> Reply:
         with call.errors:
-            body = await self._afetch(call)
-            return decode_body(body, call.context)
+            decoder = BodyDecoder(call.context)
+            await self._afetch(call, decoder)
+            return decoder.finish()
 
-    def _fetch(self, call: CallState) -> bytearray:
+    def _fetch(self, call: CallState, decoder: _Decoder) -> None:
         with closing(self._send(call)) as response:
-            body = bytearray()
             for chunk in response.chunks(call.limits.read_deadline):
-                body += chunk
-                call.limits.check(len(body))
-        return body
+                decoder.feed(chunk)
+                call.limits.check(decoder.received)
 
-    async def _afetch(self, call: CallState) -> bytearray:
+    async def _afetch(self, call: CallState, decoder: _Decoder) -> None:
         with closing(ReadTimeout(call.limits.read_deadline)) as read_timeout:
             response = await self._asend(call, read_timeout)
             async with aclosing(response):
-                body = bytearray()
                 async for chunk in response.achunks(read_timeout):
-                    body += chunk
-                    call.limits.check(len(body))
-        return body
+                    decoder.feed(chunk)
+                    call.limits.check(decoder.received)
 
     def _send(self, call: CallState) -> Response:
         http_request = call.next_request(get_api_key(self.connection))
@@ -243,11 +243,15 @@ class Gateway(ClientOwner):
 
     def _models_once(self, call: CallState) -> tuple[Json, ...]:
         with call.errors:
-            return decode_model_list(self._fetch(call))
+            decoder = ModelListDecoder()
+            self._fetch(call, decoder)
+            return decoder.finish()
 
     async def _amodels_once(self, call: CallState) -> tuple[Json, ...]:
         with call.errors:
-            return decode_model_list(await self._afetch(call))
+            decoder = ModelListDecoder()
+            await self._afetch(call, decoder)
+            return decoder.finish()
 
 
 _START = ReplyDelta()

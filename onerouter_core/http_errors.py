@@ -14,31 +14,47 @@ from onerouter_core.errors import OneRouterError
 MAX_ERROR_BODY_BYTES = 2**20
 """Bytes. Error bodies are far smaller; the rest of a larger one is not read."""
 
+MAX_HELD_BYTES = 2**15
+"""Bytes. Beginning of an error body that is kept: its JSON takes up to 50 times its length in
+memory, and its other text is quoted in part."""
 
-def read_error_body(chunks: Iterable[bytes], check: Callable[[], None]) -> str:
-    """Return the text of a body up to the limit, or up to the failure of the connection.
+
+class _Beginning:
+    """The first bytes of a body, and how many were received."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self._received = 0
+
+    def add(self, chunk: bytes) -> bool:
+        """Add a chunk; return whether more may be read."""
+        self.data += chunk[: MAX_HELD_BYTES - len(self.data)]
+        self._received += len(chunk)
+        return self._received <= MAX_ERROR_BODY_BYTES
+
+
+def read_error_body(chunks: Iterable[bytes], check: Callable[[], None]) -> bytearray:
+    """Return the beginning of a body, which is read up to the limit, or until its connection fails.
 
     Args:
         chunks: the chunks of the body.
         check: function that raises an OneRouterError if the time is over.
 
     """
-    body = bytearray()
+    beginning = _Beginning()
     with suppress(OneRouterError):
         for chunk in chunks:
-            body += chunk
-            if len(body) > MAX_ERROR_BODY_BYTES:
+            if not beginning.add(chunk):
                 break
             check()
-    return body.decode("utf-8", "replace")
+    return beginning.data
 
 
-async def aread_error_body(chunks: AsyncIterable[bytes]) -> str:
-    """Return the text of a body; the async variant of `read_error_body`."""
-    body = bytearray()
+async def aread_error_body(chunks: AsyncIterable[bytes]) -> bytearray:
+    """Return the beginning of a body; the async variant of `read_error_body`."""
+    beginning = _Beginning()
     with suppress(OneRouterError):
         async for chunk in chunks:
-            body += chunk
-            if len(body) > MAX_ERROR_BODY_BYTES:
+            if not beginning.add(chunk):
                 break
-    return body.decode("utf-8", "replace")
+    return beginning.data

@@ -6,6 +6,7 @@ Each `as_*` function takes any value and never raises. No function here knows a 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -18,6 +19,11 @@ from onerouter_core.model_json import (
     without_surrogates,
 )
 from onerouter_core.types import Json
+
+_NO_JSON = re.compile(rb"\s*[<A-Za-z]")
+"""Beginning of bytes that are no JSON, once the fast parser has rejected them: of an error page."""
+
+_MAX_QUOTED_BYTES = 2**15
 
 _MAX_NUMBER = 1e15  # larger than any token count or cost; also excludes infinities and NaN
 
@@ -45,12 +51,19 @@ def parse_json_bytes(
             raise NestingError from None
     else:
         return check_nesting(value, data.count(b"[") + data.count(b"{"))
+    if _NO_JSON.match(data):  # it is rejected at its first character
+        data = data[:_MAX_QUOTED_BYTES]
     try:
         text = data.decode("utf-8-sig", "replace").strip()
         value = json.loads(text, strict=False, parse_int=parse_int_or_infinity)
     except RecursionError:
         raise NestingError from None
     return clean(check_nesting(value))
+
+
+def beginning_of_text(data: bytes | bytearray) -> str:
+    """Return the beginning of a text in UTF-8 bytes, for a message that quotes it."""
+    return data[:_MAX_QUOTED_BYTES].decode("utf-8", "replace")
 
 
 def as_mapping(value: Any) -> Json:

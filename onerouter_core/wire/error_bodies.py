@@ -20,7 +20,7 @@ from onerouter_core.errors import (
     shorten,
 )
 from onerouter_core.types import Json, Reply
-from onerouter_core.wire.coerce import as_mapping, as_text, parse_json_bytes
+from onerouter_core.wire.coerce import as_mapping, as_text, beginning_of_text, parse_json_bytes
 
 _REQUEST_ID = re.compile(r"\(request id: ([^)\s]+)\)")
 _EXCERPT_LENGTH = 300  # characters of a body without a message: enough to recognise its sender
@@ -33,13 +33,13 @@ def decode_error(
     headers: Mapping[str, str] | None = None,
     partial: Reply | None = None,
 ) -> OneRouterError:
-    """Return the error in a body: parsed JSON, or the text of the body.
+    """Return the error in a body: parsed JSON, or the bytes or the text of the body.
 
     `status` is the HTTP status of an error response, None for a body that came with 200; then an
     error code that is an HTTP status takes its place. A body with neither an error nor such a
     code is a MalformedReplyError. `headers` have lower-case names. `partial` is the reply so far.
     """
-    if isinstance(body, str):
+    if isinstance(body, str | bytes | bytearray):
         body = _parse_json_or_text(body)
     root, headers = as_mapping(body), headers or {}
     error = root.get("error") or (has_error(root) and root)
@@ -67,11 +67,11 @@ def has_error(root: Json) -> bool:
     return bool(root.get("error") or ("choices" not in root and root.get("message")))
 
 
-def _parse_json_or_text(body: str) -> Any:
+def _parse_json_or_text(body: str | bytes | bytearray) -> Any:
     try:
-        return parse_json_bytes(body.encode())
+        return parse_json_bytes(body.encode() if isinstance(body, str) else body)
     except ValueError:
-        return body
+        return body if isinstance(body, str) else beginning_of_text(body)
 
 
 def _request_id(headers: Mapping[str, str], message: str, root: Json) -> str | None:

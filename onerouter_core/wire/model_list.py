@@ -19,6 +19,7 @@ from onerouter_core.wire.coerce import (
     as_mapping,
     as_number,
     as_text,
+    beginning_of_text,
     parse_json_bytes,
 )
 from onerouter_core.wire.error_bodies import decode_error
@@ -35,11 +36,32 @@ def decode_model_list(body: bytes | bytearray) -> tuple[Json, ...]:
     try:
         models = without_non_finite(parse_json_bytes(body))
     except ValueError:
-        models = body.decode("utf-8", "replace")
+        models = beginning_of_text(body)
     entries = as_mapping(models).get("data", as_mapping(models).get("models", models))
     if not isinstance(entries, list):
         raise decode_error(models)
     return tuple(as_items(entries))
+
+
+class ModelListDecoder:
+    """Incremental decoder of a model list."""
+
+    def __init__(self) -> None:
+        """Start without bytes."""
+        self._body = bytearray()
+
+    @property
+    def received(self) -> int:
+        """Number of bytes received."""
+        return len(self._body)
+
+    def feed(self, chunk: bytes) -> None:
+        """Add bytes of the body."""
+        self._body += chunk
+
+    def finish(self) -> tuple[Json, ...]:
+        """Return the entries; raise what `decode_model_list` raises."""
+        return decode_model_list(self._body)
 
 
 def is_chat_model(entry: Json) -> bool:

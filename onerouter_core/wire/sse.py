@@ -31,6 +31,11 @@ class SSEParser:
         self._after_cr = False  # the last byte was CR: an LF next belongs to the same line end
         self._head: bytes | None = b""  # the first bytes, until it is known if they are a BOM
 
+    @property
+    def has_data(self) -> bool:
+        """Whether an event has begun, and has not ended."""
+        return self._data is not None
+
     def feed(self, chunk: bytes) -> list[bytes | bytearray]:
         """Return the data of each event that this chunk completes."""
         if self._head is not None:

@@ -16,7 +16,14 @@ from typing import Any
 from onerouter_core.errors import IncompleteStreamError, MalformedReplyError
 from onerouter_core.model_json import NestingError, without_non_finite, without_surrogates
 from onerouter_core.types import Image, Json, Reply, ReplyDelta, ToolCallDelta
-from onerouter_core.wire.coerce import as_items, as_mapping, as_text, omit, parse_json_bytes
+from onerouter_core.wire.coerce import (
+    as_items,
+    as_mapping,
+    as_text,
+    beginning_of_text,
+    omit,
+    parse_json_bytes,
+)
 from onerouter_core.wire.decode import (
     MESSAGE_KEYS,
     ReplyContext,
@@ -45,11 +52,9 @@ from onerouter_core.wire.sse import SSEParser
 from onerouter_core.wire.text_buffer import TextBuffer
 from onerouter_core.wire.tool_call_deltas import ToolCallDeltas, merge_call_deltas
 
-_SSE_PREFIXES = (b"data:", b"event:", b"id:", b":")
-_EVENT_STREAM = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id)?:")
+_EVENT_STREAM = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,99}(?:data|event|id)?:")
 _DONE = b"[DONE]"
 _MAX_DONE_BYTES = 100  # with white space around it; longer data is not copied to be compared
-_SLICE_BYTES = 2**16
 _TEXT_ONLY = {"role", "content"}
 _WITHOUT_REASONING = {*_TEXT_ONLY, "tool_calls"}
 _COMMON_KEYS = {*_WITHOUT_REASONING, "reasoning", "reasoning_content"}
@@ -66,22 +71,55 @@ The other half may be in the next event; what is left of them is replaced in the
 _FRAGMENT_KEYS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
 
-# Some servers send an event stream although none was asked for: it is decoded as one.
-def decode_body(body: bytes | bytearray, context: ReplyContext) -> Reply:
-    """Return the reply in a complete body."""
-    if _is_event_stream(body):
-        decoder = StreamDecoder(context)
-        for start in range(0, len(body), _SLICE_BYTES):
-            for _ in decoder.feed(bytes(body[start : start + _SLICE_BYTES])):
-                pass
-        finals = [delta.final_reply for delta in decoder.finish()]
+class BodyDecoder:
+    """Incremental decoder of a complete reply.
+
+    Some servers send an event stream although none was asked for: it is decoded as one, event by
+    event, so that a long event is not held a second time.
+    """
+
+    def __init__(self, context: ReplyContext) -> None:
+        """Prepare for a reply."""
+        self.received = 0
+        """Number of bytes received."""
+        self._context = context
+        self._body = bytearray()
+        self._events: StreamDecoder | None = None
+
+    def feed(self, chunk: bytes) -> None:
+        """Add bytes of the body; raise the error in an event."""
+        self.received += len(chunk)
+        if self._events is None:
+            self._body += chunk if self._body else chunk.lstrip()
+            if not _is_event_stream(self._body):
+                return
+            self._events = StreamDecoder(self._context)
+            chunk, self._body = bytes(self._body), bytearray()
+        for _ in self._events.feed(chunk):
+            pass
+
+    def finish(self) -> Reply:
+        """Return the reply; raise the errors of `decode_reply` and of `StreamDecoder.finish`."""
+        if self._events is None:
+            return _decode_json(self._body, self._context)
+        finals = [delta.final_reply for delta in self._events.finish()]
         return next(final for final in finals if final is not None)
+
+
+def decode_body(body: bytes, context: ReplyContext) -> Reply:
+    """Return the reply in a complete body."""
+    decoder = BodyDecoder(context)
+    decoder.feed(body)
+    return decoder.finish()
+
+
+def _decode_json(body: bytearray, context: ReplyContext) -> Reply:
     try:
         completion = with_finite_numbers(parse_json_bytes(body))
     except NestingError as reason:
         raise MalformedReplyError(f"The reply is {reason}.") from None
     except ValueError:
-        completion = body.decode("utf-8", "replace")
+        completion = beginning_of_text(body)
     return decode_reply(completion, context)
 
 
@@ -124,17 +162,19 @@ class StreamDecoder:
     def feed(self, chunk: bytes) -> Iterator[ReplyDelta]:
         """Yield the delta of each event that these bytes complete; raise the error in an event."""
         self.received += len(chunk)
+        datas = self._parser.feed(chunk)
         if self._body is not None:
             self._add_to_body(self._body, chunk)
-        for data in self._parser.feed(chunk):
+        for data in datas:
             if (reply_delta := self._decode_event(data)) is not None:
                 yield reply_delta
 
-    # The parser holds no line that is not data: nothing is held twice.
+    # The parser holds no line that is not data, and no line of JSON begins as data does: nothing is
+    # held twice.
     def _add_to_body(self, body: bytearray, chunk: bytes) -> None:
         """Hold bytes that may be a complete reply, until it is known that they are events."""
         body += chunk if body else chunk.lstrip()
-        if body.startswith(_SSE_PREFIXES):
+        if self._parser.has_data or _is_event_stream(body):
             self._body = None
 
     # A local of a frame in the error's traceback may refer to the decoder: a key that the server
@@ -155,8 +195,8 @@ class StreamDecoder:
                     yield reply_delta
         except MalformedReplyError:
             pass  # the stream was cut within an event: the check of `finished` below reports it
-        if not self.done and self._body and not _is_event_stream(self._body):
-            yield from _deltas_of_reply(decode_body(self._body, self._context))
+        if not self.done and self._body:
+            yield from _deltas_of_reply(_decode_json(self._body, self._context))
             return
         if not (self.done or self.finished):
             raise IncompleteStreamError(

@@ -67,7 +67,8 @@ class TextBuffer:
         replaced, self._held = join_surrogates(self._held), ""
         if self._is_json:
             replaced = replace_half_escapes(replaced)
-        self._fragments.append(replaced)
+        if replaced:  # to join one text copies nothing
+            self._fragments.append(replaced)
         return replaced
 
 

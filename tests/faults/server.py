@@ -221,11 +221,10 @@ class ServerConnection(asyncio.Protocol):
     async def _run_step(self, step: Step) -> None:
         match step:
             case bytes():
-                self.transport.write(step)
-                await asyncio.sleep(0)
+                await self._write(step)
             case Repeat(data=data, pause=pause):
                 while not self.transport.is_closing():
-                    if self.transport.get_write_buffer_size() < _MAX_BUFFERED:
+                    if not self._is_full():
                         self.transport.write(data)
                     await asyncio.sleep(pause)
                 self.eof_received()
@@ -239,6 +238,15 @@ class ServerConnection(asyncio.Protocol):
                 self._reset()
             case pause:
                 await asyncio.sleep(pause)
+
+    async def _write(self, data: bytes) -> None:
+        self.transport.write(data)
+        await asyncio.sleep(0)
+        for _ in iter(self._is_full, False):
+            await asyncio.sleep(0.001)
+
+    def _is_full(self) -> bool:
+        return self.transport.get_write_buffer_size() >= _MAX_BUFFERED
 
     def _reset(self) -> None:
         self._request = None
