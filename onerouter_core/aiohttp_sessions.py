@@ -8,7 +8,7 @@ whole streamed answer would be lost when its connection ends uncleanly. This mod
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, partial
 from http.cookies import SimpleCookie
 from typing import Any
@@ -20,10 +20,21 @@ from onerouter_core.http_internals import (
     track_connections,
 )
 
-_END_OF_HEAD = re.compile(rb"\A\r?\n|\r?\n\r?\n")
-"""End of a response's head; a line end may be split between two packets."""
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
+"""End of a response's head."""
+
+_LINE_END = re.compile(rb"\r?\n")
+"""The rest of it, if it is split between two packets."""
+
+_INTERIM = re.compile(rb"\r?\n|HTTP/1\.\d 1(?!01)\d\d\b[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
+"""An interim response (RFC 9110, section 15.2; 101 is none), or an empty line before a head."""
 
 _FIRST_FINAL_STATUS = 200
+
+_END_OF_CHUNKS = re.compile(rb"[^\r\n]\r\n\r\n")
+"""Last bytes of a body in chunks (RFC 9112, section 7.1)."""
+
+_LAST = 5
 
 
 def adapt_transport(transport: Any) -> None:
@@ -40,54 +51,89 @@ def _new_session(create: Callable[[], Any]) -> Any:
     return session
 
 
+_ANY: Any = object
+
+
+class _Connection(_ANY):  # type: ignore[misc]
+    """HTTP connection that hands out a head, and each part of a body, before a bad byte."""
+
+    is_head = True
+    _has_begun = False  # the parser has a part of the head
+    _message: Any = None
+    _body: Any = None
+    _size = 0  # bytes behind the head
+    _last = b""  # the last of them
+
+    def set_response_params(self, **options: Any) -> None:
+        """Expect a head; aiohttp calls this before each request."""
+        self.is_head, self._has_begun, self._size = True, False, 0
+        super().set_response_params(**options)
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """Take a head with its body to come; aiohttp calls this when a head was parsed."""
+        self._message, self._body = data
+        self.is_head, self._has_begun = self._message.code < _FIRST_FINAL_STATUS, False
+        super().feed_data(data, size)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse head and body apart: of data with an error aiohttp drops the head, too."""
+        if self.is_head and not (data := self._feed_head(data)):
+            return
+        self._size += len(data)
+        self._last = (data if len(data) > _LAST else self._last + data)[-_LAST:]
+        super().data_received(data)
+
+    # Each interim response costs aiohttp time and memory, and a server may send any number.
+    def _feed_head(self, data: bytes) -> bytes:
+        """Parse a head without interim responses before it; return what follows it."""
+        end = 0
+        while self.is_head and self.exception() is None:
+            start = end if self._has_begun else _skip_interim(data, end)
+            if start == len(data):
+                return b""
+            end = _end_of_head(data, start)
+            self._has_begun = True
+            super().data_received(data[start:end])
+        return data[end:]
+
+    @property
+    def has_leftover(self) -> bool:
+        """Whether more than the response was received; aiohttp's parser skips line ends."""
+        if self._message is None:
+            return False
+        if self._message.chunked:
+            return not _END_OF_CHUNKS.fullmatch(self._last)
+        return bool(self._size != int(self._message.headers.get("content-length", 0)))
+
+    def close(self) -> None:
+        """Close at once, too, where the server does not take the rest of a request."""
+        _abort_unsent(self.transport)
+        super().close()
+
+    def set_exception(self, exc: BaseException, *args: Any, **kwargs: Any) -> None:
+        """Tell the reader of the body of bad framing; aiohttp would leave it waiting."""
+        super().set_exception(exc, *args, **kwargs)
+        _end(self._body, exc)
+
+
 @cache
 def _protocol_class() -> type:
     # Not at the top: aiohttp is optional, and its import takes 0.2 s.
     from aiohttp import client_proto  # noqa: PLC0415
 
-    class Protocol(client_proto.ResponseHandler):
-        """HTTP connection that hands out a head, and each part of a body, before a bad byte."""
-
-        is_head = True
-        _body: Any = None
-
-        def set_response_params(self, **options: Any) -> None:
-            """Expect a head; aiohttp calls this before each request."""
-            self.is_head = True
-            super().set_response_params(**options)
-
-        def feed_data(self, data: Any, size: int = 0) -> None:
-            """Take a head with its body to come; aiohttp calls this when a head was parsed."""
-            message, self._body = data
-            self.is_head = message.code < _FIRST_FINAL_STATUS
-            super().feed_data(data, size)
-
-        def data_received(self, data: bytes) -> None:
-            """Parse head and body apart: of data with an error aiohttp drops the head, too."""
-            for part in _split_heads(self, data) if self.is_head else (data,):
-                super().data_received(part)
-
-        def close(self) -> None:
-            """Close at once, too, where the server does not take the rest of a request."""
-            _abort_unsent(self.transport)
-            super().close()
-
-        def set_exception(self, exc: BaseException, *args: Any, **kwargs: Any) -> None:
-            """Tell the reader of the body of bad framing; aiohttp would leave it waiting."""
-            super().set_exception(exc, *args, **kwargs)
-            _end(self._body, exc)
-
-    return Protocol
+    return type("Protocol", (_Connection, client_proto.ResponseHandler), {})
 
 
-def _split_heads(connection: Any, data: bytes) -> Iterator[bytes]:
-    """Yield data in parts: each head, as long as the connection expects one, and the rest."""
-    while connection.is_head and (end := _END_OF_HEAD.search(data)):
-        yield data[: end.end()]
-        data = data[end.end() :]
-        if not data:
-            return
-    yield data
+def _skip_interim(data: bytes, start: int) -> int:
+    """Return where the interim responses end that are whole, and empty lines among them."""
+    while skipped := _INTERIM.match(data, start):
+        start = skipped.end()
+    return start
+
+
+def _end_of_head(data: bytes, start: int) -> int:
+    end = _LINE_END.match(data, start) or _EMPTY_LINE.search(data, start)
+    return end.end() if end else len(data)
 
 
 def _abort_unsent(transport: Any) -> None:

@@ -136,8 +136,8 @@ def close_aiohttp_leftovers(connector: Any) -> None:
 # aiohttp itself looks before it has parsed what follows the response (3.14: `_release` is called
 # from within `feed_data`).
 def _has_received_more(protocol: Any) -> bool:
-    """Tell whether an idle connection of aiohttp has a whole or partial further response."""
-    if protocol.should_close:
+    """Tell whether an idle connection of aiohttp has more than its last response."""
+    if protocol.should_close or getattr(protocol, "has_leftover", False):
         return True
     parser = getattr(protocol, "_parser", None)
     try:

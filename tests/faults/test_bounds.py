@@ -234,12 +234,23 @@ FLOODS: dict[str, HTTPScript] = {
 @each_limit
 @pytest.mark.parametrize("script", FLOODS.values(), ids=FLOODS)
 def test_data_that_is_no_answer_ends_in_time(
-    call: Any, backend: str, server: Server, script: HTTPScript, limit: str
+    call: Any, server: Server, script: HTTPScript, limit: str
 ) -> None:
     """Also where the HTTP library reads on by itself."""
-    if backend == "aiohttp":
-        pytest.skip("it parses 256 kB at once, which takes long on a busy machine")
     check_in_time(call(server.endpoint(script).base_url, **{limit: LIMIT}), limit)
+
+
+HINT = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
+
+
+@each_class
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_an_answer_behind_interim_responses_arrives(call: Any, server: Server, size: int) -> None:
+    """However they are divided into packets."""
+    answer = b"".join(step for step in answer_scripts("Hi").complete if isinstance(step, bytes))
+    sent = b"HTTP/1.1 100 Continue\r\n\r\n" + HINT * 10 + answer
+    pieces = [sent[start : start + size] for start in range(0, len(sent), size)]
+    assert call(server.endpoint(tuple(pieces)).base_url, timeout=5).text == "Hi"
 
 
 # --- the key ---

@@ -41,6 +41,10 @@ LEFTOVERS: dict[str, Callable[[str], bytes]] = {
     "half a head": lambda _: head(200)[:20],
     "an interim response": lambda _: b"HTTP/1.1 100 Continue\r\n\r\n",
     "no HTTP": lambda _: b"x",
+    "a line end": lambda _: b"\r\n",
+    "half a line end": lambda _: b"\n",
+    "line ends": lambda _: b"\r\n" * 100,
+    "a line end and half a head": lambda _: b"\r\n" + head(200)[:20],
     "more than is read at once": lambda _: (
         b"HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n" + b"x" * 300_000
     ),
@@ -98,7 +102,7 @@ CASES = [
         for leftover in ("a whole answer", "more than is read at once")
     ),
     *((protocol, "a whole answer", "later") for protocol in ("http", "https")),
-    ("http", "no HTTP", "later"),
+    *(("http", leftover, "later") for leftover in ("no HTTP", "a line end", "half a line end")),
 ]
 
 
