@@ -198,4 +198,4 @@ class ReadyMadeLLM(NoOpLLM):
     def _responses(self) -> Iterator[ChatResponse]:
         if not self._ready_made:
             self._ready_made.extend(super()._responses())
-        return iter(self._ready_made)
+        yield from self._ready_made
