@@ -4,6 +4,7 @@ import warnings as _warnings
 from typing import Any as _Any
 
 from onerouter_core.base_model import GatewayModel
+from onerouter_core.budgets import BudgetLimit, RequestSize, Reservation
 from onerouter_core.catalog import Catalog
 from onerouter_core.client_pool import ClientOwner, Clients
 from onerouter_core.connection import ApiKey, ConnectionSettings, Headers
@@ -20,7 +21,8 @@ from onerouter_core.fields import (
 )
 from onerouter_core.gateway import AsyncDeltaStream, DeltaStream, Gateway, awarm_up, warm_up
 from onerouter_core.json_text import json_instruction, parse_incomplete_json, parse_json_text
-from onerouter_core.ledger import Ledger, LedgerEntry, Prices
+from onerouter_core.ledger import Ledger
+from onerouter_core.ledger_entry import LedgerEntry, Prices
 from onerouter_core.model_ids import ReplayPolicy, should_replay
 from onerouter_core.model_template import ModelTemplate
 from onerouter_core.request_options import (
@@ -69,6 +71,7 @@ __all__ = [
     "ApiKey",
     "AsyncDeltaStream",
     "Audio",
+    "BudgetLimit",
     "CacheControl",
     "CallSettings",
     "Catalog",
@@ -106,6 +109,8 @@ __all__ = [
     "ReplyDelta",
     "Request",
     "RequestFields",
+    "RequestSize",
+    "Reservation",
     "Role",
     "Text",
     "TokenLogprob",

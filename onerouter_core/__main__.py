@@ -13,10 +13,10 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+from onerouter_core.budgets import as_usd
 from onerouter_core.catalog import Catalog
 from onerouter_core.errors import OneRouterError
 from onerouter_core.html_table import per_million
-from onerouter_core.ledger import as_usd
 from onerouter_core.types import ModelInfo
 
 _HEAD = ("model", "context", "input $/M", "output $/M", "modalities", "features")

@@ -1,18 +1,21 @@
 """Accounting of one call: the requests it sent, its first delta, and its ledger entries.
 
-This module knows replies and the ledger; it knows no errors and sends nothing. Times are values of
+This module knows replies, the ledger and budgets; it sends nothing. Times are values of
 `time.monotonic()`.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 
+from onerouter_core.budgets import Reservation, check_limits_count
 from onerouter_core.connection import ConnectionSettings
-from onerouter_core.ledger import LedgerEntry
+from onerouter_core.ledger_entry import LedgerEntry
 from onerouter_core.model_ids import answering_model
-from onerouter_core.types import Reply, Request
+from onerouter_core.types import Json, Reply, Request
+from onerouter_core.wire.request_size import request_size
 
 
 class CallAccounting:
@@ -30,11 +33,26 @@ class CallAccounting:
         self._sent_at = 0.0  # the last one
         self.first_delta_at: float | None = None
         self._is_recorded = False  # the ledger has an entry of this attempt
+        self._reservation: Reservation | None = None  # of this attempt
 
-    def check_budget(self) -> None:
-        """Raise BudgetExceededError if the ledger's budget is spent."""
+    def reserve(self, body: Json | None) -> None:
+        """Reserve what the next request is expected to cost; raise if a budget is spent.
+
+        Args:
+            body: body of the request. None: the call is free.
+
+        """
+        if body is None:
+            return
+        check_limits_count(self.ledger)
         if self.ledger is not None:
-            self.ledger.check()
+            size_of = partial(request_size, body)
+            self._reservation = self.ledger.reserve(self.model, size_of, self._prices)
+
+    def release(self) -> None:
+        """Give back what the last request has reserved, unless it is recorded."""
+        if self._reservation is not None:
+            self._reservation.release()
 
     def start_attempt(self, now: float) -> None:
         """Count a request that is sent now."""
@@ -53,9 +71,9 @@ class CallAccounting:
             with_model = reply if reply.model else replace(reply, model=self.model)
             seconds = monotonic() - self._sent_at
             first = self.first_delta_at and self.first_delta_at - self._sent_at
-            self.ledger.record(
-                LedgerEntry.of(with_model, seconds, first, partial=partial, prices=self._prices)
-            )
+            prices = self._prices
+            entry = LedgerEntry.of(with_model, seconds, first, partial=partial, prices=prices)
+            (self._reservation or self.ledger).record(entry)
         return reply
 
     def _with_requested_model(self, reply: Reply) -> Reply:

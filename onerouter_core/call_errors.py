@@ -81,6 +81,7 @@ class CallErrors:
         if failure is None:
             return
         errors = [self._to_error(failure)]
+        self._accounting.release()
         self.key = None
         if self._decoder is not None:
             self._decoder.forget()

@@ -62,7 +62,7 @@ class CallState:
             ConfigurationError: the key is missing or cannot be sent.
             DeadlineExceededError: the deadline has passed, while the key was fetched or `on_retry`
                 waited.
-            BudgetExceededError: the ledger's budget is spent.
+            BudgetExceededError: the ledger's budget or an open limit is spent.
 
         """
         key = key and key.strip()  # a key read from a file ends in a newline
@@ -75,7 +75,7 @@ class CallState:
         deadline_at = self.limits.deadline_at
         if deadline_at is not None and monotonic() >= deadline_at:
             raise self.errors.deadline_error()
-        self.accounting.check_budget()
+        self.accounting.reserve(self.body)
         self.errors.key = key
         now = self.limits.restart(is_sent=True)
         self.accounting.start_attempt(now)

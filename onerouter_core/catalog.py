@@ -15,12 +15,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import Self
 
+from onerouter_core.budgets import as_usd
 from onerouter_core.connection import ConnectionSettings
 from onerouter_core.errors import ConfigurationError, ModelNotFoundError, format_validation_errors
 from onerouter_core.fields import GatewayFields, resolve_call
 from onerouter_core.gateway import Gateway
 from onerouter_core.html_table import per_million, to_html
-from onerouter_core.ledger import as_usd
 from onerouter_core.model_ids import bare_name
 from onerouter_core.suggestions import close_matches
 from onerouter_core.types import Json, ModelInfo

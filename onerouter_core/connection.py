@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, SecretStr
 
 from onerouter_core.errors import ConfigurationError
-from onerouter_core.ledger import Ledger, Prices
+from onerouter_core.ledger import Ledger
+from onerouter_core.ledger_entry import Prices
 
 DEFAULT_BASE_URL = "https://llm.onerouter.pro/v1"
 

@@ -3,7 +3,7 @@
     OneRouterError
     ├── ConfigurationError (a ValueError)   an argument is invalid; nothing was sent
     │   └── UnsupportedContentError         the API has no content part for it; nothing was sent
-    ├── BudgetExceededError                 the ledger's budget is spent; nothing was sent
+    ├── BudgetExceededError                 the ledger's budget or limit is spent; nothing was sent
     ├── APIConnectionError                  connection refused or reset, TLS, DNS
     │   └── APITimeoutError                 no data for `timeout` seconds
     │       └── DeadlineExceededError       the call took longer than `deadline` seconds
@@ -149,9 +149,9 @@ class UnsupportedContentError(ConfigurationError):
 
 
 class BudgetExceededError(OneRouterError):
-    """The ledger's budget is spent; nothing was sent."""
+    """The ledger's budget or a limit of it is spent; nothing was sent."""
 
-    hint = "Raise budget_usd, or stop."
+    hint = "Raise the budget or limit, or stop."
 
 
 class APIConnectionError(OneRouterError):

@@ -38,11 +38,21 @@ MAY_IMPORT = {
         *("pydantic_core", "onerouter_core.types", "onerouter_core.errors", "onerouter_core.wire"),
         *("onerouter_core.strict_schema", "onerouter_core.model_json"),
     },
-    "onerouter_core.ledger": {
-        *("pydantic", "typing_extensions", "onerouter_core.html_table"),
-        *("onerouter_core.types", "onerouter_core.errors"),
+    "onerouter_core.inherited_context": set(),
+    "onerouter_core.atomic_write": set(),
+    "onerouter_core.budgets": {
+        *("typing_extensions", "onerouter_core.errors", "onerouter_core.inherited_context"),
+        "onerouter_core.ledger_entry",
     },
-    "onerouter_core.connection": {"pydantic", "onerouter_core.errors", "onerouter_core.ledger"},
+    "onerouter_core.ledger_entry": {"pydantic", "typing_extensions", "onerouter_core.types"},
+    "onerouter_core.ledger": {
+        *("pydantic", "typing_extensions", "onerouter_core.html_table", "onerouter_core.errors"),
+        *("onerouter_core.budgets", "onerouter_core.ledger_entry", "onerouter_core.atomic_write"),
+    },
+    "onerouter_core.connection": {
+        *("pydantic", "onerouter_core.errors", "onerouter_core.ledger"),
+        "onerouter_core.ledger_entry",
+    },
     "onerouter_core.fields": {
         *("pydantic", "onerouter_core.types", "onerouter_core.ledger", "onerouter_core.errors"),
         *("onerouter_core.connection", "onerouter_core.suggestions"),
@@ -80,8 +90,8 @@ MAY_IMPORT = {
     },
     "onerouter_core.call_limits": {"onerouter_core.connection", "onerouter_core.errors"},
     "onerouter_core.call_accounting": {
-        *("onerouter_core.connection", "onerouter_core.ledger", "onerouter_core.model_ids"),
-        "onerouter_core.types",
+        *("onerouter_core.connection", "onerouter_core.ledger_entry", "onerouter_core.model_ids"),
+        *("onerouter_core.types", "onerouter_core.budgets", "onerouter_core.wire"),
     },
     "onerouter_core.call_errors": {
         *("onerouter_core.call_accounting", "onerouter_core.call_limits", "onerouter_core.errors"),
@@ -102,7 +112,7 @@ MAY_IMPORT = {
     "onerouter_core.catalog": {
         *("pydantic", "typing_extensions", "onerouter_core.gateway", "onerouter_core.wire"),
         *("onerouter_core.connection", "onerouter_core.fields", "onerouter_core.errors"),
-        *("onerouter_core.types", "onerouter_core.ledger", "onerouter_core.html_table"),
+        *("onerouter_core.types", "onerouter_core.budgets", "onerouter_core.html_table"),
         *("onerouter_core.model_ids", "onerouter_core.suggestions"),
     },
     "onerouter_core.__main__": {"rich", "onerouter_core"},
