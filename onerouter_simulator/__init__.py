@@ -42,30 +42,28 @@ error body. A `Script` replaces the rules for one chat completion: an exact repl
 that HTTP and TCP allow. With `failing=0.02`, every 50th request fails with status 500. With
 `quirks=["call-in-two-pieces"]`, the answers of the rules are sent as other servers send them;
 `onerouter_simulator.quirks.QUIRKS` lists these quirks.
+
+`Simulator.record` passes requests on to a real gateway and writes its replies to a file, and
+`Simulator.replay` gives them back. `onerouter_simulator.pytest_plugin` has a fixture for pytest.
 """
 
+import typing as _typing
 import warnings as _warnings
-from typing import Any as _Any
+from importlib import import_module as _import_module
 
-try:
-    import starlette as _starlette  # noqa: F401 -- imported only to name the missing extra
-    import uvicorn as _uvicorn  # noqa: F401 -- imported only to name the missing extra
-except ImportError as error:
-    raise ImportError(
-        "onerouter_simulator needs starlette and uvicorn: "
-        'pip install "onerouter-integrations[simulator]"'
-    ) from error
-
-from onerouter_simulator.bodies import chunk, completion, tool_call
-from onerouter_simulator.errors import failure
-from onerouter_simulator.request_log import RecordedRequest
-from onerouter_simulator.scripts import End, Event, Script
-from onerouter_simulator.server import Simulator
+if _typing.TYPE_CHECKING:
+    from onerouter_simulator.bodies import chunk, completion, tool_call
+    from onerouter_simulator.errors import failure
+    from onerouter_simulator.recordings import RecordingError
+    from onerouter_simulator.request_log import RecordedRequest
+    from onerouter_simulator.scripts import End, Event, Script
+    from onerouter_simulator.server import Simulator
 
 __all__ = [
     "End",
     "Event",
     "RecordedRequest",
+    "RecordingError",
     "Script",
     "Simulator",
     "chunk",
@@ -74,12 +72,27 @@ __all__ = [
     "tool_call",
 ]
 
+# The module of each name, imported at its first use: pytest imports this package at each start, for
+# the plugin, also where the extra is not installed.
+_MODULES = {
+    **dict.fromkeys(("chunk", "completion", "tool_call"), "bodies"),
+    **dict.fromkeys(("End", "Event", "Script"), "scripts"),
+    "failure": "errors",
+    "RecordedRequest": "request_log",
+    "RecordingError": "recordings",
+    "Simulator": "server",
+}
 # Names of version 1.0; the alias goes with the next minor version.
 _RENAMED = {"Received": "RecordedRequest"}
 _REMOVED = {"dialects", "other_servers"}
 
 
-def __getattr__(name: str) -> _Any:
+def __getattr__(name: str) -> _typing.Any:
+    if name in _MODULES:
+        _check_extra()
+        value = getattr(_import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
     if name in _REMOVED:
         # `from onerouter_simulator import dialects` would hide the message of an AttributeError.
         raise ImportError(
@@ -93,4 +106,20 @@ def __getattr__(name: str) -> _Any:
     _warnings.warn(
         f"{__name__}.{name} is now {__name__}.{new_name}", DeprecationWarning, stacklevel=2
     )
-    return globals()[new_name]
+    return __getattr__(new_name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _check_extra() -> None:
+    """Raise ImportError, which names the extra, if one of its packages is missing."""
+    try:
+        _import_module("starlette")
+        _import_module("uvicorn")
+    except ImportError as error:
+        raise ImportError(
+            "onerouter_simulator needs starlette and uvicorn: "
+            'pip install "onerouter-integrations[simulator]"'
+        ) from error

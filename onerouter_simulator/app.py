@@ -26,9 +26,71 @@ from onerouter_simulator.validation import validate_request
 Handler: TypeAlias = Callable[[RecordedRequest], Script]
 # The client disconnected while its request was read. No client receives this status.
 CLIENT_DISCONNECTED = Script(499)
+BALANCE = {"account_name": "simulated", "credit_balance": 9.99}
 
 
-class GatewayApp:
+class SimulatorApp:
+    """ASGI application: records each request, and answers it with the handler of its path.
+
+    Args:
+        log: Receives every request; has the queued scripts.
+    """
+
+    def __init__(self, log: RequestLog) -> None:
+        self.log = log
+        self.is_stopping = False
+        error_handlers: dict[Any, Any] = dict.fromkeys((404, 405), self.endpoint(not_found))
+        self.app = Starlette(routes=self.routes(), exception_handlers=error_handlers)
+
+    def routes(self) -> list[Route]:
+        """Return the paths with their handlers; other paths are an error 404."""
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        """Forget all requests, queued scripts and counts."""
+        self.log.clear()
+
+    def endpoint(self, handler: Handler) -> Callable[..., Awaitable[ScriptResponse]]:
+        """Wrap a handler (recorded request to script) as a Starlette endpoint."""
+
+        async def respond(request: Request, _: Exception | None = None) -> ScriptResponse:
+            request_id = new_request_id()
+            try:
+                recorded = await self.record(request)
+            except ClientDisconnect:
+                return ScriptResponse(CLIENT_DISCONNECTED, request_id, lambda: None)
+            return self.answer(handler, recorded, request_id)
+
+        return respond
+
+    def answer(
+        self, handler: Handler, recorded: RecordedRequest, request_id: str
+    ) -> ScriptResponse:
+        """Return the response that a handler gives to a request."""
+        try:
+            script = handler(recorded)
+        except RejectedError as rejected:
+            script = rejected.to_script(request_id)
+        return ScriptResponse(script, request_id, lambda: self.record_hang_up(recorded))
+
+    async def record(self, request: Request) -> RecordedRequest:
+        """Read the whole request and add it to the log."""
+        raw = await request.body()
+        port = request.client.port if request.client else 0
+        headers = dict(request.headers)
+        recorded = RecordedRequest(
+            request.method, request.url.path, headers, raw, port, request.url.query
+        )
+        self.log.record(recorded)
+        return recorded
+
+    def record_hang_up(self, recorded: RecordedRequest) -> None:
+        """Record that the client disconnected, unless the server itself closes the connections."""
+        if not self.is_stopping:
+            recorded.hang_up()
+
+
+class GatewayApp(SimulatorApp):
     """ASGI application that answers with the scripts of a test, else by the rules.
 
     Args:
@@ -49,53 +111,20 @@ class GatewayApp:
         failing: Fraction,
         quirks: ActiveQuirks,
     ) -> None:
-        self.log = log
         self.api_key = api_key
         self.chunk_size = chunk_size
         self.delay = delay
         self.failing = failing
         self.quirks = quirks
-        self.is_stopping = False
-        error_handlers: dict[Any, Any] = dict.fromkeys((404, 405), self.endpoint(not_found))
-        self.app = Starlette(
-            routes=[
-                Route("/v1/chat/completions", self.endpoint(self.chat), methods=["POST"]),
-                Route("/v1/models", self.endpoint(self.models), methods=["GET"]),
-                Route("/v1/balance", self.endpoint(self.balance), methods=["GET"]),
-            ],
-            exception_handlers=error_handlers,
-        )
+        super().__init__(log)
 
-    def endpoint(self, handler: Handler) -> Callable[..., Awaitable[ScriptResponse]]:
-        """Wrap a handler (recorded request to script) as a Starlette endpoint."""
-
-        async def respond(request: Request, _: Exception | None = None) -> ScriptResponse:
-            request_id = new_request_id()
-            try:
-                recorded = await self.record(request)
-            except ClientDisconnect:
-                return ScriptResponse(CLIENT_DISCONNECTED, request_id, lambda: None)
-            try:
-                script = handler(recorded)
-            except RejectedError as rejected:
-                script = rejected.to_script(request_id)
-            return ScriptResponse(script, request_id, lambda: self.record_hang_up(recorded))
-
-        return respond
-
-    async def record(self, request: Request) -> RecordedRequest:
-        """Read the whole request and add it to the log."""
-        raw = await request.body()
-        port = request.client.port if request.client else 0
-        headers = dict(request.headers)
-        recorded = RecordedRequest(request.method, request.url.path, headers, raw, port)
-        self.log.record(recorded)
-        return recorded
-
-    def record_hang_up(self, recorded: RecordedRequest) -> None:
-        """Record that the client disconnected, unless the server itself closes the connections."""
-        if not self.is_stopping:
-            recorded.hang_up()
+    def routes(self) -> list[Route]:
+        """Return the gateway's paths."""
+        return [
+            Route("/v1/chat/completions", self.endpoint(self.chat), methods=["POST"]),
+            Route("/v1/models", self.endpoint(self.models), methods=["GET"]),
+            Route("/v1/balance", self.endpoint(self.balance), methods=["GET"]),
+        ]
 
     def chat(self, recorded: RecordedRequest) -> Script:
         """POST /v1/chat/completions."""
@@ -117,7 +146,7 @@ class GatewayApp:
     def balance(self, recorded: RecordedRequest) -> Script:
         """GET /v1/balance."""
         self.check_api_key(recorded)
-        return Script(json={"account_name": "simulated", "credit_balance": 9.99})
+        return Script(json=BALANCE)
 
     def check_api_key(self, recorded: RecordedRequest) -> None:
         """Raise RejectedError (401) if the Authorization header has no key or a wrong one."""

@@ -23,6 +23,7 @@ class RecordedRequest:
         headers: Headers, with their names in lower case.
         raw: Bytes of the body.
         port: Port of the client: requests over one connection have the same.
+        query: Query string of the URL, without the question mark.
 
     `received_at` is the time of arrival and `hung_up` the time at which the client disconnected
     before the answer was complete (None if it did not): both in seconds of `time.monotonic()`.
@@ -33,6 +34,7 @@ class RecordedRequest:
     headers: dict[str, str]
     raw: bytes
     port: int = 0
+    query: str = ""
     received_at: float = field(default_factory=time.monotonic, init=False)
     hung_up: float | None = field(default=None, init=False)
     _disconnected: threading.Event = field(default_factory=threading.Event, init=False, repr=False)

@@ -4,10 +4,13 @@ Knows sockets, threads and uvicorn's protocol. Paths and rules are in app.py.
 """
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import final
 
@@ -15,10 +18,13 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from onerouter_simulator.app import GatewayApp
+from onerouter_simulator.app import GatewayApp, SimulatorApp
 from onerouter_simulator.quirks import ActiveQuirks
+from onerouter_simulator.recordings import check_writable, read_recording
 from onerouter_simulator.request_log import RecordedRequest, RequestLog
 from onerouter_simulator.scripts import Script
+
+MAX_PASSED_ON = 64  # requests that a recorder passes on at the same time; each takes a thread
 
 
 @final
@@ -61,8 +67,84 @@ class Simulator:
         self._address = (host, port)
         self._log = RequestLog()
         share, active = Fraction(str(failing)), ActiveQuirks(quirks)
-        self._app = GatewayApp(self._log, api_key, chunk_size, delay, share, active)
+        self._app: SimulatorApp = GatewayApp(self._log, api_key, chunk_size, delay, share, active)
         self._thread: ServerThread | None = None
+
+    @classmethod
+    def record(
+        cls,
+        path: str | Path,
+        *,
+        upstream: str = "https://llm.onerouter.pro/v1",
+        api_key: str | None = None,
+        port: int = 0,
+    ) -> "Simulator":
+        """Return a simulator that passes requests on to a real gateway, and records the replies.
+
+        Each request is appended to the file with its reply, streams with their timing, without
+        headers that may hold a secret, without the key wherever it stands, and without names of
+        accounts. `replay` gives the replies back. GET /balance is passed on, but not recorded.
+
+        Args:
+            path: File of JSON Lines; it is created if it does not exist.
+            upstream: Base URL of the gateway, up to and including /v1.
+            api_key: The gateway's API key, which is the simulator's `api_key`. None: that of
+                ONEROUTER_API_KEY or INFRON_API_KEY. Requests with another key keep theirs.
+            port: Port to listen on, 0 to 65535; 0 takes a free port.
+
+        Raises:
+            RecordingError: The file cannot be written, or is no recording; or the upstream is not
+                https and not of this machine.
+        """
+        from onerouter_simulator.recorder import RecorderApp  # noqa: PLC0415 -- only to record
+        from onerouter_simulator.upstream import Upstream  # noqa: PLC0415 -- as above
+
+        keys = (api_key, os.environ.get("ONEROUTER_API_KEY"), os.environ.get("INFRON_API_KEY"))
+        key = next(filter(None, keys), "sk-simulated")
+        address = Upstream(upstream)
+        check_writable(Path(path))
+        simulator = cls(api_key=key, port=port)
+        simulator._app = RecorderApp(simulator._log, address, Path(path))
+        return simulator
+
+    @classmethod
+    def replay(
+        cls,
+        path: str | Path,
+        *,
+        timing: bool = False,
+        ignore: Sequence[str] = (),
+        port: int = 0,
+    ) -> "Simulator":
+        """Return a simulator that answers with the replies of a file of `record`.
+
+        A request is answered if a recorded one says the same: method, path, and the JSON of the
+        body, in any order of keys. Identical requests get their replies in the order of the
+        recording, then the last one again; `clear` begins again. Headers, and so the API key, do
+        not matter. A request that no recorded one fits is an error 422: its message shows the
+        nearest recorded request, and the fields in which they differ. Queued scripts come first.
+
+        Args:
+            path: The file.
+            timing: Whether replies and their chunks take the time that they took.
+            ignore: Fields of the body that are not compared: "user", or a path such as
+                "messages.tool_call_id", which passes through every item of a list.
+            port: Port to listen on, 0 to 65535; 0 takes a free port.
+
+        Raises:
+            RecordingError: The file cannot be read, is no recording, or is of a newer version.
+        """
+        from onerouter_simulator.replayer import ReplayApp  # noqa: PLC0415 -- only to replay
+
+        simulator = cls(port=port)
+        simulator._app = ReplayApp(
+            simulator._log,
+            read_recording(Path(path)),
+            timing=timing,
+            ignore=(ignore,) if isinstance(ignore, str) else ignore,
+            source=str(path),
+        )
+        return simulator
 
     def start(self) -> "Simulator":
         """Listen and answer until `stop`; do nothing if already started.
@@ -129,14 +211,17 @@ class Simulator:
         self._log.queue_scripts(scripts)
 
     def clear(self) -> None:
-        """Remove the recorded requests and the queued scripts; `failing` counts from 1 again."""
-        self._log.clear()
+        """Remove the received requests and the queued scripts; `failing` counts from 1 again.
+
+        A replay begins again with the first replies.
+        """
+        self._app.clear()
 
 
 class ServerThread:
     """A daemon thread that runs the server; the constructor returns once it is listening."""
 
-    def __init__(self, app: GatewayApp, listener: socket.socket) -> None:
+    def __init__(self, app: SimulatorApp, listener: socket.socket) -> None:
         self.address: tuple[str, int] = listener.getsockname()[:2]
         self._app = app
         self._config = uvicorn_config(app)
@@ -156,6 +241,7 @@ class ServerThread:
 
     async def _serve(self, listener: socket.socket) -> None:
         self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
+        self._loop.set_default_executor(ThreadPoolExecutor(MAX_PASSED_ON))
         state = ServerState()
         server = await self._loop.create_server(
             lambda: TransportProtocol(self._config, state, {}), sock=listener
@@ -186,7 +272,7 @@ class TransportProtocol(H11Protocol):
         self.app_state = {**self.app_state, "transport": transport}
 
 
-def uvicorn_config(app: GatewayApp) -> uvicorn.Config:
+def uvicorn_config(app: SimulatorApp) -> uvicorn.Config:
     """Return uvicorn's settings: HTTP/1.1 by h11, without logging, websockets and lifespan."""
     config = uvicorn.Config(
         app.app,

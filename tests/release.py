@@ -50,10 +50,10 @@ PACKAGE_BY_EXTRA = {
     "llama-index": "llama_index_onerouter",
     "simulator": "onerouter_simulator",
 }
-# The import of a package without its extra must say which extra to install.
+# The import of a package's names without its extra must say which extra to install.
 MISSING_EXTRA_PROGRAM = """
 try:
-    import {package}
+    from {package} import *
 except ImportError as error:
     assert 'pip install "onerouter-integrations[{extra}]"' in str(error), error
 else:

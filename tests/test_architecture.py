@@ -125,6 +125,7 @@ MAY_IMPORT = {
         *("llama_index", "filetype", "pydantic", "typing_extensions", "onerouter_core"),
         "llama_index_onerouter",
     },
+    "onerouter_simulator.pytest_plugin": {"pytest", "onerouter_simulator"},
     "onerouter_simulator": {"starlette", "uvicorn", "onerouter_simulator"},
 }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import subprocess
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +17,8 @@ from onerouter_simulator import End, Event, RecordedRequest, Script, Simulator
 PUBLIC = {name: getattr(onerouter_simulator, name) for name in onerouter_simulator.__all__}
 # Names in annotations that are Python's own.
 STANDARD = {
-    *("Any", "Literal", "Mapping", "Sequence", "Iterator", "TracebackType", "BaseException"),
+    *("Any", "Literal", "Mapping", "Path", "Sequence", "Iterator", "TracebackType"),
+    "BaseException",
     *("bool", "bytes", "dict", "float", "int", "list", "str", "type"),
 }
 
@@ -94,6 +97,34 @@ def test_the_replies_of_other_servers_have_left_the_package(name: str) -> None:
     """The error says what takes their place."""
     with pytest.raises(ImportError, match=rf"{name} is no longer .* Simulator\(quirks="):
         exec(f"from onerouter_simulator import {name}")  # noqa: S102 -- the import is under test
+
+
+def test_the_import_loads_no_server_and_dir_lists_all_names() -> None:
+    """Pytest imports the package at each start, for the plugin."""
+    heavy = {"starlette", "uvicorn", "h11", "asyncio", "ssl"}
+    code = (
+        f"import sys, onerouter_simulator as s; print(sorted({heavy} & sys.modules.keys()));"
+        "print({*s.__all__} <= {*dir(s)}, s.Simulator.__name__)"
+    )
+    done = subprocess.run(  # noqa: S603 -- our own interpreter, our own code
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\n") == ["[]", "True Simulator", ""]
+
+
+def test_without_the_extra_a_name_says_what_to_install() -> None:
+    """The plugin is imported without it, and does not end the user's pytest."""
+    code = """
+import sys
+sys.modules["starlette"] = None
+import onerouter_simulator.pytest_plugin
+from onerouter_simulator import Simulator
+"""
+    done = subprocess.run(  # noqa: S603 -- our own interpreter, our own code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert 'pip install "onerouter-integrations[simulator]"' in done.stderr
+    assert "line 5" in done.stderr
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
