@@ -1,9 +1,8 @@
-"""LlamaIndex: indexes, parsers, routers, workflows and MCP tools; tokens in its traces."""
+"""LlamaIndex: indexes, parsers, routers, workflows and MCP tools."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,25 +11,25 @@ from llama_index.core import Document, PropertyGraphIndex, SummaryIndex
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.indices.property_graph import SchemaLLMPathExtractor
-from llama_index.core.instrumentation import get_dispatcher
-from llama_index.core.llms import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.node_parser import MarkdownElementNodeParser
+from llama_index.core.output_parsers import PydanticOutputParser
+from llama_index.core.program import LLMTextCompletionProgram
 from llama_index.core.query_engine import RouterQueryEngine
-from llama_index.core.selectors import PydanticSingleSelector
+from llama_index.core.selectors import (
+    LLMMultiSelector,
+    LLMSingleSelector,
+    PydanticMultiSelector,
+    PydanticSingleSelector,
+)
 from llama_index.core.tools import QueryEngineTool
 from llama_index.tools.mcp import BasicMCPClient, McpToolSpec
-from openinference.instrumentation.llama_index import LlamaIndexInstrumentor as OpenInference
-from opentelemetry.instrumentation.llamaindex import LlamaIndexInstrumentor as OpenLLMetry
 from pydantic import BaseModel
 from workflows import Workflow, step
 from workflows.events import StartEvent, StopEvent
 
 from llama_index_onerouter import OneRouterLLM
-from onerouter_core import Ledger
-from onerouter_simulator import Simulator
-from tests.ecosystem.conftest import counted
-from tests.ecosystem.tracers import Spans, Tracing
+from onerouter_simulator import Script, Simulator, completion
 
 MCP_SERVER = str(Path(__file__).with_name("mcp_server.py"))
 TABLE = "# Cities\n\n| city | country |\n|---|---|\n| Oslo | Norway |\n| Rome | Italy |\n"
@@ -77,16 +76,42 @@ def test_element_parser(llm: OneRouterLLM, sim: Simulator) -> None:
     assert sim.requests
 
 
-@pytest.mark.package("llama-index-core", "a router chooses a query engine")
-def test_router(llm: OneRouterLLM) -> None:
-    """The answer comes from one of the engines."""
+@pytest.mark.package("llama-index-core", "a table parser goes on with words after a failed object")
+def test_element_parser_without_an_object(llm: OneRouterLLM, sim: Simulator) -> None:
+    """MarkdownElementNodeParser asks for a summary in words."""
+    sim.script(Script(json=completion("No idea.")), Script(json=completion("A table of sums.")))
+    table = Document(text="Sums\n\n| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n\nEnd.\n")
+    nodes = MarkdownElementNodeParser(llm=llm).get_nodes_from_documents([table])
+    assert any("A table of sums." in node.get_content() for node in nodes)
+
+
+SELECTORS = [LLMSingleSelector, LLMMultiSelector, PydanticSingleSelector, PydanticMultiSelector]
+
+
+@pytest.mark.package("llama-index-core", "a router chooses a query engine, by words or by tools")
+@pytest.mark.parametrize("selector", SELECTORS)
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_router(llm: OneRouterLLM, selector: Any, *, is_async: bool) -> None:
+    """The answer comes from the engine that the answer of the class names."""
     engine = SummaryIndex.from_documents([Document(text="Oslo is in Norway.")]).as_query_engine(llm)
     tools = [
         QueryEngineTool.from_defaults(engine, name=name, description=f"Facts about {name}")
         for name in ("cities", "rivers")
     ]
-    router = RouterQueryEngine(PydanticSingleSelector.from_defaults(llm=llm), tools, llm=llm)
-    assert "Norway" in str(router.query("Where is Oslo?"))
+    router = RouterQueryEngine(selector.from_defaults(llm=llm), tools, llm=llm)
+    question = "Where is Oslo?"
+    answer = await router.aquery(question) if is_async else router.query(question)
+    assert "Norway" in str(answer)
+    assert [one.index for one in answer.metadata["selector_result"].selections] in ([0], [1])
+
+
+@pytest.mark.package("llama-index-core", "output parsers read objects that prompts ask for")
+def test_output_parser(llm: OneRouterLLM) -> None:
+    """The parser's schema is in the prompt, as text."""
+    program: Any = LLMTextCompletionProgram.from_defaults(
+        PydanticOutputParser(City), prompt_template_str="Which city? {text}", llm=llm
+    )
+    assert program(text="It is 'Oslo'.") == City(name="Oslo")
 
 
 @pytest.mark.package("llama-index-workflows", "a step asks the class")
@@ -109,63 +134,3 @@ async def test_mcp_tools(llm: OneRouterLLM) -> None:
     agent = FunctionAgent(tools=tools, llm=llm)
     memory = ChatMemoryBuffer.from_defaults(llm=llm)
     assert "rain in Oslo" in str(await agent.run("forecast for 'Oslo'", memory=memory))
-
-
-SHOWN = "tokens as the gateway counts them: chat, objects, query engines, agents"
-PACKAGES = {
-    "openinference-instrumentation-llama-index": (
-        *(OpenInference, "llm.token_count.prompt", "llm.token_count.completion"),
-    ),
-    "opentelemetry-instrumentation-llamaindex": (
-        *(OpenLLMetry, "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"),
-    ),
-}
-
-
-@pytest.fixture(
-    params=[
-        pytest.param(tracer, id=package, marks=pytest.mark.package(package, SHOWN))
-        for package, tracer in PACKAGES.items()
-    ]
-)
-def tracing(request: pytest.FixtureRequest) -> Iterator[Tracing]:
-    """Trace LlamaIndex; remove the handlers that a tracer leaves in the dispatcher."""
-    root, spans = get_dispatcher(), Spans()
-    handlers = [*root.event_handlers], [*root.span_handlers]
-    instrumentor = request.param[0]()
-    instrumentor.instrument(tracer_provider=spans.provider)
-    yield Tracing(lambda: spans.total(*request.param[1:]))
-    instrumentor.uninstrument()
-    root.event_handlers, root.span_handlers = handlers
-
-
-async def chat(llm: OneRouterLLM) -> None:
-    """Chat, whole and streamed."""
-    message = [ChatMessage("Hello")]
-    llm.chat(message)
-    list(llm.stream_chat(message))
-
-
-async def ask_for_object(llm: OneRouterLLM) -> None:
-    """Ask for an object."""
-    llm.as_structured_llm(City).chat([ChatMessage("The city is 'Oslo'")])
-
-
-async def query(llm: OneRouterLLM) -> None:
-    """Ask a query engine for an object."""
-    index = SummaryIndex.from_documents([Document(text="The city is 'Oslo'.")])
-    index.as_query_engine(llm, output_cls=City).query("Which city?")
-
-
-async def run_agent(llm: OneRouterLLM) -> None:
-    """Run an agent that calls a tool, and makes an object of its answer."""
-    agent = FunctionAgent(tools=[get_weather], llm=llm, output_cls=City)
-    await agent.run("get_weather in 'Oslo'", memory=ChatMemoryBuffer.from_defaults(llm=llm))
-
-
-@pytest.mark.parametrize("act", [chat, ask_for_object, query, run_agent])
-async def test_tokens(llm: OneRouterLLM, ledger: Ledger, tracing: Tracing, act: Any) -> None:
-    """The sums over all spans are those of all requests: no span repeats those of another."""
-    await act(llm)
-    assert tracing.tokens() == counted(ledger)
-    assert min(counted(ledger)) > 0

@@ -53,6 +53,11 @@ class Spans:
         """Return the attributes of each span that has ended."""
         return [dict(span.attributes or {}) for span in self._exporter.get_finished_spans()]
 
+    def errors(self) -> list[str]:
+        """Return the descriptions of the spans that failed."""
+        spans = self._exporter.get_finished_spans()
+        return [str(span.status.description) for span in spans if not span.status.is_ok]
+
     def total(self, prompt: str, completion: str) -> Tokens:
         """Return the sums of two attributes over all spans."""
         return total(self.all(), prompt, completion)
