@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import sys
 import threading
 from collections.abc import Hashable
 from contextlib import suppress
@@ -28,7 +29,7 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 from typing_extensions import Self
 
 from onerouter_core.errors import ConfigurationError
-from onerouter_core.lingering import SECONDS, LoopTimer, ThreadTimer, linger_seconds
+from onerouter_core.lingering import LoopTimer, ThreadTimer
 from onerouter_core.sdk_clients import abort_client, new_async_client, new_client
 from onerouter_core.sent_secrets import SentSecrets
 
@@ -52,8 +53,6 @@ class _PooledClient:
         """Return the hold that all instances share; call it with `_lock`."""
         hold = None if self.hold is None else self.hold()
         if hold is None:
-            if self.hold is not None:  # instances follow one another
-                self.timer.seconds = SECONDS
             hold = _Hold(self)
             self.hold = ref(hold, partial(_start_lingering, ref(self)))
         return hold
@@ -224,7 +223,7 @@ def _take_sync_client(sdk: Any) -> tuple[_Hold, Any]:
     with _lock:
         pooled = _find_open(_sync_clients, environment)
         if pooled is None:
-            timer = ThreadTimer(linger_seconds(environment), _close_lingering)
+            timer = ThreadTimer(_close_lingering)
             pooled = _sync_clients[environment] = _PooledClient(new_client(sdk), timer)
         return pooled.take(), pooled.client
 
@@ -240,7 +239,7 @@ def _take_async_client(loop: asyncio.AbstractEventLoop, sdk: Any) -> tuple[_Hold
             _by_loop[loop] = ref(loop_clients)
         pooled = _find_open(loop_clients.by_environment, environment)
         if pooled is None:
-            timer = LoopTimer(loop, linger_seconds(environment), _abort_lingering)
+            timer = LoopTimer(loop, _abort_lingering)
             pooled = _PooledClient(new_async_client(sdk), timer)
             loop_clients.by_environment[environment] = pooled
         return pooled.take(), pooled.client
@@ -284,6 +283,15 @@ class _LoopClients:
         self._loop = ref(loop)
         self.by_environment: dict[Hashable, _PooledClient] = {}
         self._stay()
+        register: Any = sys.get_asyncgen_hooks().firstiter
+        if register is not None:
+            register(self)
+
+    # uvloop (0.22) warns of each connection that is open when a loop is closed.
+    async def aclose(self) -> None:
+        """Close the sockets; `loop.shutdown_asyncgens` calls this, as of an async generator."""
+        self.abort()
+        await asyncio.sleep(0)  # until the transports have called their protocols
 
     def _stay(self) -> None:
         if (loop := self._loop()) is not None:

@@ -11,36 +11,21 @@ import _thread
 import asyncio
 import os
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
 from time import monotonic
 from typing import Any
 from weakref import ReferenceType, ref
 
-FIRST_SECONDS = 1.0
-"""How long a client is kept after its last instance, if it is the first one of its environment: a
-process that makes one instance does not wait for another."""
-
 SECONDS = 5.0
-"""How long each later one is kept; HTTP connections that are idle for longer are not reused."""
+"""How long a client is kept after its last instance; HTTP connections that are idle for longer are
+not reused. The end of its event loop or of the process ends the wait."""
 
 MAX_LINGERING = 8
 """Most sync clients that are kept at once; there is one for each environment."""
 
 _CHECK_SECONDS = 0.2
-_seen_environments: set[int] = set()
-_MAX_SEEN = 1_000  # a real process has a few
-
-
-def linger_seconds(environment: Hashable) -> float:
-    """Return how long the next client of an environment is kept after its last instance."""
-    key = hash(environment)
-    if key in _seen_environments:
-        return SECONDS
-    if len(_seen_environments) < _MAX_SEEN:
-        _seen_environments.add(key)
-    return FIRST_SECONDS
 
 
 class ThreadTimer:
@@ -49,16 +34,15 @@ class ThreadTimer:
     One thread serves all timers, and exists only while one of them runs.
     """
 
-    __slots__ = ("_expire", "expires_at", "seconds")
+    __slots__ = ("_expire", "expires_at")
 
-    def __init__(self, seconds: float, expire: Callable[[Any], None]) -> None:
-        self.seconds = seconds
+    def __init__(self, expire: Callable[[Any], None]) -> None:
         self.expires_at = 0.0
         self._expire = expire
 
     def start(self, weak_object: ReferenceType[Any]) -> None:
         """Start, or start again; called by finalizers."""
-        seconds = self.seconds if len(_running) < MAX_LINGERING else 0
+        seconds = SECONDS if len(_running) < MAX_LINGERING else 0
         self.expires_at = monotonic() + seconds
         _running[weak_object] = self
         _ensure_thread()
@@ -113,12 +97,9 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
 class LoopTimer:
     """Timer of an object that belongs to an event loop; `expire` is called on the loop."""
 
-    __slots__ = ("_expire", "_is_set", "_loop", "expires_at", "seconds")
+    __slots__ = ("_expire", "_is_set", "_loop", "expires_at")
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, seconds: float, expire: Callable[[Any], None]
-    ) -> None:
-        self.seconds = seconds
+    def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[Any], None]) -> None:
         self.expires_at = 0.0
         self._loop = ref(loop)
         self._expire = expire
@@ -126,7 +107,7 @@ class LoopTimer:
 
     def start(self, weak_object: ReferenceType[Any]) -> None:
         """Start, or start again; called by finalizers in any thread."""
-        self.expires_at = monotonic() + self.seconds
+        self.expires_at = monotonic() + SECONDS
         loop = self._loop()
         if self._is_set or loop is None or loop.is_closed():
             return

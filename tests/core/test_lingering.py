@@ -6,6 +6,8 @@ import asyncio
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -17,14 +19,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from onerouter_core import Clients, Gateway
-from onerouter_core.lingering import (
-    FIRST_SECONDS,
-    MAX_LINGERING,
-    SECONDS,
-    ThreadTimer,
-    linger_seconds,
-)
+from onerouter_core import Clients, Gateway, lingering
+from onerouter_core.lingering import MAX_LINGERING, ThreadTimer
 from onerouter_simulator import Script, Simulator
 from tests.core.conftest import Caller
 from tests.core.payloads import HELLO, completion
@@ -75,6 +71,28 @@ def test_one_instance_per_request_costs_no_connection(
     assert len(set(ports(sim))) == 1
 
 
+def test_a_second_instance_may_come_seconds_after_the_first(
+    sim: Simulator, gateway: Make, new_clients: None
+) -> None:
+    """The first client of a process is kept as long as any other."""
+    sim.script(ANSWER, ANSWER)
+    gateway(clients=Clients()).complete(HELLO)
+    sleep(2)
+    gateway(clients=Clients()).complete(HELLO)
+    assert len(set(ports(sim))) == 1
+
+
+async def test_a_second_instance_on_a_loop_may_come_seconds_after_the_first(
+    sim: Simulator, gateway: Make, new_clients: None
+) -> None:
+    """So it is with the client of an event loop."""
+    sim.script(ANSWER, ANSWER)
+    await gateway(clients=Clients()).acomplete(HELLO)
+    await asyncio.sleep(2)
+    await gateway(clients=Clients()).acomplete(HELLO)
+    assert len(set(ports(sim))) == 1
+
+
 def test_instances_in_reference_cycles_share_a_connection(
     sim: Simulator, gateway: Make, caller: Caller, new_clients: None
 ) -> None:
@@ -92,17 +110,25 @@ def test_instances_in_reference_cycles_share_a_connection(
     assert len(set(ports(sim))) == 1
 
 
+@pytest.fixture
+def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients linger for a second only."""
+    monkeypatch.setattr(lingering, "SECONDS", 1.0)
+
+
 @on_linux
+@pytest.mark.usefixtures("one_second")
 def test_nothing_is_left_in_the_end(sim: Simulator, gateway: Make, new_clients: None) -> None:
     """Neither the connection nor a thread."""
     sim.script(ANSWER)
     gateway(clients=Clients()).complete(HELLO)
     assert address(sim.last.port) in connections(sim)
-    assert asyncio.run(are_closed(sim, FIRST_SECONDS + 2))
+    assert asyncio.run(are_closed(sim, 1 + 2))
     assert "Dummy" not in str(threading.enumerate())
 
 
 @on_linux
+@pytest.mark.usefixtures("one_second")
 async def test_nothing_is_left_on_a_running_loop(
     sim: Simulator, gateway: Make, new_clients: None
 ) -> None:
@@ -111,7 +137,7 @@ async def test_nothing_is_left_on_a_running_loop(
     await gateway(clients=Clients()).acomplete(HELLO)
     assert address(sim.last.port) in connections(sim)
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    assert await are_closed(sim, FIRST_SECONDS + 2)
+    assert await are_closed(sim, 1 + 2)
 
 
 @on_linux
@@ -130,12 +156,13 @@ class Client:
     """Something that lingers."""
 
 
-def test_the_number_of_lingering_clients_is_bounded() -> None:
+def test_the_number_of_lingering_clients_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those above the limit are closed at once."""
+    monkeypatch.setattr(lingering, "SECONDS", 3_600)
     expired = SimpleQueue[Client]()
     clients = [Client() for _ in range(2 * MAX_LINGERING)]
     for client in clients:
-        ThreadTimer(3_600, expired.put).start(weakref.ref(client))
+        ThreadTimer(expired.put).start(weakref.ref(client))
     for _ in range(MAX_LINGERING):
         assert expired.get(timeout=5) is not clients[0]
     clients.clear()
@@ -143,10 +170,31 @@ def test_the_number_of_lingering_clients_is_bounded() -> None:
     sleep(0.5)  # the timers of collected objects end: those of other tests have room again
 
 
-def test_later_instances_are_expected_sooner_than_a_second_one() -> None:
-    """A process that makes one instance does not keep its connection for long."""
-    environment = ("a", object())
-    assert [linger_seconds(environment) for _ in range(3)] == [FIRST_SECONDS, SECONDS, SECONDS]
+PROCESS = """
+import asyncio, sys
+from onerouter_core import Clients, ConnectionSettings, Gateway, Message, Request, Text, lingering
+
+lingering.SECONDS = 3_600
+settings = ConnectionSettings(base_url=sys.argv[1], api_key="k")
+request = Request("vendor/model", (Message("user", (Text("Hello"),)),))
+for _ in range(2):
+    Gateway(settings).complete(request)
+    asyncio.run(Gateway(settings).acomplete(request))
+"""
+
+
+def test_the_end_of_a_process_does_not_wait(sim: Simulator) -> None:
+    """No thread keeps it alive, and it prints nothing."""
+    sim.script(*[ANSWER] * 4)
+    done = subprocess.run(  # noqa: S603 -- our own code
+        [sys.executable, "-W", "default", "-c", PROCESS, sim.base_url],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(ports(sim)) == 4
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -156,7 +204,7 @@ def test_a_forked_process_does_not_take_a_lingering_client(
 ) -> None:
     """It can let its own linger, and the parent's is still there."""
     sim.script(*[ANSWER] * 5)
-    for _ in range(2):  # from the second one on it lingers for longer
+    for _ in range(2):
         gateway(clients=Clients()).complete(HELLO)
     if (child := os.fork()) == 0:
         signal.alarm(20)

@@ -78,6 +78,21 @@ async def read_one(name: str, model: Any) -> Any:
     return results
 
 
+@each_class
+@pytest.mark.usefixtures("backend", "new_clients")
+def test_shutting_a_loop_down_closes_its_connections(server: Server, name: str) -> None:
+    """Before it is closed: uvloop warns of connections that are open then."""
+    endpoint = server.endpoint(answer_scripts("Hi").stream)
+    model_class, adapter = CLASSES[name]
+    model = model_class(**MODEL_FIELDS, base_url=endpoint.base_url)
+    loop = asyncio.new_event_loop()
+    descriptors = OpenDescriptors()
+    check_text(loop.run_until_complete(acall_model(adapter, model, "stream")), "Hi")
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    assert descriptors.count_new() == 0
+    loop.close()
+
+
 # Python 3.13 warns of any async generator that is dropped just before its event loop is closed.
 @each_class
 @pytest.mark.filterwarnings("ignore:coroutine method 'aclose':RuntimeWarning")

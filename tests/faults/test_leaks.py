@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from onerouter_core import lingering
 from tests.faults.adapters import MODEL_FIELDS, acall_model, call_model
 from tests.faults.conftest import CLASSES, MakeModel
 from tests.faults.fault_cases.connections import FIRST_EVENT_CUTS, HEL
@@ -24,6 +25,12 @@ each_class = pytest.mark.parametrize("name", CLASSES)
 
 
 pytestmark = pytest.mark.usefixtures("frozen_garbage_collector")
+
+
+@pytest.fixture(autouse=True)
+def _one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients outlive their instances for a second only."""
+    monkeypatch.setattr(lingering, "SECONDS", 1.0)
 
 
 FAILURES: dict[str, HTTPScript] = {
