@@ -44,7 +44,6 @@ from onerouter_core import (
     Request,
     __version__,
     class_response_format,
-    resolve_call,
     without_frames,
 )
 from onerouter_core.errors import ConfigurationError
@@ -122,11 +121,11 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         """Parameters that change the answer: cache keys contain them, and traces show them."""
-        settings = resolve_call(self, {"n": self.n})
         parameters = {
             name: value.to_dict() if hasattr(value, "to_dict") else value
-            for name, value in settings.parameters.items()
+            for name, value in self._set_parameters().items()
         }
+        parameters["extra_body"] = {**(self.extra_body or {}), **({"n": self.n} if self.n else {})}
         return {"model": self.model, "base_url": self.base_url, **parameters}
 
     def _get_invocation_params(

@@ -283,6 +283,11 @@ class GatewayFields(ConnectionFields, RequestFields):
                     raise ConfigurationError(f"Unknown argument {name!r}.{suggestion(name, names)}")
         return given
 
+    def _set_parameters(self) -> dict[str, Any]:
+        """Return the values of the request fields that are set, by field name; without `model`."""
+        values = self.__dict__
+        return {name: v for name in _PARAMETER_NAMES if (v := values[name]) is not None}
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
         """Copy all but the user's own HTTP clients, which cannot be copied and stay shared."""
         memo = {} if memo is None else memo

@@ -2,47 +2,104 @@
 
 Only this module uses private attributes of httpx, httpcore, aiohttp, anyio and asyncio (seen in
 httpx 0.28, httpx2 2.16, httpcore 1.0, httpcore2 2.16, aiohttp 3.14, anyio 4.16, Python 3.10 to
-3.13). One that is missing is skipped: then a connection is closed when it is garbage-collected.
+3.13). Where one is missing, a warning is logged that names it with package and version, and the
+library does what it does by itself (`FALLBACK`).
 """
 
 from __future__ import annotations
 
+import logging
+import platform
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, partial
+from importlib import metadata
 from time import monotonic
 from typing import Any
 from weakref import WeakSet
 
+FALLBACK = (
+    "Connections are left to the library: bytes that follow an answer are not looked for, name "
+    "resolution has no deadline, and sockets of a closed event loop close when they are collected."
+)
+"""What a missing attribute means, in the warning."""
+
+_log = logging.getLogger("onerouter_core")
+
+
+def package_version(kind: type) -> str:
+    """Return the package that defines a class, and its version, such as "httpx 0.28.1".
+
+    A class that we, or the SDK, derived from an HTTP library's is that library's.
+    """
+    modules = [base.__module__ for base in kind.__mro__]
+    packages = [name.partition(".")[0] for name in modules]
+    known = [name for name in packages if name not in {*sys.stdlib_module_names, "onerouter_core"}]
+    if not known:
+        return f"Python {platform.python_version()}"
+    others = [] if "_vendor" in kind.__module__ else [n for n in known if n != "openai"]
+    package = (others or known)[0]
+    with suppress(metadata.PackageNotFoundError):
+        return f"{package} {metadata.version(package)}"
+    return package
+
+
+@cache
+def warn_missing(kind: type, name: str) -> None:
+    """Log once that a class of another version of a library lacks an attribute."""
+    _log.warning("%s: %s has no %s. %s", package_version(kind), kind.__name__, name, FALLBACK)
+
+
+def _find(owner: Any, name: str) -> Any:
+    """Return a private attribute, of None None; None with a warning if this version has none."""
+    if owner is not None and not hasattr(owner, name):
+        kind: Any = type(owner)
+        warn_missing(kind, name)
+    return getattr(owner, name, None)
+
+
+def is_aiohttp(transport: Any) -> bool:
+    """Tell whether a transport is the SDK's on aiohttp.
+
+    It is `openai._vendor.httpx_aiohttp` in openai 3, and `httpx_aiohttp` before.
+    """
+    return "aiohttp" in type(transport).__module__
+
+
+def find_http_client(client: Any) -> Any:
+    """Return the HTTP client of an SDK client."""
+    return _find(client, "_client")
+
 
 def iter_transports(http_client: Any) -> Iterator[Any]:
     """Yield the transports of an httpx client: the default one, then those for proxies."""
-    mounts = getattr(http_client, "_mounts", {}).values()
-    for transport in (getattr(http_client, "_transport", None), *mounts):
+    mounts = _find(http_client, "_mounts") or {}
+    for transport in (_find(http_client, "_transport"), *mounts.values()):
         if transport is not None:  # None is mounted for the hosts of NO_PROXY
             yield transport
 
 
 def replace_network_backend(transport: Any, replace: Callable[[Any], Any]) -> None:
-    """Replace the network backend of a transport; one that is not on httpcore has none."""
-    pool = getattr(transport, "_pool", None)
-    backend = getattr(pool, "_network_backend", None)
-    if pool is not None and backend is not None:
+    """Replace the network backend of a transport on httpcore."""
+    pool = _find(transport, "_pool")
+    if (backend := _find(pool, "_network_backend")) is not None:
         pool._network_backend = replace(backend)  # noqa: SLF001
 
 
 def replace_protocol(connector: Any, protocol_class: Callable[[], type]) -> None:
     """Have an aiohttp connector create connections of another class."""
-    factory = getattr(connector, "_factory", None)  # partial(ResponseHandler, loop=loop)
+    factory = _find(connector, "_factory")  # partial(ResponseHandler, loop=loop)
     if isinstance(factory, partial):
         connector._factory = partial(protocol_class(), **factory.keywords)  # noqa: SLF001
 
 
 def find_aiohttp_body(response: Any) -> Any:
-    """Return aiohttp's reader of the body of a response; None if it has none."""
+    """Return aiohttp's reader of the body of a response; None of any other library."""
     stream = getattr(response.stream, "_stream", response.stream)  # the HTTP library's wrapper
-    return getattr(getattr(stream, "_aiohttp_response", None), "content", None)
+    raw = _find(stream, "_aiohttp_response") if is_aiohttp(stream) else None
+    return getattr(raw, "content", None)
 
 
 # --- leftover bytes: after a response they would be read as the next one, of another key ---
@@ -51,8 +108,8 @@ def find_aiohttp_body(response: Any) -> Any:
 def close_leftovers(http_client: Any) -> None:
     """Make an httpx client close an idle connection that holds bytes beyond its last response."""
     for transport in iter_transports(http_client):
-        pool = getattr(transport, "_pool", None)
-        if hasattr(pool, "create_connection"):
+        pool = None if is_aiohttp(transport) else _find(transport, "_pool")
+        if _find(pool, "create_connection"):
             pool_class: Any = type(pool)
             pool.__class__ = _checked_pool_class(pool_class)
 
@@ -83,16 +140,19 @@ def _checked_connection_class(connection_class: type[Any]) -> type[Any]:
 def _has_leftover(connection: Any) -> bool:
     """Tell whether an idle connection of httpcore has bytes in a buffer above its socket."""
     http11 = _innermost(connection, "_connection")
-    stream = getattr(http11, "_network_stream", None)
-    if stream is None or not hasattr(http11, "_h11_state"):  # HTTP/2 numbers its responses
+    if hasattr(http11, "_h2_state"):  # HTTP/2 numbers its responses
         return False
-    if http11._h11_state.trailing_data[0]:  # noqa: SLF001
+    stream, state = _find(http11, "_network_stream"), _find(http11, "_h11_state")
+    if stream is None or state is None:
+        return False
+    if state.trailing_data[0]:
         return True
     decrypter = stream.get_extra_info("ssl_object")
     if isinstance(decrypter, ssl.SSLObject) and _has_decrypted(decrypter):
         return True
-    protocol = getattr(_innermost(stream, "_stream", "transport_stream"), "_protocol", None)
-    return bool(getattr(protocol, "read_queue", None))  # of anyio
+    source = _innermost(stream, "_stream", "transport_stream")
+    is_async = type(source).__module__.startswith("anyio")
+    return is_async and bool(_find(_find(source, "_protocol"), "read_queue"))
 
 
 def _has_decrypted(decrypter: ssl.SSLObject) -> bool:
@@ -107,21 +167,19 @@ def _has_decrypted(decrypter: ssl.SSLObject) -> bool:
 
 def _innermost(value: Any, *names: str) -> Any:
     """Follow the attributes of these names from object to object, and return the last object."""
-    while True:
-        inner = next((found for name in names if (found := getattr(value, name, None))), None)
-        if inner is None:
-            return value
-        value = inner
+    while inner := [found for name in names if (found := getattr(value, name, None))]:
+        value = inner[0]
+    return value
 
 
 def close_aiohttp_leftovers(connector: Any) -> None:
     """Make an aiohttp connector close an idle connection that has received too much."""
-    if not (hasattr(connector, "_get") and hasattr(connector, "_conns")):
+    get_idle = _find(connector, "_get")  # a coroutine function from aiohttp 3.11 on
+    if get_idle is None or _find(connector, "_conns") is None:
         return
-    get_idle = connector._get  # noqa: SLF001 -- a coroutine function from aiohttp 3.11 on
 
     def get_clean(key: Any, *traces: Any) -> Any:
-        oldest = monotonic() - (getattr(connector, "_keepalive_timeout", None) or 0)
+        oldest = monotonic() - (_find(connector, "_keepalive_timeout") or 0)
         for protocol, idle_since in connector._conns.get(key, ()):  # noqa: SLF001
             if idle_since < oldest or not protocol.is_connected():
                 continue  # not reused either way
@@ -139,7 +197,7 @@ def _has_received_more(protocol: Any) -> bool:
     """Tell whether an idle connection of aiohttp has more than its last response."""
     if protocol.should_close or getattr(protocol, "has_leftover", False):
         return True
-    parser = getattr(protocol, "_parser", None)
+    parser = _find(protocol, "_parser")
     try:
         return parser is not None and parser.feed_eof() is not None
     except Exception:  # noqa: BLE001 -- the parser's errors have no common base class
@@ -165,8 +223,9 @@ def track_connections(connector: Any) -> None:
 def abort_connections(http_client: Any) -> None:
     """Close the sockets of an async httpx client at once; its event loop may have been closed."""
     for transport in iter_transports(http_client):
-        with suppress(Exception):  # of another version
-            for connection in [*_aiohttp_connections(transport), *_httpcore_connections(transport)]:
+        found = _aiohttp_connections if is_aiohttp(transport) else _httpcore_connections
+        with suppress(Exception):  # at the end of the interpreter anything may be missing
+            for connection in list(found(transport)):
                 _abort(connection)
 
 
@@ -175,21 +234,24 @@ def _aiohttp_connections(transport: Any) -> Iterator[Any]:
     connector = getattr(getattr(transport, "client", None), "connector", None)
     if connector is None:
         return
-    idle = [protocol for conns in connector._conns.values() for protocol, _ in conns]  # noqa: SLF001
-    for protocol in (*idle, *connector._acquired):  # noqa: SLF001
+    idle = [found for conns in (_find(connector, "_conns") or {}).values() for found, _ in conns]
+    for protocol in (*idle, *(_find(connector, "_acquired") or ())):
         if protocol.transport is not None:
             yield protocol.transport
-    connector._close()  # noqa: SLF001 -- `close` may only be called while the event loop runs
+    if close := _find(connector, "_close"):  # `close` is for an event loop that runs
+        close()
     for connection in list(getattr(connector, "open_connections", ())):
         connection.release()
 
 
 def _httpcore_connections(transport: Any) -> Iterator[Any]:
     """Yield the asyncio transports of httpcore's connection pool."""
-    for connection in getattr(getattr(transport, "_pool", None), "connections", ()):
-        stream = getattr(_innermost(connection, "_connection"), "_network_stream", None)
-        socket_stream = _innermost(stream, "_stream", "transport_stream")
-        if (asyncio_transport := getattr(socket_stream, "_transport", None)) is not None:
+    for connection in getattr(_find(transport, "_pool"), "connections", ()):
+        opened = _innermost(connection, "_connection")
+        if opened is connection:  # it is being opened
+            continue
+        stream = _innermost(_find(opened, "_network_stream"), "_stream", "transport_stream")
+        if (asyncio_transport := _find(stream, "_transport")) is not None:
             yield asyncio_transport
 
 
@@ -198,12 +260,16 @@ def _httpcore_connections(transport: Any) -> Iterator[Any]:
 # log each of them.
 def _abort(transport: Any) -> None:
     """Close an asyncio transport, and its socket if the event loop cannot."""
-    inner = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or transport
-    is_open = not inner._loop.is_closed() if hasattr(inner, "_loop") else True  # noqa: SLF001
+    inner = transport
+    if "SSL" in type(transport).__name__:
+        inner = _find(_find(transport, "_ssl_protocol"), "_transport") or transport
+    # uvloop's transports close by themselves.
+    loop = _find(inner, "_loop") if type(inner).__module__.startswith("asyncio") else None
+    is_open = loop is None or not loop.is_closed()
     with suppress(RuntimeError):
         transport.abort()
     if not is_open and transport is not inner:
         transport._closed = True  # noqa: SLF001 -- on Python 3.10, `abort` fails before it does
-    if not is_open and (connected := getattr(inner, "_sock", None)) is not None:
+    if not is_open and (connected := _find(inner, "_sock")) is not None:
         inner._sock = None  # noqa: SLF001 -- else the transport warns when it is collected
         connected.close()

@@ -21,7 +21,14 @@ from urllib.request import getproxies
 from onerouter_core.aiohttp_sessions import adapt_transport
 from onerouter_core.deadlines import ainstall_read_deadline, install_read_deadline
 from onerouter_core.errors import APIConnectionError, ConfigurationError
-from onerouter_core.http_internals import abort_connections, close_leftovers, iter_transports
+from onerouter_core.http_internals import (
+    abort_connections,
+    close_leftovers,
+    find_http_client,
+    is_aiohttp,
+    iter_transports,
+    package_version,
+)
 from onerouter_core.network_backend import limit_connecting
 from onerouter_core.response_body import ACCEPT_ENCODING
 from onerouter_core.version import __version__
@@ -87,11 +94,11 @@ def content_argument(post: Callable[..., Any]) -> str:
 def is_from_network(http_client: Any, response: Any) -> bool:
     """Tell whether a response came over a connection, and not from a mock or an application.
 
-    Responses of the aiohttp transport have no network stream. It is known by its module
-    (`openai._vendor.httpx_aiohttp` in openai 3, `httpx_aiohttp` before); `_transport` is private.
+    Responses of the aiohttp transport have no network stream.
     """
-    transport = getattr(http_client, "_transport", None)
-    return "network_stream" in response.extensions or "aiohttp" in type(transport).__module__
+    return "network_stream" in response.extensions or any(
+        map(is_aiohttp, iter_transports(http_client))
+    )
 
 
 _TIMEOUT_KINDS = ("connect", "read", "write", "pool")
@@ -129,11 +136,11 @@ def _parse_url(library: Any, url: str) -> Any:
 # --- clients ---
 
 
-# Attributes that replace those of the SDK's client class. The SDK would take key, organization and
-# headers from OPENAI_* variables; here key and headers come with each request.
+# Attributes that replace those of the SDK's client class (seen in openai 2.0 to 3.57), which would
+# take key, organization and headers from OPENAI_* variables: here they come with each request.
 _CLIENT_OVERRIDES: dict[str, Any] = {
     "auth_headers": {},
-    "_auth_headers": lambda *_: {},  # name in the third major version
+    "_auth_headers": lambda *_: {},
     "default_headers": {
         "accept": "application/json",
         "accept-encoding": ACCEPT_ENCODING,
@@ -145,12 +152,22 @@ _CLIENT_OVERRIDES: dict[str, Any] = {
 }
 
 
+_NEW_NAMES = {"_auth_headers"}  # of the third major version
+
+
 @cache
 def _client_class(sdk_class: Any) -> Callable[..., Any]:
+    """Return a subclass of the SDK's; raise ConfigurationError if it would have no effect."""
     # The SDK's hook for each request, so that a client of the user has deadlines, too.
-    is_async = iscoroutinefunction(sdk_class._prepare_request)  # noqa: SLF001
+    is_async = iscoroutinefunction(getattr(sdk_class, "_prepare_request", None))
     prepare = ainstall_read_deadline if is_async else install_read_deadline
     overrides = {**_CLIENT_OVERRIDES, "_prepare_request": staticmethod(prepare)}
+    if missing := [n for n in overrides if n not in _NEW_NAMES and not hasattr(sdk_class, n)]:
+        raise ConfigurationError(
+            f"{package_version(sdk_class)} cannot be used: its {sdk_class.__name__} has no "
+            f"{', '.join(missing)}, so keys and deadlines would not be ours. Install a version "
+            "that this package was tested with."
+        )
     return type("Client", (sdk_class,), overrides)
 
 
@@ -180,7 +197,7 @@ def new_async_client(sdk: Any, http_client: Any = None) -> Any:
 
 def abort_client(client: Any) -> None:
     """Close the sockets of an async client at once; its event loop may have been closed."""
-    abort_connections(vars(client).get("_client"))
+    abort_connections(find_http_client(client))
 
 
 def _new_sdk_client(sdk_class: Any, http_client: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from inspect import signature
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, ClassVar, TypedDict
 
 import pytest
 from langchain_core.runnables import RunnableBinding
@@ -383,3 +383,58 @@ def test_a_function_without_a_name_raises(llm: ChatOneRouter, sim: Simulator) ->
     with pytest.raises(ConfigurationError, match="name"):
         llm.bind_tools([{"type": "function", "function": {}}])
     assert sim.requests == []
+
+
+# --- conversions: once at bind ---
+
+
+class Counted(BaseModel):
+    """A word, which counts its schemas."""
+
+    word: str
+    schemas: ClassVar[list[str]] = []
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        cls.schemas.append("made")
+        return handler(core_schema)
+
+
+class CountedArguments(BaseModel):
+    """Look a word up."""
+
+    word: Counted
+
+
+def look_up(word: Counted) -> str:
+    """Look a word up."""
+    return word.word
+
+
+COUNTED: dict[str, Any] = {
+    "BaseTool": StructuredTool.from_function(
+        lambda word: word,
+        name="look_up",
+        description="Look a word up.",
+        args_schema=CountedArguments,
+    ),
+    "class": CountedArguments,
+    "function": look_up,
+    "dict": {"title": "look_up", "description": "d", "properties": {"word": {"type": "string"}}},
+}
+
+
+@pytest.mark.parametrize("kind", COUNTED)
+def test_a_tool_is_converted_when_it_is_bound_and_not_again(sim: Simulator, kind: str) -> None:
+    """Its schema is made once, and each call sends the same one."""
+    llm = ChatOneRouter(model="a/b", api_key=sim.api_key, base_url=sim.base_url)
+    Counted.schemas.clear()
+    bound = llm.bind_tools([COUNTED[kind]])
+    made = len(Counted.schemas)
+    assert bool(made) == (kind != "dict")
+    for _ in range(3):
+        sim.script(Script(json=completion("Hi")))
+        bound.invoke("Hi")
+    assert len(Counted.schemas) == made
+    first, *others = [request.body["tools"] for request in sim.requests]
+    assert others == [first, first]
