@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from onerouter_simulator import Simulator
@@ -52,10 +54,22 @@ def run(heading: str, sim: Simulator, folder: Path, **variables: str) -> str:
     return done.stdout
 
 
+def run_here(heading: str) -> str:
+    """Run a section in this process, which has imported what it needs; return what it prints."""
+    with redirect_stdout(io.StringIO()) as printed:
+        _execute(heading)
+    return printed.getvalue()
+
+
+def _execute(heading: str) -> None:
+    """Run the program of a section."""
+    program = "\n".join(block.code for block in blocks()[heading])
+    exec(compile(program, heading, "exec"), {"__name__": "page"})  # noqa: S102 -- our own page
+
+
 if __name__ == "__main__":
     guard.install()
-    program = "\n".join(block.code for block in blocks()[sys.argv[1]])
-    exec(compile(program, sys.argv[1], "exec"), {"__name__": "page"})  # noqa: S102 -- our own page
+    _execute(sys.argv[1])
     sys.stdout.flush()
     if guard.attempts:
         sys.exit(f"only loopback may be reached, not {guard.attempts}")

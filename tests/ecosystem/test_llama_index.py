@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -10,18 +11,24 @@ import pytest
 from llama_index.core import Document, PropertyGraphIndex, SummaryIndex
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.embeddings import MockEmbedding
+from llama_index.core.extractors import DocumentContextExtractor, SummaryExtractor
 from llama_index.core.indices.property_graph import SchemaLLMPathExtractor
+from llama_index.core.ingestion import IngestionCache, IngestionPipeline
 from llama_index.core.memory import ChatMemoryBuffer
-from llama_index.core.node_parser import MarkdownElementNodeParser
+from llama_index.core.node_parser import MarkdownElementNodeParser, SentenceSplitter
 from llama_index.core.output_parsers import PydanticOutputParser
 from llama_index.core.program import LLMTextCompletionProgram
-from llama_index.core.query_engine import RouterQueryEngine
+from llama_index.core.query_engine import RouterQueryEngine, SubQuestionQueryEngine
+from llama_index.core.question_gen import LLMQuestionGenerator
+from llama_index.core.response_synthesizers import get_response_synthesizer
+from llama_index.core.schema import TextNode
 from llama_index.core.selectors import (
     LLMMultiSelector,
     LLMSingleSelector,
     PydanticMultiSelector,
     PydanticSingleSelector,
 )
+from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.tools import QueryEngineTool
 from llama_index.tools.mcp import BasicMCPClient, McpToolSpec
 from pydantic import BaseModel
@@ -30,6 +37,7 @@ from workflows.events import StartEvent, StopEvent
 
 from llama_index_onerouter import OneRouterLLM
 from onerouter_simulator import Script, Simulator, completion
+from tests.ecosystem.conftest import MODEL
 
 MCP_SERVER = str(Path(__file__).with_name("mcp_server.py"))
 TABLE = "# Cities\n\n| city | country |\n|---|---|\n| Oslo | Norway |\n| Rome | Italy |\n"
@@ -85,6 +93,34 @@ def test_element_parser_without_an_object(llm: OneRouterLLM, sim: Simulator) -> 
     assert any("A table of sums." in node.get_content() for node in nodes)
 
 
+@pytest.mark.package("llama-index-core", "a document extractor marks the document for the cache")
+async def test_document_context(llm: OneRouterLLM, sim: Simulator) -> None:
+    """DocumentContextExtractor adds the model's context, and sends its cache mark."""
+    document, store = Document(text="Oslo is in Norway.", id_="d"), SimpleDocumentStore()
+    store.add_documents([document])
+    nodes = SentenceSplitter()([document])
+    extractor = DocumentContextExtractor(docstore=store, llm=llm, num_workers=1)
+    (metadata,) = await extractor.aextract(nodes)
+    assert metadata["context"]
+    parts = [part for message in sim.last.body["messages"] for part in message["content"]]
+    assert [part["cache_control"] for part in parts if "cache_control" in part] == [
+        {"type": "ephemeral"}
+    ]
+
+
+@pytest.mark.package("llama-index-core", "a pipeline asks once for the same text")
+async def test_ingestion_cache(llm: OneRouterLLM, sim: Simulator) -> None:
+    """Its cache key has no limits of time; another model is asked again."""
+    cache = IngestionCache()
+    slow = llm.model_copy(update={"timeout": 9.0, "max_retries": 0, "deadline": 60.0})
+    other = llm.model_copy(update={"model": "simulated/other"})
+    for model in (llm, slow, other):
+        extractor = SummaryExtractor(llm=model, num_workers=1, show_progress=False)
+        pipeline = IngestionPipeline(transformations=[extractor], cache=cache)
+        await pipeline.arun(nodes=[TextNode(text="Oslo is in Norway.", id_="n")])
+    assert [one.body["model"] for one in sim.requests] == [MODEL, "simulated/other"]
+
+
 SELECTORS = [LLMSingleSelector, LLMMultiSelector, PydanticSingleSelector, PydanticMultiSelector]
 
 
@@ -103,6 +139,25 @@ async def test_router(llm: OneRouterLLM, selector: Any, *, is_async: bool) -> No
     answer = await router.aquery(question) if is_async else router.query(question)
     assert "Norway" in str(answer)
     assert [one.index for one in answer.metadata["selector_result"].selections] in ([0], [1])
+
+
+@pytest.mark.package("llama-index-core", "a question is answered by questions to several engines")
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_sub_questions(llm: OneRouterLLM, sim: Simulator, *, is_async: bool) -> None:
+    """The generator of the questions is given: the default is a package for OpenAI."""
+    engine = SummaryIndex.from_documents([Document(text="Oslo is in Norway.")]).as_query_engine(llm)
+    question = {"sub_question": "Where is Oslo?", "tool_name": "cities"}
+    sim.script(Script(json=completion(f"```json\n{json.dumps({'items': [question]})}\n```")))
+    several = SubQuestionQueryEngine.from_defaults(
+        [QueryEngineTool.from_defaults(engine, name="cities", description="Facts about cities")],
+        llm=llm,
+        question_gen=LLMQuestionGenerator.from_defaults(llm=llm),
+        response_synthesizer=get_response_synthesizer(llm),
+        verbose=False,
+        use_async=is_async,
+    )
+    answer = await several.aquery("Oslo?") if is_async else several.query("Oslo?")
+    assert [node.text for node in answer.source_nodes if "Response: Oslo is in Norway" in node.text]
 
 
 @pytest.mark.package("llama-index-core", "output parsers read objects that prompts ask for")

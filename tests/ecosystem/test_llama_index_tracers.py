@@ -186,12 +186,15 @@ def test_a_failed_span(
 
 def use_opik(llm: OneRouterLLM, sim: Simulator) -> None:
     """Ask for an object, whole and streamed, and for an answer that fails."""
+    client = opik.Opik()
+    opik.set_global_client(client, context_wise=True)
     structured = llm.as_structured_llm(Person)
     structured.chat(QUESTION)
     list(structured.stream_chat(QUESTION))
     sim.script(REFUSED)
     with pytest.raises(OneRouterError):
         llm.chat(QUESTION)
+    client.end()
 
 
 @pytest.mark.package("opik", "LlamaIndex: messages, objects and errors with its handler")
@@ -203,7 +206,6 @@ def test_opik(sim: Simulator, collector: Collector, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Settings, "_llm", llm)  # Opik asks for the class of `Settings.llm`
     # LlamaIndex's callbacks leave an error's event open in the context: this test has its own.
     Context().run(use_opik, llm, sim)
-    opik.get_global_client().end()
     batches = [one.json() for one in collector.received if one.path.endswith("/spans/batch")]
     found = [span for batch in batches for span in batch["spans"] if span["type"] == "llm"]
     spans = sorted(found, key=lambda span: str(span["start_time"]))
