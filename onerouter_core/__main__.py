@@ -1,6 +1,7 @@
-"""Command line: `python -m onerouter_core models` lists the gateway's models.
+"""Command line: `python -m onerouter_core models` lists models, `doctor` finds out why calls fail.
 
-This module knows the arguments, and how a table is printed; models are found by `Catalog`.
+This module knows the arguments, and how a table is printed; models are found by `Catalog`, faults
+by `diagnose`.
 """
 
 from __future__ import annotations
@@ -8,13 +9,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from decimal import Decimal
+from itertools import chain
+from time import monotonic
 from typing import Any
 
 from onerouter_core.budgets import as_usd
 from onerouter_core.catalog import Catalog
+from onerouter_core.doctor import MAX_COST, CheckResult, diagnose
+from onerouter_core.environment import network_variables, package_versions
 from onerouter_core.errors import OneRouterError
 from onerouter_core.html_table import per_million
 from onerouter_core.types import ModelInfo
@@ -23,18 +28,48 @@ _HEAD = ("model", "context", "input $/M", "output $/M", "modalities", "features"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command."""
+    """Run the command; return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        models = _find_models(options)
+        exit_code: int = options.run(options)
     except (OneRouterError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    return exit_code
+
+
+def _list_models(options: argparse.Namespace) -> int:
+    models = _find_models(options)
     if options.json:
-        sys.stdout.write(json.dumps([_to_json(model) for model in models], indent=1) + "\n")
+        _print_json([_to_json(model) for model in models])
     else:
         _print_table([_HEAD, *map(_row, models)])
     return 0
+
+
+def _run_doctor(options: argparse.Namespace) -> int:
+    """Make the checks; the exit code is 1 if one has failed."""
+    started = monotonic()
+    found = diagnose(options.model)
+    seconds = round(monotonic() - started, 2)
+    if options.json:
+        facts = {"ok": found.ok, "base_url": found.base_url, "model": found.model}
+        spent = {"spent_usd": f"{found.spent:f}", "limit_usd": f"{MAX_COST:f}", "seconds": seconds}
+        environment = {"packages": package_versions(), "variables": network_variables()}
+        checks = [asdict(check) for check in found.checks]
+        _print_json({**facts, **spent, **environment, "checks": checks})
+    else:
+        _print_table([("check", "result", "found"), *chain(*map(_check_rows, found.checks))])
+        sys.stdout.write(f"Spent {found.spent:f} USD (limit {MAX_COST:f}) in {seconds} s.\n")
+    return 0 if found.ok else 1
+
+
+def _check_rows(check: CheckResult) -> Iterator[tuple[str, str, str]]:
+    """Yield the rows of a check: a line of what was found in each, then the hint."""
+    first, *others = check.detail.splitlines() or [""]
+    yield check.name, check.result, first
+    hint = [f"-> {check.hint}"] if check.hint else []
+    yield from (("", "", line) for line in [*others, *hint])
 
 
 def _find_models(options: argparse.Namespace) -> tuple[ModelInfo, ...]:
@@ -50,9 +85,16 @@ def _find_models(options: argparse.Namespace) -> tuple[ModelInfo, ...]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "python -m onerouter_core", description="Lists the models of a OneRouter gateway."
+        "python -m onerouter_core",
+        description="Lists and checks the models of a OneRouter gateway.",
     )
-    models = parser.add_subparsers(required=True).add_parser("models", help="list the chat models")
+    commands = parser.add_subparsers(required=True)
+    doctor = commands.add_parser("doctor", help="check environment, address, key and a model")
+    doctor.add_argument("--model", metavar="ID", help="model to ask; default: a cheap one")
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.set_defaults(run=_run_doctor)
+    models = commands.add_parser("models", help="list the chat models")
+    models.set_defaults(run=_list_models)
     models.add_argument("text", nargs="*", help="words that must be in the id or the name")
     models.add_argument("--free", action="store_true", help="only models that cost nothing")
     models.add_argument("--vision", action="store_true", help="only models that read images")
@@ -85,6 +127,10 @@ def _row(model: ModelInfo) -> tuple[str, ...]:
         " ".join(model.input_modalities),
         " ".join(name for name, is_supported in features.items() if is_supported),
     )
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:

@@ -29,13 +29,15 @@ class CallState:
         request: Request | None = None,
         *,
         stream: bool = False,
+        path: str = "/models",
     ) -> None:
         """Encode the request and start the clock of the deadline.
 
         Args:
             connection: connection settings.
-            request: the chat completion request. None: the call fetches the model list.
+            request: the chat completion request. None: the call is a GET.
             stream: whether to ask for a stream.
+            path: path of a GET, below the base URL.
 
         Raises:
             ConfigurationError: the request cannot be encoded.
@@ -48,6 +50,7 @@ class CallState:
             ends_turn = bool(request.messages) and request.messages[-1].role == "tool"
             self.context = ReplyContext(names, ends_turn=ends_turn)
         self._connection = connection
+        self._url = connection.base_url + ("/chat/completions" if request else path)
         self.limits = CallLimits(connection)
         self.accounting = CallAccounting(connection, request)
         self.errors = CallErrors(connection, self.limits, self.accounting)
@@ -83,5 +86,4 @@ class CallState:
         timeout = None if read_until is None else max(read_until - now, MIN_TIMEOUT)
         headers = {"authorization": f"Bearer {key}"} if key else {}
         headers |= {name.lower(): header_text(v) for name, v in self._connection.headers.items()}
-        url = self._connection.base_url + ("/models" if self.body is None else "/chat/completions")
-        return HTTPRequest(url, headers, timeout, self.body)
+        return HTTPRequest(self._url, headers, timeout, self.body)

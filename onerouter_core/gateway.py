@@ -7,10 +7,11 @@ framework and no JSON key of the API.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator
 from contextlib import aclosing, closing, suppress
+from decimal import Decimal
 from time import monotonic
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from onerouter_core.call_state import CallState
 from onerouter_core.client_pool import ClientOwner, Clients
@@ -30,8 +31,9 @@ from onerouter_core.transport import (
     send,
 )
 from onerouter_core.types import Json, Reply, ReplyDelta, Request
+from onerouter_core.wire.balance import decode_balance
 from onerouter_core.wire.error_bodies import decode_error
-from onerouter_core.wire.model_list import ModelListDecoder
+from onerouter_core.wire.model_list import decode_model_list
 from onerouter_core.wire.stream import BodyDecoder, StreamDecoder
 
 DeltaStream: TypeAlias = Generator[ReplyDelta, None, None]
@@ -40,7 +42,7 @@ DeltaStream: TypeAlias = Generator[ReplyDelta, None, None]
 AsyncDeltaStream: TypeAlias = AsyncGenerator[ReplyDelta, None]
 """Deltas of a streamed reply; closing the generator closes the connection."""
 
-_Decoder: TypeAlias = BodyDecoder | ModelListDecoder
+T = TypeVar("T")
 
 
 class Gateway(ClientOwner):
@@ -226,33 +228,70 @@ class Gateway(ClientOwner):
 
         No API key is needed. `Catalog.of` makes a catalogue of them. Raises OneRouterError.
         """
-        prepare(self._clients, self.connection)
-        call = CallState(self.connection)
-        retrying = policy(self.connection.max_retries, call.limits.deadline_at)
-        entries: tuple[Json, ...] = retrying(self._models_once, call)
-        return entries
+        return self._get("/models", decode_model_list)
 
     async def amodels(self) -> tuple[Json, ...]:
         """Return the entries of the model list; the async variant of `models`."""
+        return await self._aget("/models", decode_model_list)
+
+    def balance(self) -> Decimal:
+        """Return the account's balance in USD (GET /balance). The request costs nothing.
+
+        Raises:
+            AuthenticationError: the key is missing or wrong.
+            OneRouterError: the request failed; status 404 if the server has no such endpoint.
+
+        """
+        return self._get("/balance", decode_balance)
+
+    async def abalance(self) -> Decimal:
+        """Return the account's balance in USD; the async variant of `balance`."""
+        return await self._aget("/balance", decode_balance)
+
+    def _get(self, path: str, decode: Callable[[bytearray], T]) -> T:
+        prepare(self._clients, self.connection)
+        call = CallState(self.connection, path=path)
+        retrying = policy(self.connection.max_retries, call.limits.deadline_at)
+        value: T = retrying(self._get_once, call, decode)
+        return value
+
+    async def _aget(self, path: str, decode: Callable[[bytearray], T]) -> T:
         await aprepare(self._clients, self.connection)
-        call = CallState(self.connection)
-        entries: tuple[Json, ...] = await apolicy(
-            self.connection.max_retries, call.limits.deadline_at
-        )(self._amodels_once, call)
-        return entries
+        call = CallState(self.connection, path=path)
+        retrying = apolicy(self.connection.max_retries, call.limits.deadline_at)
+        value: T = await retrying(self._aget_once, call, decode)
+        return value
 
-    def _models_once(self, call: CallState) -> tuple[Json, ...]:
+    def _get_once(self, call: CallState, decode: Callable[[bytearray], T]) -> T:
         with call.errors:
-            decoder = ModelListDecoder()
-            self._fetch(call, decoder)
-            return decoder.finish()
+            body = _Body()
+            self._fetch(call, body)
+            return decode(body.data)
 
-    async def _amodels_once(self, call: CallState) -> tuple[Json, ...]:
+    async def _aget_once(self, call: CallState, decode: Callable[[bytearray], T]) -> T:
         with call.errors:
-            decoder = ModelListDecoder()
-            await self._afetch(call, decoder)
-            return decoder.finish()
+            body = _Body()
+            await self._afetch(call, body)
+            return decode(body.data)
 
+
+class _Body:
+    """The bytes of a body that is decoded when it is complete."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    @property
+    def received(self) -> int:
+        """Number of bytes received."""
+        return len(self.data)
+
+    def feed(self, chunk: bytes) -> None:
+        """Add bytes of the body."""
+        self.data += chunk
+
+
+_Decoder: TypeAlias = BodyDecoder | _Body
 
 _START = ReplyDelta()
 

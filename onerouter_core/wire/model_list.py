@@ -43,27 +43,6 @@ def decode_model_list(body: bytes | bytearray) -> tuple[Json, ...]:
     return tuple(as_items(entries))
 
 
-class ModelListDecoder:
-    """Incremental decoder of a model list."""
-
-    def __init__(self) -> None:
-        """Start without bytes."""
-        self._body = bytearray()
-
-    @property
-    def received(self) -> int:
-        """Number of bytes received."""
-        return len(self._body)
-
-    def feed(self, chunk: bytes) -> None:
-        """Add bytes of the body."""
-        self._body += chunk
-
-    def finish(self) -> tuple[Json, ...]:
-        """Return the entries; raise what `decode_model_list` raises."""
-        return decode_model_list(self._body)
-
-
 def is_chat_model(entry: Json) -> bool:
     """Return whether chat completions can reach a model; a missing key does not exclude it."""
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +31,9 @@ class Caller(Protocol):
     def models(self, gateway: Gateway) -> tuple[Any, ...]:
         """Return the model list."""
 
+    def balance(self, gateway: Gateway) -> Decimal:
+        """Return the balance."""
+
 
 class SyncCaller:
     """Calls the sync methods."""
@@ -52,6 +56,10 @@ class SyncCaller:
     def models(self, gateway: Gateway) -> tuple[Any, ...]:
         """Return the model list."""
         return gateway.models()
+
+    def balance(self, gateway: Gateway) -> Decimal:
+        """Return the balance."""
+        return gateway.balance()
 
 
 class AsyncCaller:
@@ -88,6 +96,10 @@ class AsyncCaller:
     def models(self, gateway: Gateway) -> tuple[Any, ...]:
         """Return the model list."""
         return self._run(gateway.amodels())
+
+    def balance(self, gateway: Gateway) -> Decimal:
+        """Return the balance."""
+        return self._run(gateway.abalance())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,12 +8,15 @@ import pickle
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from onerouter_core import Clients, Gateway, OneRouterError, awarm_up, warm_up
 from onerouter_core.errors import (
+    AuthenticationError,
     IncompleteStreamError,
     InsufficientCreditsError,
     MalformedReplyError,
@@ -224,6 +227,22 @@ def test_models_returns_the_entries_of_the_model_list(
     assert "authorization" not in sim.last.headers
     assert caller.models(gateway()) == entries
     assert sim.last.headers["authorization"] == f"Bearer {sim.api_key}"
+
+
+def test_balance_returns_usd(sim: Simulator, gateway: Make, caller: Caller) -> None:
+    """It needs a key, and costs nothing."""
+    assert caller.balance(gateway()) == Decimal("9.99")
+    assert (sim.last.method, sim.last.path) == ("GET", "/v1/balance")
+    for key in ("wrong", None):
+        with pytest.raises(AuthenticationError):
+            caller.balance(gateway(api_key=key and SecretStr(key)))
+
+
+def test_a_gateway_without_balance_raises(sim: Simulator, gateway: Make, caller: Caller) -> None:
+    """The status says that it has no such endpoint."""
+    with pytest.raises(ModelNotFoundError) as caught:
+        caller.balance(gateway(base_url=f"{sim.base_url}/nowhere"))
+    assert caught.value.status == 404
 
 
 def test_models_from_a_wrong_url_raises(sim: Simulator, gateway: Make, caller: Caller) -> None:
