@@ -24,6 +24,7 @@ from onerouter_simulator.recordings import check_writable, read_recording
 from onerouter_simulator.request_log import RecordedRequest, RequestLog
 from onerouter_simulator.scripts import Script
 
+GATEWAY_URL = "https://llm.onerouter.pro/v1"
 MAX_PASSED_ON = 64  # requests that a recorder passes on at the same time; each takes a thread
 
 
@@ -75,7 +76,7 @@ class Simulator:
         cls,
         path: str | Path,
         *,
-        upstream: str = "https://llm.onerouter.pro/v1",
+        upstream: str | None = None,
         api_key: str | None = None,
         port: int = 0,
     ) -> "Simulator":
@@ -87,7 +88,8 @@ class Simulator:
 
         Args:
             path: File of JSON Lines; it is created if it does not exist.
-            upstream: Base URL of the gateway, up to and including /v1.
+            upstream: Base URL of the gateway, up to and including /v1. None: ONEROUTER_BASE_URL,
+                then https://llm.onerouter.pro/v1.
             api_key: The gateway's API key, which is the simulator's `api_key`. None: that of
                 ONEROUTER_API_KEY or INFRON_API_KEY. Requests with another key keep theirs.
             port: Port to listen on, 0 to 65535; 0 takes a free port.
@@ -99,9 +101,8 @@ class Simulator:
         from onerouter_simulator.recorder import RecorderApp  # noqa: PLC0415 -- only to record
         from onerouter_simulator.upstream import Upstream  # noqa: PLC0415 -- as above
 
-        keys = (api_key, os.environ.get("ONEROUTER_API_KEY"), os.environ.get("INFRON_API_KEY"))
-        key = next(filter(None, keys), "sk-simulated")
-        address = Upstream(upstream)
+        key = api_key or first_variable("ONEROUTER_API_KEY", "INFRON_API_KEY") or "sk-simulated"
+        address = Upstream(upstream or first_variable("ONEROUTER_BASE_URL") or GATEWAY_URL)
         check_writable(Path(path))
         simulator = cls(api_key=key, port=port)
         simulator._app = RecorderApp(simulator._log, address, Path(path))
@@ -254,6 +255,11 @@ class ServerThread:
         for connection in list(state.connections):
             connection.transport.abort()
         await asyncio.gather(*state.tasks, return_exceptions=True)
+
+
+def first_variable(*names: str) -> str | None:
+    """Return the value of the first variable of the environment that is set and not empty."""
+    return next((value for name in names if (value := os.environ.get(name))), None)
 
 
 def listen(address: tuple[str, int]) -> socket.socket:

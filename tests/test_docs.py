@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -31,9 +32,14 @@ def text_of(page: str) -> str:
     "page", [p for p in PAGES if "```python" in text_of(p) and p not in NEED_OTHER_PACKAGES]
 )
 def test_code_blocks_run_and_print_the_shown_output(
-    page: str, sim: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: str,
+    sim: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     """The Python blocks of a page run from top to bottom, against the simulator."""
+    monkeypatch.chdir(tmp_path)  # for blocks that write files
     monkeypatch.setenv("ONEROUTER_API_KEY", sim.api_key)
     monkeypatch.setenv("ONEROUTER_BASE_URL", sim.base_url)
     check_page(f"docs/{page}", capsys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +15,13 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the frameworks' own
 def test_code_blocks_run_and_print_the_shown_output(
-    sim: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sim: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     """The Python blocks run from top to bottom, against the simulator."""
+    monkeypatch.chdir(tmp_path)  # for blocks that write files
     monkeypatch.setenv("ONEROUTER_API_KEY", sim.api_key)
     monkeypatch.setenv("ONEROUTER_BASE_URL", sim.base_url)
     printed = check_page("README.md", capsys)

@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.pages import code_blocks
+
 ROOT = Path(__file__).parents[2]
 Run: TypeAlias = "subprocess.CompletedProcess[str]"
 
@@ -153,3 +155,16 @@ def test_the_entry_point_loads_the_plugin_once(tmp_path: Path) -> None:
     assert "1 passed" in done.stdout, done.stdout + done.stderr
     done = run_pytest(tmp_path, f"-p no:{name}", tests=tests, **path)
     assert "fixture 'onerouter' not found" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/testing.md"])
+def test_the_tests_on_the_pages_pass(tmp_path: Path, page: str) -> None:
+    """They need no import for the fixture."""
+    imports = (
+        "from langchain_onerouter import ChatOneRouter\nfrom onerouter_simulator import Simulator\n"
+    )
+    tests = [block.code for block in code_blocks(page) if "def test_" in block.code]
+    done = run_pytest(
+        tmp_path, "-p", "onerouter_simulator.pytest_plugin", tests="\n".join([imports, *tests])
+    )
+    assert "1 passed" in done.stdout, done.stdout

@@ -157,12 +157,13 @@ def test_an_upstream_that_cannot_be_reached_is_a_502(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["ONEROUTER_API_KEY", "INFRON_API_KEY"])
-def test_the_key_is_that_of_the_environment(
+def test_address_and_key_are_those_of_the_environment(
     path: Path, sim: Simulator, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """So clients have the same code for a simulator, a recorder and a replay."""
     monkeypatch.setenv(name, sim.api_key)
-    with Simulator.record(path, upstream=sim.base_url) as recorder:
+    monkeypatch.setenv("ONEROUTER_BASE_URL", sim.base_url)
+    with Simulator.record(path) as recorder:
         assert recorder.api_key == sim.api_key
         assert post(recorder).is_success
 
