@@ -67,7 +67,7 @@ from onerouter_core.wire import decode_tool_choice, encode_request
 
 _DEFAULT_CONTEXT_WINDOW = 128_000
 _MERGED_OPTIONS = ("extra_body", "extra_headers")  # mappings that are merged key by key
-_NOT_IN_CACHE_KEYS = ("timeout", "deadline", "max_retries", "stream_usage")
+_NOT_IN_CACHE_KEYS = ("timeout", "deadline", "max_retries", "stream_usage", "cache_prompt")
 _OWN_DUMP = "OneRouterLLM"  # a key of pydantic's serialization context
 _log = logging.getLogger("onerouter_core")
 

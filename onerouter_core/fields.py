@@ -225,6 +225,11 @@ class RequestFields(BaseModel):
     web_search_options: WebSearchOrDict | None = Field(default=None)
     """Web search before the answer: context size and the user's approximate location."""
 
+    cache_prompt: bool | Literal["5m", "1h"] | None = Field(default=None)
+    """Prompt caching: put cache marks on the last text of the system messages and of the two newest
+    turns, so that each request reads what the last one wrote; at most four with your own. A time to
+    live, "5m" or "1h"; True is the upstream's default, 5 minutes. Default: your own marks only."""
+
     extra_body: dict[str, Any] | None = Field(default=None)
     """Keys merged into the request body last: for parameters that have no field here."""
 
@@ -235,6 +240,14 @@ class RequestFields(BaseModel):
     file_form: Literal["data", "file_data"] = Field(default="data")
     """Form of a file part: "data" is the API page's ({data, media_type, filename}), "file_data" is
     OpenRouter's ({filename, file_data} with a data URL)."""
+
+    @field_validator("cache_prompt", mode="before")
+    @classmethod
+    def _check_cache_prompt(cls, value: Any) -> Any:
+        """Reject what pydantic would take for a bool: 1, 0 and "yes"."""
+        if value is None or isinstance(value, bool) or value in ("5m", "1h"):
+            return value
+        raise ConfigurationError(f'cache_prompt must be True, False, "5m" or "1h", not {value!r}.')
 
     @field_validator("response_format", mode="before")
     @classmethod

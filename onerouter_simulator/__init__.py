@@ -33,6 +33,14 @@ fields are filled only with values from the text. No value is used twice.
 Texts end before a `stop` sequence, and at `max_tokens`, where four characters are one token (finish
 reason "length"). Reasoning, if requested, names the rule that was followed. Usage is counted from
 the texts. The cost, at the root of the reply, is computed from the prices of the catalog.
+
+Prompt cache. Models whose id begins with `anthropic/` or contains `claude`, and `simulated/cache`,
+cache prompts up to the texts and tools that have `cache_control`, as Anthropic does behind the
+gateway. The prefix (tools, then system messages, then the others) must be the same and have 1,024
+tokens; a mark also finds entries that end up to 20 blocks before it. An entry lives for 5 minutes
+or 1 hour after its last use; `Simulator.advance` moves the clock. Reading costs 0.1 of the price of
+prompt tokens, writing 1.25 (5 minutes) or 2 (1 hour).
+
 `web_search_options`, `modalities` and `logprobs` add invented data: citations, an image of one
 pixel, a recording of silence, and log probabilities. Models named `simulated/dead...` fail over to
 `fallback_models`; models named `unknown/...` have no provider; every other model id is served.

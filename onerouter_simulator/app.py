@@ -17,6 +17,7 @@ from starlette.routing import Route
 from onerouter_simulator import catalog
 from onerouter_simulator.delivery import ScriptResponse
 from onerouter_simulator.errors import RejectedError
+from onerouter_simulator.prompt_cache import PromptCache
 from onerouter_simulator.quirks import ActiveQuirks
 from onerouter_simulator.replies import build_reply
 from onerouter_simulator.request_log import RecordedRequest, RequestLog
@@ -49,6 +50,9 @@ class SimulatorApp:
     def clear(self) -> None:
         """Forget all requests, queued scripts and counts."""
         self.log.clear()
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock of what expires forward: nothing, unless the rules answer."""
 
     def endpoint(self, handler: Handler) -> Callable[..., Awaitable[ScriptResponse]]:
         """Wrap a handler (recorded request to script) as a Starlette endpoint."""
@@ -116,6 +120,7 @@ class GatewayApp(SimulatorApp):
         self.delay = delay
         self.failing = failing
         self.quirks = quirks
+        self.cache = PromptCache()
         super().__init__(log)
 
     def routes(self) -> list[Route]:
@@ -125,6 +130,15 @@ class GatewayApp(SimulatorApp):
             Route("/v1/models", self.endpoint(self.models), methods=["GET"]),
             Route("/v1/balance", self.endpoint(self.balance), methods=["GET"]),
         ]
+
+    def clear(self) -> None:
+        """Forget the cached prompts, too."""
+        super().clear()
+        self.cache.clear()
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock of the cached prompts forward."""
+        self.cache.advance(seconds)
 
     def chat(self, recorded: RecordedRequest) -> Script:
         """POST /v1/chat/completions."""
@@ -136,7 +150,8 @@ class GatewayApp(SimulatorApp):
         self.quirks.check(recorded)
         if should_fail(self.log.next_number(), self.failing):
             raise RejectedError(500, "Internal server error")
-        reply = build_reply(request, self.chunk_size, self.delay, self.quirks.rewrite)
+        rewrite, use_cache = self.quirks.rewrite, self.cache.use
+        reply = build_reply(request, self.chunk_size, self.delay, rewrite, use_cache)
         return self.quirks.play(reply, request)
 
     def models(self, _: RecordedRequest) -> Script:

@@ -49,6 +49,7 @@ def provider_entry(
     }
 
 
+CACHING_MODEL = "simulated/cache"
 MODELS = [
     model_entry("simulated/echo", "Simulated: Echo"),
     model_entry(
@@ -79,6 +80,15 @@ MODELS = [
         providers=[provider_entry("simulated/eu", "standard", 0, 0)],
     ),
     model_entry("simulated/dead-upstream", "Simulated: its upstream is down"),
+    model_entry(
+        CACHING_MODEL,
+        "Simulated: Cache",
+        context_length=200000,
+        max_input_tokens=200000,
+        min_prompt_price=3,
+        min_completion_price=15,
+        providers=[provider_entry("simulated/eu", "standard", 3, 15, 200000)],
+    ),
     model_entry(
         "simulated/embedding",
         "Simulated: Embedding",

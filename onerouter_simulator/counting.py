@@ -3,7 +3,7 @@
 Knows prices and lengths. Knows no rule of the answers.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from onerouter_simulator import catalog
 from onerouter_simulator.conversation import JSON, Medium, media_of, text_of
@@ -19,14 +19,32 @@ ZERO_COSTS = (
     "image_cost",
     "native_web_search_cost",
     "plugin_web_search_cost",
-    "prompt_cache_read_cost",
-    "prompt_cache_write_1_h",
-    "prompt_cache_write_5_min",
-    "prompt_cache_write_cost",
     "reasoning_cost",
     "tools_cost",
     "video_cost",
 )
+
+# Prices of cached tokens, as multiples of the price of a prompt token: Anthropic's.
+READ_PRICE, WRITE_5_MIN_PRICE, WRITE_1_H_PRICE = 0.1, 1.25, 2
+
+
+class CacheUse(NamedTuple):
+    """Tokens of a prompt that are read from the prompt cache, and written for 5 minutes or 1 hour.
+
+    They are parts of the prompt tokens.
+    """
+
+    read: int = 0
+    written_5_min: int = 0
+    written_1_h: int = 0
+
+    @property
+    def written(self) -> int:
+        """Tokens that are written."""
+        return self.written_5_min + self.written_1_h
+
+
+NO_CACHE = CacheUse()
 
 
 def count_tokens(text: str) -> int:
@@ -34,7 +52,7 @@ def count_tokens(text: str) -> int:
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
-def count_usage(request: JSON, message: JSON, choices: int) -> JSON:
+def count_usage(request: JSON, message: JSON, choices: int, cache: CacheUse = NO_CACHE) -> JSON:
     """Return the `usage` object of a reply with this message in each of its choices."""
     media = [medium for sent in request["messages"] for medium in media_of(sent)]
     prompt = count_prompt_tokens(request, media)
@@ -45,8 +63,8 @@ def count_usage(request: JSON, message: JSON, choices: int) -> JSON:
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {
-            "cached_tokens": 0,
-            "cache_write_tokens": 0,
+            "cached_tokens": cache.read,
+            "cache_write_tokens": cache.written,
             "audio_tokens": count_media_tokens(media, "audio recording"),
             "video_tokens": count_media_tokens(media, "video"),
         },
@@ -82,15 +100,24 @@ def count_answer_tokens(message: JSON) -> int:
     return sum(map(count_tokens, texts)) + TOKENS_PER_MEDIUM * media
 
 
-def compute_cost(usage: JSON, model: str, provider: str) -> dict[str, Any]:
+def compute_cost(
+    usage: JSON, model: str, provider: str, cache: CacheUse = NO_CACHE
+) -> dict[str, Any]:
     """Return `cost` and `cost_details` in USD, as they stand at the root of a reply."""
     prompt_price, completion_price = find_prices(model, provider)
+    uncached = usage["prompt_tokens"] - cache.read - cache.written
+    write_5_min = cache.written_5_min * WRITE_5_MIN_PRICE * prompt_price / 1_000_000
+    write_1_h = cache.written_1_h * WRITE_1_H_PRICE * prompt_price / 1_000_000
     costs = {
-        "prompt_cost": usage["prompt_tokens"] * prompt_price / 1_000_000,
+        "prompt_cost": uncached * prompt_price / 1_000_000,
         "completion_cost": usage["completion_tokens"] * completion_price / 1_000_000,
+        "prompt_cache_read_cost": cache.read * READ_PRICE * prompt_price / 1_000_000,
+        "prompt_cache_write_cost": write_5_min + write_1_h,
     }
-    details = dict.fromkeys(ZERO_COSTS, 0) | {"discount_rate": 1, "is_byok": False} | costs
-    return {"cost": round(sum(costs.values()), 6), "cost_details": details}
+    by_lifetime = {"prompt_cache_write_5_min": write_5_min, "prompt_cache_write_1_h": write_1_h}
+    details = dict.fromkeys(ZERO_COSTS, 0) | {"discount_rate": 1, "is_byok": False}
+    cost = round(sum(costs.values()), 6)
+    return {"cost": cost, "cost_details": details | by_lifetime | costs}
 
 
 def find_prices(model: str, provider: str) -> tuple[float, float]:

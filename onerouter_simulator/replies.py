@@ -8,7 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 
 from onerouter_simulator.bodies import JSON, chunk, completion
-from onerouter_simulator.counting import CHARACTERS_PER_TOKEN, compute_cost, count_usage
+from onerouter_simulator.counting import (
+    CHARACTERS_PER_TOKEN,
+    NO_CACHE,
+    CacheUse,
+    compute_cost,
+    count_usage,
+)
 from onerouter_simulator.messages import build_logprobs, build_message, split_text
 from onerouter_simulator.routing import select_model, select_provider
 from onerouter_simulator.rules import choose_answer
@@ -23,15 +29,17 @@ def build_reply(
     chunk_size: int,
     delay: float,
     rewrite: Callable[[JSON, JSON], JSON] = lambda message, _: message,
+    use_cache: Callable[[JSON, str], CacheUse] = lambda *_: NO_CACHE,
 ) -> Script:
     """Return the script that answers a request.
 
     `chunk_size` is in characters; `delay` is in seconds, before the answer and between chunks.
-    `rewrite` returns the message to send; usage is that of the message by the rules.
+    `rewrite` returns the message to send; usage is that of the message by the rules. `use_cache`
+    reads and writes the prompt cache of a model.
     """
     model = select_model(request)
     message, finish_reason = build_message(request, choose_answer(request))
-    usage = usage_and_cost(request, message, model)
+    usage = usage_and_cost(request, message, model, use_cache(request, model))
     message = rewrite(message, request)
     fields = root_fields(model)
     if request.get("stream"):
@@ -53,11 +61,11 @@ def root_fields(model: str) -> JSON:
     }
 
 
-def usage_and_cost(request: JSON, message: JSON, model: str) -> JSON:
+def usage_and_cost(request: JSON, message: JSON, model: str, cache: CacheUse) -> JSON:
     """Return the root fields provider, usage, cost and cost_details."""
     provider = select_provider(request, model)
-    usage = count_usage(request, message, request.get("n", 1))
-    return {"provider": provider, "usage": usage} | compute_cost(usage, model, provider)
+    usage = count_usage(request, message, request.get("n", 1), cache)
+    return {"provider": provider, "usage": usage} | compute_cost(usage, model, provider, cache)
 
 
 def build_choices(request: JSON, message: JSON, finish_reason: str) -> list[JSON]:

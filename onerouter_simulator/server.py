@@ -212,11 +212,15 @@ class Simulator:
         self._log.queue_scripts(scripts)
 
     def clear(self) -> None:
-        """Remove the received requests and the queued scripts; `failing` counts from 1 again.
+        """Remove the received requests, the queued scripts and the cached prompts.
 
-        A replay begins again with the first replies.
+        `failing` counts from 1 again, and a replay begins again with the first replies.
         """
         self._app.clear()
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock of the prompt cache forward, so that cached prompts expire."""
+        self._app.advance(seconds)
 
 
 class ServerThread:

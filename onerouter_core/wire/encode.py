@@ -12,6 +12,7 @@ from typing import Any
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.strict_schema import inline_root_ref, to_strict_schema
 from onerouter_core.types import JsonSchema, Message, Part, Request, Text, Tool
+from onerouter_core.wire.cache_marks import add_cache_marks
 from onerouter_core.wire.content_parts import encode_part
 from onerouter_core.wire.normalize_messages import normalize
 from onerouter_core.wire.tool_names import ToolNames, encode_illegal_names
@@ -32,11 +33,16 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
     file_form = parameters.pop("file_form", "data")
     stream_usage = parameters.pop("stream_usage", True)
     extra_body = parameters.pop("extra_body", {})
+    cache_prompt = parameters.pop("cache_prompt", False)
     if not (request.tools or extra_body.get("tools")):
         parameters.pop("parallel_tool_calls", None)  # OpenAI rejects it without tools
+    messages = _normalize(request.messages)
+    if cache_prompt:
+        tools = extra_body.get("tools") or request.tools
+        messages = add_cache_marks(messages, cache_prompt, tools)
     body = {
         "model": request.model,
-        "messages": _encode_messages(request.messages, names, file_form),
+        "messages": _encode_messages(messages, names, file_form),
         **encode_tools(request, names),
         **_encode_parameters(parameters),
     }
@@ -111,15 +117,19 @@ def _encode_json_schema(schema: JsonSchema) -> Body:
 # --- messages ---
 
 
-def _encode_messages(messages: tuple[Message, ...], names: ToolNames, file_form: str) -> list[Body]:
+def _normalize(messages: tuple[Message, ...]) -> list[Message]:
     """Return the messages in an order that the API accepts."""
     if not messages:
         raise ConfigurationError("There are no messages to send.")
+    return [*normalize(messages)]
+
+
+def _encode_messages(messages: list[Message], names: ToolNames, file_form: str) -> list[Body]:
     # OpenAI: '^[a-zA-Z0-9_-]+$' (microsoft/semantic-kernel#9340); agents are "Research Agent"
     authors = encode_illegal_names(message.name for message in messages if message.name)
     return [
         _encode_message(message, _encode_parts(message.parts, file_form), names, authors)
-        for message in normalize(messages)
+        for message in messages
     ]
 
 

@@ -6,6 +6,7 @@ Knows the format of requests. Knows no rule of the answers.
 from typing import Any
 
 from onerouter_simulator.errors import RejectedError
+from onerouter_simulator.validation.cache_controls import check_cache_controls
 from onerouter_simulator.validation.formats import check_response_format
 from onerouter_simulator.validation.messages import check_messages
 from onerouter_simulator.validation.parameters import check_parameters
@@ -28,4 +29,5 @@ def validate_request(body: Any) -> dict[str, Any]:
     check_messages(body["messages"])
     check_tools(body)
     check_response_format(body)
+    check_cache_controls(body)
     return body

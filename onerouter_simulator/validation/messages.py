@@ -22,7 +22,6 @@ PART_TYPES_BY_ROLE = {
 }
 # An assistant message with one of these may have null as content.
 CONTENT_SUBSTITUTES = ("tool_calls", "refusal", "audio", "images")
-MAX_CACHE_CONTROLS = 4
 
 
 def check_messages(messages: list[Any]) -> None:
@@ -34,11 +33,6 @@ def check_messages(messages: list[Any]) -> None:
         pending = update_pending_calls(pending, message, path)
     if pending:
         raise missing_results_error(pending, f"messages[{len(messages) - 1}]")
-    count = sum(count_cache_controls(message) for message in messages)
-    if count > MAX_CACHE_CONTROLS:
-        raise bad_request(
-            f"At most {MAX_CACHE_CONTROLS} parts can have cache_control, not {count}", "messages"
-        )
 
 
 def check_message(message: Any, path: str) -> None:
@@ -139,9 +133,3 @@ def missing_results_error(call_ids: set[str], path: str) -> RejectedError:
     """Return the error for tool calls without a result."""
     ids = ", ".join(sorted(call_ids))
     return bad_request(f"Tool calls without a result before or at {path}: {ids}", path)
-
-
-def count_cache_controls(message: JSON) -> int:
-    """Return the number of parts with cache_control in a message."""
-    content = message.get("content")
-    return sum("cache_control" in part for part in content) if isinstance(content, list) else 0

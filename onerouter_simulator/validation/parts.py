@@ -84,11 +84,11 @@ def is_base64(data: Any) -> bool:
 
 
 def check_cache_control(part: JSON, path: str) -> None:
-    """Check the cache_control of a part, if it has one; only text parts may."""
+    """Check the cache_control of a part or a tool, if it has one; only texts and tools may."""
     if "cache_control" not in part:
         return
     match part:
-        case {"type": "text", "cache_control": {"type": "ephemeral", **options}}:
+        case {"type": "text" | "function", "cache_control": {"type": "ephemeral", **options}}:
             if options.get("ttl") in CACHE_LIFETIMES:
                 return
     raise bad_request(f"Invalid cache_control in {path}", f"{path}.cache_control")

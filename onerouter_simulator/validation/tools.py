@@ -7,6 +7,7 @@ from typing import Any
 
 from onerouter_simulator.errors import bad_request
 from onerouter_simulator.validation.messages import NAME
+from onerouter_simulator.validation.parts import check_cache_control
 from onerouter_simulator.validation.schemas import check_schema, check_strict
 
 JSON = dict[str, Any]
@@ -35,6 +36,7 @@ def check_definition(tool: Any, path: str) -> str:
         case {"type": "function", "function": {"name": str() as name, **options}}:
             if NAME.fullmatch(name) and are_valid_options(options):
                 check_arguments_schema(tool["function"], f"{path}.function.parameters")
+                check_cache_control(tool, path)
                 return name
     raise bad_request(f"Malformed tool in {path}: {tool!r}", path)
 

@@ -65,7 +65,7 @@ def test_fetch_keeps_the_chat_models(sim: Simulator, fetch: Callable[..., Catalo
     catalog = fetch(ConnectionSettings(base_url=sim.base_url))
     assert ids(catalog) == [
         *("simulated/echo", "simulated/senses"),
-        *("simulated/boundless:free", "simulated/dead-upstream"),
+        *("simulated/boundless:free", "simulated/dead-upstream", "simulated/cache"),
     ]
     assert catalog["simulated/senses"].input_price == Decimal("6.5E-7")
     assert catalog["boundless:free"].free

@@ -41,6 +41,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "web_search_options": [{"search_context_size": "huge"}],
     "fallback_rules": ["sometimes", {"error_code": {"hint_array": ["x"]}}],
     "file_form": ["inline"],
+    "cache_prompt": ["2h", 5, 0, 1, "", "true", b"5m", ["5m"]],
     "base_url": [
         *("llm.onerouter.pro/v1", "ftp://a/v1", "https://", ""),
         *("https://a/v1?version=1", "https://a/v1#top"),
@@ -84,6 +85,7 @@ def test_an_invalid_value_is_an_error_that_names_the_field(name: str, value: Any
         ("modalities", [["text", "image"]]),
         ("response_format", ["text", {"type": "json"}]),
         ("file_form", ["data", "file_data"]),
+        ("cache_prompt", [True, "5m", "1h", False]),
         ("provider", [ProviderRouting(data_collection=kind) for kind in ("allow", "deny")]),
         (
             "web_search_options",

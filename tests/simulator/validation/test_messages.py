@@ -6,7 +6,6 @@ import pytest
 
 from tests.simulator.conftest import IMAGE_PART, JSON, Post
 from tests.simulator.validation.conftest import (
-    CACHE_CONTROL,
     CALL,
     CALLS,
     RESULT,
@@ -45,7 +44,6 @@ REJECTED: dict[str, tuple[JSON, str]] = {
         {"messages": [USER, {"role": "assistant", "content": "", "reasoning_details": [{}]}]},
         "messages[1].reasoning_details",
     ),
-    "cache-control-too-many": (with_parts(*[text_part(**CACHE_CONTROL)] * 5), "messages"),
     "calls-empty": (
         {"messages": [USER, {"role": "assistant", "content": "", "tool_calls": []}]},
         "messages[1].tool_calls",
@@ -123,7 +121,6 @@ ALLOWED: dict[str, JSON] = {
     "call-with-reasoning": {
         "messages": [USER, CALLS | {"reasoning": "hm", "reasoning_details": []}, RESULT]
     },
-    "cache-control": with_parts(*[text_part(cache_control={"type": "ephemeral", "ttl": "1h"})] * 4),
 }
 
 
