@@ -97,7 +97,7 @@ def add_chunks(chunks: Sequence[AIMessageChunk]) -> AIMessageChunk:
     total = add_ai_message_chunks(_plain(first), *others)  # of the class of the first
     if INVALID_CALLS_KEY in total.additional_kwargs:
         total.invalid_tool_calls = [*received_invalid_calls(total)]
-    total.name = next((end.name for end in ends if end.name), None)
+    total.name = next(iter([end.name for end in ends if end.name]), None)
     total.usage_metadata = with_cost(total.usage_metadata, _sum_costs(ends))
     return total
 
@@ -121,7 +121,7 @@ def _usage(chunk: AIMessageChunk) -> dict[str, Any]:
 
 
 def _has_cost(chunks: Iterable[AIMessageChunk]) -> bool:
-    return any(COST_KEY in _usage(chunk) for chunk in chunks)
+    return bool([chunk for chunk in chunks if COST_KEY in (chunk.usage_metadata or {})])
 
 
 def _summand(chunk: AIMessageChunk) -> AIMessageChunk:

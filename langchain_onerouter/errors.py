@@ -127,7 +127,7 @@ def to_langchain(error: core.OneRouterError) -> OneRouterError:
     return converted
 
 
-class _TranslateErrors:
+class translate_errors:  # noqa: N801 -- used as a function
     """Context manager that converts errors of the core with `to_langchain`.
 
     A generator-based context manager would make a reference cycle, see `onerouter_core.tracebacks`.
@@ -135,8 +135,14 @@ class _TranslateErrors:
 
     __slots__ = ("_options",)
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        self._options = options
+    def __init__(self, options: dict[str, Any] | None = None) -> None:
+        """Convert errors.
+
+        Args:
+            options: keywords of the caller; an error takes the secret ones out of them.
+
+        """
+        self._options = {} if options is None else options
 
     def __enter__(self) -> None: ...
 
@@ -149,13 +155,3 @@ class _TranslateErrors:
             cause, error.__traceback__, error.__context__ = error.__cause__, None, None
             del error, traceback  # with the error in a local variable: see tracebacks.py
             raise errors.pop() from cause
-
-
-def translate_errors(options: dict[str, Any] | None = None) -> _TranslateErrors:
-    """Return a context manager that converts errors of the core with `to_langchain`.
-
-    Args:
-        options: keywords of the caller; an error takes the secret ones out of them.
-
-    """
-    return _TranslateErrors({} if options is None else options)

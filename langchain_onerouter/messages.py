@@ -82,9 +82,9 @@ def to_messages(
     messages: Sequence[BaseMessage], model: str, replay: ReplayPolicy = "same_model"
 ) -> tuple[Message, ...]:
     """Convert messages for a request to `model`."""
-    if any(_legacy_call(message) or _is_function_result(message) for message in messages):
+    if [message for message in messages if _legacy_call(message) or _is_function_result(message)]:
         messages = [*_with_legacy_call_ids(messages)]
-    return tuple(_to_message(message, model, replay) for message in messages)
+    return tuple([_to_message(message, model, replay) for message in messages])
 
 
 # A result belongs to the last call of its function; one without a call has the function's name

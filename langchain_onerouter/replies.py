@@ -124,7 +124,7 @@ def to_message(reply: Reply, *, cost_in_usage: bool = False) -> AIMessage:
         ],
         invalid_tool_calls=to_invalid_calls(reply),
         name=_name(reply),
-        usage_metadata=with_cost(_usage_metadata(reply), reply.cost if cost_in_usage else None),
+        usage_metadata=with_cost(to_usage(reply.usage), reply.cost if cost_in_usage else None),
         response_metadata=_response_metadata(reply) | _logprobs(reply),
     )
 
@@ -146,7 +146,7 @@ class ReplyChunks:
                 self._has_begun = True
                 as_chunk(chunk.message, EdgeChunk)
         if (reply := delta.final_reply) is not None:
-            if suffixes := invalid_call_suffixes(reply):
+            if reply.tool_calls and (suffixes := invalid_call_suffixes(reply)):
                 chunks.append(_suffix_chunk(suffixes))
             last = self._last_chunk(reply)
             chunks.append(ChatGenerationChunk(message=last, generation_info=_generation_info(last)))
@@ -158,7 +158,7 @@ class ReplyChunks:
             content=_message_content("", (), reply),
             additional_kwargs=_additional_kwargs(reply, reasoning=False),
             name=_name(reply),
-            usage_metadata=_usage_metadata(reply),
+            usage_metadata=to_usage(reply.usage),
             response_metadata=_response_metadata(reply),
             chunk_position="last",
         )
@@ -187,7 +187,8 @@ def _to_chunk(delta: ReplyDelta) -> ChatGenerationChunk:
     ]
     # The constructor parses the arguments: 27 us for each fragment of JSON, and more for text that
     # is nested beyond any call that can run.
-    is_parsed = any(call.id or call.name for call in delta.tool_calls) and not any(
+    begun = [call for call in delta.tool_calls if call.id or call.name]
+    is_parsed = bool(begun) and not any(
         nests_too_deeply(call.arguments) for call in delta.tool_calls
     )
     if is_parsed:
@@ -269,12 +270,20 @@ def _additional_kwargs(reply: Reply, *, reasoning: bool) -> dict[str, Any]:
         "reasoning_details": list(reply.reasoning_details),
         "refusal": reply.refusal,
         "annotations": list(reply.annotations),
-        INVALID_CALLS_KEY: to_invalid_calls(reply),
-        CALL_EXTRAS_KEY: _call_extras(reply),
-        ARGUMENTS_KEY: _received_arguments(reply),
+        **(_call_kwargs(reply) if reply.tool_calls else {}),
         **reply.message_extra,
     }
     return {key: value for key, value in extras.items() if value}
+
+
+def _call_kwargs(reply: Reply) -> dict[str, Any]:
+    """Return what a later turn needs of the calls, and LangChain has no field for."""
+    has_extras = any(call.extra for call in reply.tool_calls)
+    return {
+        INVALID_CALLS_KEY: to_invalid_calls(reply),
+        CALL_EXTRAS_KEY: {call.id: dict(call.extra) for call in reply.tool_calls if has_extras},
+        ARGUMENTS_KEY: _received_arguments(reply),
+    }
 
 
 def _received_arguments(reply: Reply) -> dict[str, str]:
@@ -284,12 +293,6 @@ def _received_arguments(reply: Reply) -> dict[str, str]:
         for call in reply.tool_calls
         if call.parsed and not is_reproduced(call.arguments, call.parsed)
     }
-
-
-def _call_extras(reply: Reply) -> dict[str, Any]:
-    """Return the other keys of the calls, by id; none if no call has any."""
-    has_extras = any(call.extra for call in reply.tool_calls)
-    return {call.id: dict(call.extra) for call in reply.tool_calls} if has_extras else {}
 
 
 def _response_metadata(reply: Reply) -> dict[str, Any]:
@@ -314,22 +317,23 @@ def _normalized_finish_reason(reply: Reply) -> str | None:
     return _NORMALIZED_FINISH_REASONS.get(meaning or "")
 
 
-def _usage_metadata(reply: Reply) -> UsageMetadata | None:
-    return None if reply.usage is None else to_usage(reply.usage)
-
-
 def _name(reply: Reply) -> str | None:
     """Return the name of the participant that a server gives the message."""
     name = reply.extra.get("name")
     return name if name and isinstance(name, str) else None
 
 
-def to_usage(usage: Usage) -> UsageMetadata | None:
+def to_usage(usage: Usage | None) -> UsageMetadata | None:
     """Convert token counts to LangChain's names; details that the gateway omits are left out.
 
     None: it omits a total, and LangChain has no unknown one.
     """
-    if usage.input_tokens is None or usage.output_tokens is None or usage.total_tokens is None:
+    if (
+        usage is None
+        or usage.input_tokens is None
+        or usage.output_tokens is None
+        or usage.total_tokens is None
+    ):
         return None
     inputs = {
         "audio": usage.input_audio_tokens,

@@ -41,7 +41,7 @@ def to_dicts(tools: Sequence[AnyTool], *, strict: bool | None) -> list[dict[str,
 
 def to_tools(tools: Iterable[AnyTool]) -> tuple[Tool | Mapping[str, Any], ...]:
     """Convert the tools of one call; tool dicts of the API, as `bind_tools` stores, are decoded."""
-    return tuple(decode_tool(tool) if _is_encoded(tool) else to_tool(tool) for tool in tools)
+    return tuple([decode_tool(tool) if _is_encoded(tool) else to_tool(tool) for tool in tools])
 
 
 def _is_encoded(tool: Any) -> TypeGuard[dict[str, Any]]:

@@ -47,7 +47,7 @@ class CallErrors:
     cancelled) is raised as it is. A generator in its place would take three times as long.
     """
 
-    __slots__ = ("_accounting", "_connection", "_decoder", "_limits", "key")
+    __slots__ = ("_accounting", "_connection", "_limits", "decoder", "key")
 
     def __init__(
         self, connection: ConnectionSettings, limits: CallLimits, accounting: CallAccounting
@@ -56,18 +56,15 @@ class CallErrors:
         self._connection = connection
         self._limits = limits
         self._accounting = accounting
-        self._decoder: PartialReply | None = None
+        self.decoder: PartialReply | None = None
+        """Decoder of the attempt's stream."""
+
         self.key: str | None = None
         """API key of the last request."""
 
     def secrets(self) -> tuple[str | None, ...]:
         """Return the key and the secret headers of the last request."""
         return (self.key, *secret_values(self._connection.headers))
-
-    def of_stream(self, decoder: PartialReply) -> CallErrors:
-        """Return itself, with the decoder that knows the partial reply."""
-        self._decoder = decoder
-        return self
 
     def deadline_error(self) -> DeadlineExceededError:
         """Return the error of a call that took too long."""
@@ -83,8 +80,8 @@ class CallErrors:
         errors = [self._to_error(failure)]
         self._accounting.release()
         self.key = None
-        if self._decoder is not None:
-            self._decoder.forget()
+        if self.decoder is not None:
+            self.decoder.forget()
         if isinstance(failure, Exception) and not isinstance(failure, OneRouterError):
             without_library_frames(failure)  # of the user's code, such as a function for the key
         else:
@@ -97,7 +94,7 @@ class CallErrors:
     # has it as its context: up to Python 3.11 that frame is in a reference cycle.
     def _to_error(self, failure: BaseException) -> BaseException:
         """Return the error to raise for an exception that ended the attempt."""
-        decoder, accounting = self._decoder, self._accounting
+        decoder, accounting = self.decoder, self._accounting
         has_events = decoder is not None and decoder.events > 0
         if not isinstance(failure, OneRouterError):
             if decoder is not None and has_events and accounting.ledger is not None:

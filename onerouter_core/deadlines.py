@@ -31,7 +31,12 @@ MIN_TIMEOUT = 0.001
 
 # --- threads ---
 
-_thread_state = threading.local()
+
+class _ThreadState(threading.local):
+    deadline: float | None = None
+
+
+_thread_state = _ThreadState()
 
 
 def set_read_deadline(deadline: float | None) -> float | None:
@@ -43,8 +48,7 @@ def set_read_deadline(deadline: float | None) -> float | None:
         deadline: a `time.monotonic()` value. None: no limit.
 
     """
-    previous = getattr(_thread_state, "deadline", None)
-    _thread_state.deadline = deadline
+    previous, _thread_state.deadline = _thread_state.deadline, deadline
     return previous
 
 
@@ -58,7 +62,7 @@ def limit_by_deadline(timeout: float | None) -> float | None:
         TimeoutError: the deadline has passed. Data may be there nevertheless, without end.
 
     """
-    return _limit(timeout, getattr(_thread_state, "deadline", None))
+    return _limit(timeout, _thread_state.deadline)
 
 
 def _limit(timeout: float | None, deadline: float | None) -> float | None:
@@ -96,7 +100,7 @@ async def _on_async_trace_event(event: str, info: dict[str, Any]) -> None:
 
 def _limited_read(read: Callable[..., bytes]) -> Callable[..., bytes]:
     def read_until_deadline(max_bytes: int, timeout: float | None = None) -> bytes:
-        return read(max_bytes, limit_by_deadline(timeout))
+        return read(max_bytes, _limit(timeout, _thread_state.deadline))
 
     return read_until_deadline
 
@@ -105,7 +109,8 @@ def _limited_write(write: Callable[..., None]) -> Callable[..., None]:
     def write_until_deadline(buffer: bytes, timeout: float | None = None) -> None:
         # In parts, because the timeout starts again for each part that the system takes.
         for start in range(0, len(buffer), _WRITE_BYTES):
-            write(buffer[start : start + _WRITE_BYTES], limit_by_deadline(timeout))
+            part = buffer[start : start + _WRITE_BYTES]
+            write(part, _limit(timeout, _thread_state.deadline))
 
     return write_until_deadline
 

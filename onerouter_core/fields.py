@@ -362,12 +362,13 @@ def resolve_call(fields: GatewayFields, overrides: Mapping[str, Any] | None = No
         ConfigurationError: a keyword has a wrong type or is out of range.
 
     """
-    known, unknown = _validate_overrides(overrides) if overrides else ({}, {})
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    known, unknown = _validate_overrides(given) if given else ({}, {})
     value = {**fields.__dict__, **known}
     if "reasoning" in known and "reasoning_effort" not in known:
         value["reasoning_effort"] = None  # short for a part of `reasoning`, which the call replaced
     parameters = {name: v for name in _PARAMETER_NAMES if (v := value[name]) is not None}
-    if overrides:
+    if known or unknown:
         body = deep_merge(fields.extra_body, known.get("extra_body"))
         parameters["extra_body"] = {**(body or {}), **unknown}
     return CallSettings(
@@ -380,9 +381,8 @@ def resolve_call(fields: GatewayFields, overrides: Mapping[str, Any] | None = No
     )
 
 
-def _validate_overrides(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split per-call keywords into validated known ones and unknown ones."""
-    given = {name: value for name, value in overrides.items() if value is not None}
+def _validate_overrides(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split per-call keywords into validated known ones and unknown ones, taken out of them."""
     unknown = {n: given.pop(n) for n in tuple(given) if n not in _PerCallFields.model_fields}
     if not given:
         return {}, unknown

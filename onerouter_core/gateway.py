@@ -176,9 +176,9 @@ class Gateway(ClientOwner):
         return deltas
 
     def _deltas(self, call: CallState) -> DeltaStream:
-        decoder = StreamDecoder(call.context)
+        decoder = call.errors.decoder = StreamDecoder(call.context)
         with (
-            call.errors.of_stream(decoder),
+            call.errors,
             closing(self._send(call)) as response,
             closing(response.chunks(call.limits.read_deadline)) as chunks,
         ):
@@ -198,10 +198,10 @@ class Gateway(ClientOwner):
                 _drain(chunks, call)
 
     async def _adeltas(self, call: CallState) -> AsyncDeltaStream:
-        decoder = StreamDecoder(call.context)
+        decoder = call.errors.decoder = StreamDecoder(call.context)
         with (
             closing(ReadTimeout(call.limits.read_deadline)) as read_timeout,
-            call.errors.of_stream(decoder),
+            call.errors,
         ):
             response = await self._asend(call, read_timeout)
             async with aclosing(response), aclosing(response.achunks(read_timeout)) as chunks:

@@ -33,7 +33,7 @@ class SentSecrets:
     def add(self, secrets: Collection[str | None]) -> None:
         """Remember the secrets of a request."""
         sent = self._sent.get_secret_value()
-        if any(secret not in sent for secret in secrets):
+        if not set(secrets).issubset(sent):
             with self._lock:
                 known = dict.fromkeys([*self._sent.get_secret_value(), *secrets])
                 self._sent = Secret(tuple(known)[-MAX_SECRETS:])

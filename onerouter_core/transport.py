@@ -231,7 +231,7 @@ def _redirected(http_request: HTTPRequest, response: Response) -> HTTPRequest:
 class Response:
     """HTTP response whose body is read in chunks; `headers` have names in lower case."""
 
-    __slots__ = ("_network_stream", "_raw", "_url", "can_drain", "headers", "status")
+    __slots__ = ("_network_stream", "_raw", "_url", "can_drain", "headers", "is_success", "status")
 
     def __init__(self, raw: Any, *, is_shared: bool = True) -> None:
         """Wrap the SDK's response.
@@ -244,17 +244,15 @@ class Response:
         self._raw: Any = raw
         self._url = str(raw.url)
         self.status: int = raw.status_code
+        self.is_success = self.status // 100 == 2  # noqa: PLR2004 -- the first digit is the class
+        """Whether the status is 2xx; else the body is no reply."""
+
         # aiohttp decodes bytes that are not UTF-8 to surrogates.
         headers = {name.lower(): join_surrogates(value) for name, value in raw.headers.items()}
         self.headers: dict[str, str] = headers
         self._network_stream = None if is_shared else _network_stream(raw)
         self.can_drain = is_shared or self._network_stream is not None
         """Whether read deadlines hold for sync reads, so that reading on cannot take long."""
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the status is 2xx; else the body is no reply."""
-        return self.status // 100 == 2  # noqa: PLR2004 -- the first digit is the class
 
     def chunks(self, deadline: DeadlineFn) -> Generator[bytes, None, None]:
         """Yield the chunks of the body, decompressed.

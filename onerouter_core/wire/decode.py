@@ -127,6 +127,7 @@ def _decode_choice(
     """Return the reply in one choice; `is_cut` if it may have ended anywhere."""
     message = as_mapping(choice.get("message"))
     text, images = decode_content(message.get("content"))
+    calls = decode_calls(message)
     # Moonshot streams the usage in the choice.
     usage = as_mapping(root.get("usage")) or as_mapping(choice.get("usage"))
     finish_reason = as_text(choice.get("finish_reason"))
@@ -137,12 +138,10 @@ def _decode_choice(
         reasoning=join_surrogates(decode_reasoning(message)),
         reasoning_keys=decode_reasoning_keys(message),
         reasoning_details=tuple(as_items(message.get("reasoning_details"))),
-        tool_calls=_doubt_blank_arguments(
-            tuple(_decode_tool_calls(root, message, context.names, is_cut=is_cut))
-        ),
+        tool_calls=_decode_tool_calls(root, calls, context.names, is_cut=is_cut) if calls else (),
         refusal=as_text(message.get("refusal")),
-        images=(*images, *decode_images(message)),
-        audio=_decode_audio(message.get("audio")),
+        images=(*images, *decode_images(message)) if message.get("images") else images,
+        audio=_decode_audio(message["audio"]) if message.get("audio") else None,
         annotations=tuple(as_items(message.get("annotations"))),
         logprobs=as_mapping(choice.get("logprobs")) or None,
         finish_reason=finish_reason,
@@ -166,8 +165,8 @@ def _decode_cost(root: Json, usage: Json, headers: Mapping[str, str]) -> float |
     negative number is not a cost.
     """
     candidates = (root.get("cost"), usage.get("cost"), headers.get("x-litellm-response-cost"))
-    costs = (cost for cost in map(as_number, candidates) if cost is not None and cost >= 0)
-    return next(costs, None)
+    costs = [cost for cost in map(as_number, candidates) if cost is not None and cost >= 0]
+    return costs[0] if costs else None
 
 
 def _decode_identity(root: Json, headers: Mapping[str, str]) -> dict[str, Any]:
@@ -308,7 +307,7 @@ def decode_reasoning_keys(message: Json) -> tuple[str, ...]:
     the key (earendil-works/pi#3636). Details are sent back as such; thinking parts, which the API
     does not take, as `reasoning`.
     """
-    keys = tuple(key for key in ("reasoning", "reasoning_content") if as_text(message.get(key)))
+    keys = tuple([key for key in ("reasoning", "reasoning_content") if as_text(message.get(key))])
     if keys or message.get("reasoning_details"):
         return keys
     content = message.get("content")
@@ -331,10 +330,16 @@ def _decode_audio(audio: Any) -> Audio | None:
 
 
 def _decode_tool_calls(
-    root: Json, message: Json, names: ToolNames, *, is_cut: bool
+    root: Json, calls: list[Json], names: ToolNames, *, is_cut: bool
+) -> tuple[ToolCall, ...]:
+    return _doubt_blank_arguments(tuple(_iter_tool_calls(root, calls, names, is_cut=is_cut)))
+
+
+def _iter_tool_calls(
+    root: Json, calls: list[Json], names: ToolNames, *, is_cut: bool
 ) -> Iterator[ToolCall]:
     ids = DistinctIds()
-    for index, call in enumerate(decode_calls(message)):
+    for index, call in enumerate(calls):
         function = as_mapping(call.get("function"))
         call_id = ids.add(decode_call_id(call) or generate_call_id(root.get("id"), index))
         decoded = decode_tool_call(

@@ -126,7 +126,7 @@ def _normalize(messages: tuple[Message, ...]) -> list[Message]:
 
 def _encode_messages(messages: list[Message], names: ToolNames, file_form: str) -> list[Body]:
     # OpenAI: '^[a-zA-Z0-9_-]+$' (microsoft/semantic-kernel#9340); agents are "Research Agent"
-    authors = encode_illegal_names(message.name for message in messages if message.name)
+    authors = encode_illegal_names([message.name for message in messages if message.name])
     return [
         _encode_message(message, _encode_parts(message.parts, file_form), names, authors)
         for message in messages

@@ -36,7 +36,8 @@ def normalize(messages: Iterable[Message]) -> Iterator[Message]:
     media in a system or developer message.
     """
     history = tuple(map(_without_blank_texts, messages))
-    results, ids = match_results(history), encode_call_ids(history)
+    with_tools = [message for message in history if message.tool_calls or message.role == "tool"]
+    results, ids = (match_results(history), encode_call_ids(history)) if with_tools else ({}, {})
     matched = set(results.values())
     moved: tuple[Part, ...] = ()
     for index, message in enumerate(history):
@@ -47,10 +48,11 @@ def normalize(messages: Iterable[Message]) -> Iterator[Message]:
             yield Message("user", moved)
         moved = ()
         is_last = index + 1 == len(history)
-        if _is_empty(message) and not is_last:
+        if not is_last and _is_empty(message):
             continue
         filled = message if is_last else _with_some_content(message)
-        for sent in _with_results(index, filled, history, results, ids):
+        answered = _with_results(index, filled, history, results, ids)
+        for sent in answered if filled.tool_calls else (filled,):
             supported, unsupported = _split_supported(sent)
             yield supported
             moved += unsupported
@@ -114,12 +116,8 @@ def _with_results(
 ) -> Iterator[Message]:
     """Yield a message, and the results of its calls: those that there are in their order."""
     slots = [(index, position) for position in range(len(message.tool_calls))]
-    if slots:
-        calls = zip(slots, message.tool_calls, strict=True)
-        message = replace(
-            message, tool_calls=tuple([replace(call, id=ids[slot]) for slot, call in calls])
-        )
-    yield message
+    calls = zip(slots, message.tool_calls, strict=True)
+    yield replace(message, tool_calls=tuple([replace(call, id=ids[slot]) for slot, call in calls]))
     for slot in sorted(slots, key=lambda slot: results.get(slot, len(history))):
         if slot in results:
             result = history[results[slot]]

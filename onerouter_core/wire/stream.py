@@ -156,7 +156,7 @@ class StreamDecoder:
         self._reasoning_source: Json = {}  # the last delta with a reasoning text
         self._details: list[dict[str, Any]] = []
         self._images: list[Json] = []
-        self._calls = ToolCallDeltas(context.names)
+        self._calls: ToolCallDeltas | None = None
         self._has_deltas = False
 
     def feed(self, chunk: bytes) -> Iterator[ReplyDelta]:
@@ -202,7 +202,7 @@ class StreamDecoder:
             raise IncompleteStreamError(
                 "The stream ended before the answer was complete.", **self._error_context()
             )
-        calls = self._calls.finish(self._root.get("id"))
+        calls = self._calls.finish(self._root.get("id")) if self._calls else ()
         last = ReplyDelta(self._text.flush(), self._reasoning.flush(), calls)
         yield last._replace(final_reply=decode_reply(self._to_completion(), self._context))
 
@@ -297,10 +297,14 @@ class StreamDecoder:
         call_deltas = delta.get("tool_calls")
         if not call_deltas and "function_call" in keys:
             call_deltas = decode_calls(delta)
-        calls = self._calls.feed(call_deltas) if call_deltas else ()
+        calls = self._begun_calls().feed(call_deltas) if call_deltas else ()
         if images or not keys <= _COMMON_KEYS:
             images += self._add_rare_keys(delta, images)
         return ReplyDelta(text, reasoning, calls, images, logprobs)
+
+    def _begun_calls(self) -> ToolCallDeltas:
+        self._calls = self._calls or ToolCallDeltas(self._context.names)
+        return self._calls
 
     def _add_rare_keys(self, delta: Json, content_images: tuple[Image, ...]) -> tuple[Image, ...]:
         """Add the keys that most deltas do not have; return the images beside the content."""
@@ -324,7 +328,7 @@ class StreamDecoder:
         text, images = decode_content(message.get("content"))
         text = self._text.add(self._remaining(self._text, text))
         reasoning = self._reasoning.add(self._remaining(self._reasoning, decode_reasoning(message)))
-        calls = self._calls.feed_complete(decode_calls(message))
+        calls = self._begun_calls().feed_complete(decode_calls(message))
         if not decode_reasoning(self._reasoning_source):
             self._reasoning_source = message
         return delta._replace(
@@ -377,7 +381,7 @@ class StreamDecoder:
             "content": str(self._text) or None,
             **self._reasoning_fields(details),
             "reasoning_details": details or None,
-            "tool_calls": self._calls.to_message() or None,
+            "tool_calls": self._calls.to_message() if self._calls else None,
             "images": self._images or None,
         }
         message = {key: value for key, value in message.items() if value is not None}

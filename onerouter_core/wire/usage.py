@@ -55,11 +55,8 @@ def decode_usage(usage: Json) -> Usage:
 
 def _details(usage: Json, *keys: str) -> dict[str, Any]:
     """Return the details of a total, under any of its names."""
-    return {name: count for key in reversed(keys) for name, count in _items(usage.get(key))}
-
-
-def _items(details: Any) -> list[tuple[str, Any]]:
-    return [item for item in as_mapping(details).items() if item[1] is not None]
+    found = [as_mapping(usage.get(key)) for key in reversed(keys)]
+    return {name: count for each in found for name, count in each.items() if count is not None}
 
 
 def _first(counts: Json, *names: str) -> int | None:
@@ -67,7 +64,7 @@ def _first(counts: Json, *names: str) -> int | None:
 
     new-api sends OpenAI's names with the counts, and 0 under Anthropic's.
     """
-    return _known(*(as_count(counts.get(name)) for name in names))
+    return _known(*[as_count(counts[name]) for name in names if name in counts])
 
 
 def _known(*counts: int | None) -> int | None:

@@ -47,9 +47,9 @@ class Decoder:
 def fail(error: BaseException, decoder: Decoder | None = None, **settings: Any) -> Any:
     """Raise an error in an attempt; return the one that leaves it."""
     call = CallState(ConnectionSettings(**settings), HELLO)
-    errors = call.errors if decoder is None else call.errors.of_stream(decoder)
+    call.errors.decoder = decoder
     call.next_request(KEY)
-    with pytest.raises(type(error) if decoder is None else BaseException) as caught, errors:
+    with pytest.raises(type(error)) as caught, call.errors:
         raise error
     return caught.value
 
@@ -86,7 +86,8 @@ def test_an_error_of_the_transport_is_explained(
     call.next_request(KEY)
     if expected is DeadlineExceededError:
         call.limits.deadline_at = monotonic()
-    with pytest.raises(expected, match=message) as caught, call.errors.of_stream(Decoder(events)):
+    call.errors.decoder = Decoder(events)
+    with pytest.raises(expected, match=message) as caught, call.errors:
         raise error
     assert type(caught.value) is expected
 

@@ -1,0 +1,77 @@
+"""Functions that one call enters: a measure of how much a reader has to know, and of cost.
+
+Only functions of `onerouter_core` and `langchain_onerouter` count, each once, however often it is
+entered. Comprehensions do not count: from Python 3.12 on they are no functions. The numbers were
+measured; a call that enters more has become more complicated.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from langchain_onerouter import ChatOneRouter
+from langchain_onerouter.errors import ModelNotFoundError
+from onerouter_simulator import Script, Simulator
+
+ROOT = Path(__file__).parents[1]
+OURS = tuple(str(ROOT / package) for package in ("onerouter_core", "langchain_onerouter"))
+COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>"}
+
+STREAM_FUNCTIONS = 188
+ERROR_FUNCTIONS = 131
+NOT_FOUND = Script(status=404, json={"error": {"message": "no such model", "code": 404}})
+
+
+def entered(call: Callable[[], Any]) -> Counter[str]:
+    """Return how often a call enters each function of ours: file, line and name."""
+    functions: Counter[str] = Counter()
+
+    def profile(frame: FrameType, event: str, _: Any) -> None:
+        code = frame.f_code
+        is_ours = code.co_filename.startswith(OURS) and code.co_name not in COMPREHENSIONS
+        if event == "call" and is_ours:
+            functions[f"{code.co_filename}:{code.co_firstlineno} {code.co_name}"] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return functions
+
+
+def stream(llm: ChatOneRouter) -> None:
+    """Stream one answer."""
+    assert "".join(str(chunk.content) for chunk in llm.stream("Hello"))
+
+
+def fail(llm: ChatOneRouter) -> None:
+    """Get one error."""
+    with suppress(ModelNotFoundError):
+        llm.invoke("Hello")
+
+
+@pytest.mark.parametrize(
+    ("call", "most"), [(stream, STREAM_FUNCTIONS), (fail, ERROR_FUNCTIONS)], ids=["stream", "error"]
+)
+def test_functions_entered(sim: Simulator, call: Callable[[Any], None], most: int) -> None:
+    """By one call after another; the settings of a call are resolved once."""
+    llm = ChatOneRouter(model="vendor/model", api_key=sim.api_key, base_url=sim.base_url)
+    counts = []
+    for _ in range(3):
+        if call is fail:
+            sim.script(NOT_FOUND)
+        counts.append(entered(lambda: call(llm)))
+    assert len(sim.requests) == 3
+    functions = counts[-1]
+    assert [n for name, n in functions.items() if name.endswith(" resolve_call")] == [1]
+    assert len(functions) <= most, "\n".join(sorted(functions))
