@@ -172,7 +172,7 @@ def costs_by_model(ledger: Ledger) -> dict[str, Decimal]:
 
 def cheapest_model(catalog: Catalog) -> ModelInfo | None:
     """Return the cheapest model that supports tools."""
-    models = catalog.find(tools=True, max_price="0.00001")
+    models = catalog.find(tools=True, max_price="10")
     return models[0] if models else None
 
 

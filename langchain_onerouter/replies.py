@@ -30,6 +30,9 @@ _METADATA_FIELDS = (
     *("finish_reason", "native_finish_reason", "id", "provider", "request_id", "created"),
     *("system_fingerprint", "service_tier", "cost", "cost_details", "requested_model"),
 )
+_ALWAYS_PRESENT = {"cost", "provider"}
+"""Keys that programs read from every answer: None where the server says nothing."""
+
 _NORMALIZED_FINISH_REASONS = {
     "stop": "stop",
     "length": "length",
@@ -304,7 +307,7 @@ def _response_metadata(reply: Reply) -> dict[str, Any]:
     metadata["attempts"] = reply.attempts if reply.attempts > 1 else None
     metadata["normalized_finish_reason"] = _normalized_finish_reason(reply)
     metadata["token_usage"] = dict(reply.usage.raw) if reply.usage else None
-    known = {name: value for name, value in metadata.items() if value is not None}
+    known = {n: v for n, v in metadata.items() if v is not None or n in _ALWAYS_PRESENT}
     # LangChain adds the metadata of chunks: a key of theirs must not be in the last one, too.
     extra = omit(reply.extra, ("logprobs",)) if reply.logprobs else reply.extra
     return {**extra, **known, "model_provider": PROVIDER}

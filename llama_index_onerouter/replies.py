@@ -191,9 +191,9 @@ def _to_citation_block(citation: Citation, text: str) -> CitationBlock:
 
 
 def _response_kwargs(reply: Reply) -> dict[str, Any]:
-    """Return token counts, cost (USD), finish reason, model, provider and ids; no None values."""
+    """Return token counts, cost (USD), finish reason, model, provider and ids."""
     values = {
-        **(_usage_kwargs(reply.usage) if reply.usage else {}),
+        **_usage_kwargs(reply.usage or Usage()),
         "cost": reply.cost,
         "finish_reason": reply.finish_reason,
         "native_finish_reason": reply.native_finish_reason,
@@ -204,7 +204,11 @@ def _response_kwargs(reply: Reply) -> dict[str, Any]:
         "attempts": reply.attempts if reply.attempts > 1 else None,
         "transcript": reply.audio.transcript if reply.audio else None,
     }
-    return {name: value for name, value in values.items() if value is not None}
+    return {n: v for n, v in values.items() if v is not None or n in _ALWAYS_PRESENT}
+
+
+_ALWAYS_PRESENT = {"cost", "provider", "total_tokens"}
+"""Keys that programs read from every answer: None where the server says nothing."""
 
 
 def _usage_kwargs(usage: Usage) -> dict[str, int | None]:

@@ -79,7 +79,7 @@ def _find_models(options: argparse.Namespace) -> tuple[ModelInfo, ...]:
         free=options.free or None,
         vision=options.vision or None,
         tools=options.tools or None,
-        max_price=options.max_price and as_usd(options.max_price, "--max-price").scaleb(-6),
+        max_price=options.max_price and as_usd(options.max_price, "--max-price"),
     )
 
 

@@ -62,6 +62,11 @@ class GatewayModel(ClientOwner, GatewayFields):
         return Gateway(connection, self._clients), settings
 
     @property
+    def model_name(self) -> str:
+        """Model id: the name that other classes give to `model`."""
+        return self.model
+
+    @property
     def _model_info(self) -> ModelInfo | None:
         """The catalogue's entry for the model; None without a catalogue or an entry."""
         return None if self.catalog is None else self.catalog.get(self.model)

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import Self
 
 from onerouter_core.budgets import as_usd
-from onerouter_core.connection import ConnectionSettings
+from onerouter_core.connection import ConnectionSettings, check_base_url
 from onerouter_core.errors import ConfigurationError, ModelNotFoundError, format_validation_errors
 from onerouter_core.fields import GatewayFields, resolve_call
 from onerouter_core.gateway import Gateway
@@ -44,24 +44,25 @@ class Catalog:
     # --- fetching, saving and loading ---
 
     @classmethod
-    def fetch(cls, connection: ConnectionSettings | None = None) -> Self:
+    def fetch(cls, connection: ConnectionSettings | str | None = None) -> Self:
         """Fetch the gateway's model list (GET /models) and keep the chat models.
 
         Args:
-            connection: connection settings; the API key may be None. Default: base URL and key from
-                the environment, as in the constructor of a model.
+            connection: connection settings, whose API key may be None, or the base URL. Default:
+                base URL and key from the environment, as in the constructor of a model.
 
         Raises:
+            ConfigurationError: the base URL is invalid.
             OneRouterError: the request failed.
 
         """
-        with Gateway(connection or _from_environment()) as gateway:
+        with Gateway(_settings(connection)) as gateway:
             return cls.of(gateway.models())
 
     @classmethod
-    async def afetch(cls, connection: ConnectionSettings | None = None) -> Self:
+    async def afetch(cls, connection: ConnectionSettings | str | None = None) -> Self:
         """Fetch the gateway's model list; the async variant of `fetch`."""
-        async with Gateway(connection or _from_environment()) as gateway:
+        async with Gateway(_settings(connection)) as gateway:
             return cls.of(await gateway.amodels())
 
     @classmethod
@@ -126,13 +127,13 @@ class Catalog:
             vision: whether the model reads images.
             tools: whether the model can call tools.
             free: whether the model costs nothing.
-            max_price: highest price in USD per token, for input and for output.
+            max_price: highest price in USD per million tokens, for input and for output, from 0.
 
         Raises:
-            ConfigurationError: max_price is not a number.
+            ConfigurationError: max_price is not a number, or below 0.
 
         """
-        limit = None if max_price is None else as_usd(max_price, "max_price")
+        limit = None if max_price is None else as_usd(max_price, "max_price").scaleb(-6)
         matches = (
             model
             for model in self
@@ -195,9 +196,15 @@ class Catalog:
         return to_html(repr(self)[1:-1], head, rows)
 
 
-def _from_environment() -> ConnectionSettings:
-    """Return the connection settings of a model without arguments."""
-    return resolve_call(GatewayFields(model="-")).connection
+def _settings(connection: ConnectionSettings | str | None) -> ConnectionSettings:
+    """Return connection settings; without any, those of a model without arguments."""
+    match connection:
+        case None:
+            return resolve_call(GatewayFields(model="-")).connection
+        case str():  # the key of the environment is for another address
+            return ConnectionSettings(base_url=check_base_url(connection))
+        case _:
+            return connection
 
 
 @cache

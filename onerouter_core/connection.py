@@ -139,8 +139,11 @@ class ConnectionSettings:
 
 # A plain http URL of another machine is accepted with a warning.
 def check_base_url(url: str) -> str:
-    """Return the base URL without its last slash; raise ConfigurationError if it is invalid."""
-    url = url.strip()
+    """Return the base URL without its last slash; raise ConfigurationError if it is invalid.
+
+    The address of the chat completions is a base URL, too, without its end.
+    """
+    url = url.strip().rstrip("/").removesuffix("/chat/completions")
     try:
         parts = urlsplit(url)
     except ValueError:  # brackets without an IPv6 address, or letters of no host name

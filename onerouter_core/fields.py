@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic import model_validator as _model_validator
 
+from onerouter_core.argument_hints import BODY_KEYS, argument_hint
 from onerouter_core.connection import (
     DEFAULT_BASE_URL,
     ApiKey,
@@ -41,7 +42,6 @@ from onerouter_core.request_options import (
     WebSearchOptions,
 )
 from onerouter_core.response_format import class_response_format
-from onerouter_core.suggestions import suggestion
 from onerouter_core.types import JsonSchema
 
 
@@ -144,6 +144,12 @@ class ConnectionFields(BaseModel):
             kind = type(key).__name__
             raise ConfigurationError(f"api_key must be a string or a callable, not {kind}.")
         return _api_key_from_env() if key is None else key
+
+    @field_validator("base_url", mode="before")
+    @classmethod
+    def _read_base_url(cls, url: Any) -> Any:
+        """Treat None as not given: programs pass a variable that may not be set."""
+        return _base_url_from_env() if url is None else url
 
     @field_validator("base_url")
     @classmethod
@@ -293,7 +299,9 @@ class GatewayFields(ConnectionFields, RequestFields):
             names = set(_field_names(cls))
             for name in given:
                 if name not in names:
-                    raise ConfigurationError(f"Unknown argument {name!r}.{suggestion(name, names)}")
+                    raise ConfigurationError(
+                        f"Unknown argument {name!r}.{argument_hint(name, names)}"
+                    )
         return given
 
     def _set_parameters(self) -> dict[str, Any]:
@@ -355,22 +363,23 @@ def resolve_call(fields: GatewayFields, overrides: Mapping[str, Any] | None = No
 
     Args:
         fields: the instance.
-        overrides: per-call keywords by field name, and `extra_headers`. None means not given. A
-            keyword without a field goes into the request body as it is.
+        overrides: per-call keywords by field name, `extra_headers`, and those of
+            `argument_hints.BODY_KEYS`, which go into the request body as they are. None means not
+            given.
 
     Raises:
-        ConfigurationError: a keyword has a wrong type or is out of range.
+        ConfigurationError: a keyword is unknown, has a wrong type or is out of range.
 
     """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    known, unknown = _validate_overrides(given) if given else ({}, {})
+    known, in_body = _validate_overrides(given) if given else ({}, {})
     value = {**fields.__dict__, **known}
     if "reasoning" in known and "reasoning_effort" not in known:
         value["reasoning_effort"] = None  # short for a part of `reasoning`, which the call replaced
     parameters = {name: v for name in _PARAMETER_NAMES if (v := value[name]) is not None}
-    if known or unknown:
+    if known or in_body:
         body = deep_merge(fields.extra_body, known.get("extra_body"))
-        parameters["extra_body"] = {**(body or {}), **unknown}
+        parameters["extra_body"] = {**(body or {}), **in_body}
     return CallSettings(
         model=value["model"],
         connection=ConnectionSettings(
@@ -382,15 +391,18 @@ def resolve_call(fields: GatewayFields, overrides: Mapping[str, Any] | None = No
 
 
 def _validate_overrides(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split per-call keywords into validated known ones and unknown ones, taken out of them."""
-    unknown = {n: given.pop(n) for n in tuple(given) if n not in _PerCallFields.model_fields}
+    """Split per-call keywords into validated fields and those that go into the body."""
+    names = _PerCallFields.model_fields.keys()
+    in_body = {name: given.pop(name) for name in given.keys() - names}
+    for name in in_body.keys() - BODY_KEYS:
+        raise ConfigurationError(f"Unknown keyword {name!r}.{argument_hint(name, set(names))}")
     if not given:
-        return {}, unknown
+        return {}, in_body
     try:
         validated = _PerCallFields(**given)
     except ValidationError as error:
         raise ConfigurationError(format_validation_errors(error)) from None
-    return {name: getattr(validated, name) for name in given}, unknown
+    return {name: getattr(validated, name) for name in given}, in_body
 
 
 def deep_merge(base: Any, override: Any) -> Any:

@@ -112,7 +112,13 @@ class Ledger:
             key: name of the field to group by, such as "model", or a function that returns an
                 entry's group.
 
+        Raises:
+            ConfigurationError: no field has this name.
+
         """
+        names = [field.name for field in fields(LedgerEntry)]
+        if isinstance(key, str) and key not in names:
+            raise ConfigurationError(f"totals() groups by a field, not by {key!r}: {names}.")
         group_of = attrgetter(key) if isinstance(key, str) else key
         totals: dict[Any, Decimal] = {}
         for entry in self.entries:

@@ -39,6 +39,7 @@ MAY_IMPORT = {
         *("onerouter_core.strict_schema", "onerouter_core.model_json"),
     },
     "onerouter_core.inherited_context": set(),
+    "onerouter_core.argument_hints": {"onerouter_core.suggestions"},
     "onerouter_core.atomic_write": set(),
     "onerouter_core.budgets": {
         *("typing_extensions", "onerouter_core.errors", "onerouter_core.inherited_context"),
@@ -55,7 +56,7 @@ MAY_IMPORT = {
     },
     "onerouter_core.fields": {
         *("pydantic", "onerouter_core.types", "onerouter_core.ledger", "onerouter_core.errors"),
-        *("onerouter_core.connection", "onerouter_core.suggestions"),
+        *("onerouter_core.connection", "onerouter_core.argument_hints"),
         *("onerouter_core.request_options", "onerouter_core.response_format"),
     },
     "onerouter_core.response_format": {

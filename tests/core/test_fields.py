@@ -16,6 +16,7 @@ from onerouter_core import (
     deep_merge,
     resolve_call,
 )
+from onerouter_core.argument_hints import BODY_KEYS
 from onerouter_core.connection import DEFAULT_BASE_URL
 from onerouter_core.errors import ConfigurationError
 
@@ -242,15 +243,56 @@ def test_extra_body_is_merged_at_every_level() -> None:
     assert fields.extra_body == {"plugins": {"a": 1, "b": {"c": 1}}, "x": [1]}
 
 
-def test_an_unknown_keyword_goes_into_extra_body() -> None:
+@pytest.mark.parametrize("key", sorted(BODY_KEYS))
+def test_a_key_of_the_gateway_without_a_field_goes_into_extra_body(key: str) -> None:
     """It overrides a key of extra_body; None means not given."""
-    fields = GatewayFields(model="m", extra_body={"a": 1, "b": 1, "c": 1})
-    assert resolve_call(fields).parameters["extra_body"] == {"a": 1, "b": 1, "c": 1}
-    body = resolve_call(fields, {"extra_body": {"b": 2, "c": 2}, "c": 3, "d": None, "e": 0})
-    assert body.parameters["extra_body"] == {"a": 1, "b": 2, "c": 3, "e": 0}
-    assert fields.extra_body == {"a": 1, "b": 1, "c": 1}
-    without = resolve_call(GatewayFields(model="m"), {"c": 3})
-    assert without.parameters["extra_body"] == {"c": 3}
+    fields = GatewayFields(model="m", extra_body={"a": 1, "b": 1, key: 1})
+    assert resolve_call(fields).parameters["extra_body"] == {"a": 1, "b": 1, key: 1}
+    other = "top_k" if key != "top_k" else "min_p"
+    body = resolve_call(fields, {"extra_body": {"b": 2, key: 2}, key: 0, other: None})
+    assert body.parameters["extra_body"] == {"a": 1, "b": 2, key: 0}
+    assert fields.extra_body == {"a": 1, "b": 1, key: 1}
+    without = resolve_call(GatewayFields(model="m"), {key: 3})
+    assert without.parameters["extra_body"] == {key: 3}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "hint"),
+    [
+        ("model_name", "Did you mean 'model'"),
+        ("temprature", "Did you mean 'temperature'"),
+        ("max_token", "Did you mean 'max_tokens'"),
+        ("request_timeout", "Did you mean 'timeout'"),
+        ("openai_api_key", "Did you mean 'api_key'"),
+        ("headers", "Did you mean 'default_headers'"),
+        ("extra_header", "Did you mean 'extra_headers'"),
+        ("odd", "goes into extra_body"),
+    ],
+)
+def test_an_unknown_keyword_of_a_call_is_an_error_with_the_right_name(
+    keyword: str, hint: str
+) -> None:
+    """Sent in the body it would have no effect, or be a secret there. None is no exception."""
+    with pytest.raises(ConfigurationError, match=f"Unknown keyword '{keyword}'.*{hint}"):
+        resolve_call(GatewayFields(model="m"), {keyword: "secret", "top_k": 1})
+
+
+@pytest.mark.parametrize("variable", [None, "https://other.example/v1"])
+def test_a_base_url_of_none_is_the_default(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None
+) -> None:
+    """Programs pass a variable that may not be set."""
+    if variable is not None:
+        monkeypatch.setenv("ONEROUTER_BASE_URL", variable)
+    fields = GatewayFields(model="m", base_url=None)  # type: ignore[arg-type]
+    assert fields.base_url == (variable or "https://llm.onerouter.pro/v1")
+
+
+@pytest.mark.parametrize("end", ["/chat/completions", "/chat/completions/", "/"])
+def test_the_end_of_a_base_url_is_put_right(end: str) -> None:
+    """The address that the API page shows is one of the chat completions."""
+    fields = GatewayFields(model="m", base_url="https://llm.onerouter.pro/v1" + end)
+    assert fields.base_url == "https://llm.onerouter.pro/v1"
 
 
 @pytest.mark.parametrize(

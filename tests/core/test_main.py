@@ -66,7 +66,7 @@ def test_without_rich_the_table_has_plain_columns(
         (["--vision"], {"vision": True}),
         (["--free"], {"free": True}),
         (["--tools", "echo"], {"tools": True, "text": "echo"}),
-        (["--max-price", "0.6"], {"max_price": "0.0000006"}),
+        (["--max-price", "0.6"], {"max_price": "0.6"}),
     ],
 )
 def test_json_lists_the_models_that_meet_the_options(

@@ -222,7 +222,10 @@ def test_file_form_file_data(make_llm: LLMFactory, sim: Simulator) -> None:
         ({"reasoning": {"max_tokens": 0}}, "reasoning"),
         ({"response_format": {"type": "xml"}}, "response_format"),
         ({"tool_choice": "any"}, "needs tools"),
-        ({"odd": object()}, "JSON"),
+        ({"top_k": object()}, "JSON"),
+        ({"odd": 1}, "extra_body"),
+        ({"temprature": 0}, "Did you mean 'temperature'"),
+        ({"model_name": "c/d"}, "Did you mean 'model'"),
     ],
 )
 def test_an_invalid_argument_per_call_is_not_sent(
