@@ -43,6 +43,7 @@ DEFAULT_MODEL = "deepseek/deepseek-v4-flash"
 _MAX_TOKENS = 400  # of one answer; a model that reasons needs some before it answers
 _MIN_TOKENS = 16
 _INPUT_TOKENS = 250  # of one request, tools and schema included: an estimate
+_NO_ENDPOINT = {404, 405, 501}
 _TIMEOUT = 30.0  # seconds
 
 Result: TypeAlias = Literal["ok", "failed", "skipped"]
@@ -213,8 +214,10 @@ class _Doctor:
             balance = self.gateway().balance()
         except ConfigurationError as error:
             raise _NotPassedError(error.message, "Correct ONEROUTER_API_KEY.") from None
-        except (ModelNotFoundError, MalformedReplyError):
-            return "not checked: the gateway tells no balance"
+        except OneRouterError as error:
+            if error.status in _NO_ENDPOINT or isinstance(error, MalformedReplyError):
+                return "not checked: the gateway tells no balance"
+            raise
         if balance <= 0:
             raise _NotPassedError(f"the balance is {balance:f} USD", "Top up the account.")
         return f"accepted; the balance is {balance:f} USD"

@@ -40,25 +40,40 @@ def onerouter(
     """
     from onerouter_simulator.network_guard import loopback_only  # noqa: PLC0415 -- as above
 
-    monkeypatch.setenv("ONEROUTER_BASE_URL", _onerouter_simulator.base_url)
-    monkeypatch.setenv("ONEROUTER_API_KEY", _onerouter_simulator.api_key)
+    simulator = _onerouter_simulator.start()  # a test may have stopped it
+    simulator.clear()
+    monkeypatch.setenv("ONEROUTER_BASE_URL", simulator.base_url)
+    monkeypatch.setenv("ONEROUTER_API_KEY", simulator.api_key)
     for name in ("NO_PROXY", "no_proxy"):  # a proxy is another machine
         monkeypatch.setenv(name, _LOOPBACK, prepend=",")
-    _onerouter_simulator.clear()
-    with loopback_only() as request.node.stash[_REFUSED]:
-        yield _onerouter_simulator
-    _onerouter_simulator.clear()
+    with loopback_only() as refused:
+        request.node.stash[_REFUSED] = refused
+        yield simulator
+    simulator.clear()
+    _fail_for(refused)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail a test that has caught, or never seen, the error of a refused connection."""
-    result = yield
-    if refused := item.stash.get(_REFUSED, None):
-        addresses = ", ".join(dict.fromkeys(refused))
-        pytest.fail(
-            f"The test connects to {addresses}. The fixture `onerouter` allows this machine only:"
-            " give the client simulator.base_url, or script the reply.",
-            pytrace=False,
-        )
+    refused = item.stash.get(_REFUSED, [])
+    try:
+        result = yield
+    except BaseException:
+        refused.clear()  # the test has failed already
+        raise
+    _fail_for(refused)
     return result
+
+
+def _fail_for(refused: list[str]) -> None:
+    """Fail if connections were refused; forget them, so that each fails once."""
+    if not refused:
+        return
+    addresses = ", ".join(dict.fromkeys(refused))
+    refused.clear()
+    pytest.fail(
+        f"The test connects to {addresses}. The fixture `onerouter` allows this machine only: give"
+        " the client its base_url, or script the reply.",
+        pytrace=False,
+    )

@@ -7,6 +7,7 @@ the file and what must not be in it are in recordings.py.
 import asyncio
 import warnings
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
 
@@ -29,6 +30,7 @@ from onerouter_simulator.request_log import RecordedRequest, RequestLog
 from onerouter_simulator.scripts import Script
 from onerouter_simulator.upstream import FAILURES, Upstream, UpstreamExchange
 
+CHAT = "/v1/chat/completions"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 NOT_RECORDED = {"/v1/balance"}  # it names the account
 
@@ -57,9 +59,10 @@ class RecorderApp(SimulatorApp):
         recorded: RecordedRequest,
         request_id: str,
     ) -> ScriptResponse:
-        """Return the response that the gateway gives to a request."""
-        if handler is not answered_upstream:
-            return super().answer(handler, recorded, request_id)
+        """Return the response that the gateway gives to a request; a queued script comes first."""
+        script = self.log.take_script() if recorded.path == CHAT else None
+        if script is not None or handler is not answered_upstream:
+            return super().answer(lambda _: script or handler(recorded), recorded, request_id)
         target = recorded.path.removeprefix("/v1") + (
             f"?{recorded.query}" if recorded.query else ""
         )
@@ -158,12 +161,14 @@ class PassedOnResponse(ScriptResponse):
         if self.recorded.path in NOT_RECORDED:
             return True
         secrets = secrets_in(self.recorded.headers)
+        status = self.exchange.status
+        is_answer = status == HTTPStatus.OK and self.recorded.path == CHAT
         exchange = Exchange(
             RequestContent.of(self.recorded),
-            self.exchange.status,
+            status,
             kept_headers(self.exchange.headers, secrets),
             seconds,
-            hide_in_packets(packets, secrets),
+            hide_in_packets(packets, secrets, is_answer=is_answer),
             "close" if is_complete else "cut",
         )
         try:

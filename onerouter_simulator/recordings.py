@@ -180,7 +180,7 @@ def secrets_in(headers: Mapping[str, str]) -> set[str]:
 def kept_headers(headers: Iterable[tuple[str, str]], secrets: Iterable[str]) -> dict[str, str]:
     """Return the response headers that are recorded, with names in lower case."""
     lower = ((name.lower(), value) for name, value in headers)
-    return {name: hide(v, secrets) for name, v in lower if KEPT_HEADERS.fullmatch(name)}
+    return {name: hide_secrets(v, secrets) for name, v in lower if KEPT_HEADERS.fullmatch(name)}
 
 
 def hide_secrets(text: str, secrets: Iterable[str]) -> str:
@@ -190,18 +190,30 @@ def hide_secrets(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def hide(text: str, secrets: Iterable[str]) -> str:
-    """Replace secrets, and values of fields that name an account, in a text of a reply."""
-    return ACCOUNT_FIELD.sub(rf'\1"{HIDDEN}"', hide_secrets(text, secrets))
+def hide_accounts(text: str) -> str:
+    """Replace the values of fields that name an account, in JSON text."""
+    return ACCOUNT_FIELD.sub(rf'\1"{HIDDEN}"', text)
 
 
-def hide_in_packets(packets: list[Packet], secrets: Iterable[str]) -> tuple[Packet, ...]:
-    """Replace secrets in a body; a secret that is in two packets makes one packet of all."""
-    whole = hide(to_text(b"".join(data for _, data in packets)), secrets)
-    each = [(pause, to_bytes(hide(to_text(data), secrets))) for pause, data in packets]
-    if b"".join(data for _, data in each) == to_bytes(whole):
+def hide_in_packets(
+    packets: list[Packet], secrets: Iterable[str], *, is_answer: bool
+) -> tuple[Packet, ...]:
+    """Replace secrets in the body of a reply; one that is in two packets makes one packet of all.
+
+    Account names are replaced, too, except in an answer of a model without an error: there such a
+    field is an argument of a tool (some servers send the object itself).
+    """
+    whole = to_text(b"".join(data for _, data in packets))
+    keeps_accounts = is_answer and '"error"' not in whole
+
+    def hide(text: str) -> str:
+        hidden = hide_secrets(text, secrets)
+        return hidden if keeps_accounts else hide_accounts(hidden)
+
+    each = [(pause, to_bytes(hide(to_text(data)))) for pause, data in packets]
+    if to_text(b"".join(data for _, data in each)) == hide(whole):
         return tuple(each)
-    return ((sum(pause for pause, _ in packets), to_bytes(whole)),)
+    return ((sum(pause for pause, _ in packets), to_bytes(hide(whole))),)
 
 
 def hide_secret_fields(value: Any) -> Any:

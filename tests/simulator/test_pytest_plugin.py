@@ -61,6 +61,17 @@ def test_after():
     assert "connect" not in vars(socket.socket)
 
 @pytest.fixture
+def late(onerouter):
+    yield
+    connect()
+
+def test_late(late):
+    pass
+
+def test_stopped(onerouter):
+    onerouter.stop()
+
+@pytest.fixture
 def own(onerouter):
     return onerouter
 
@@ -97,7 +108,14 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.mark.parametrize(
     "name",
-    ["test_environment", "test_async_and_cleared", "test_restored", "test_after", "test_proxy"],
+    [
+        "test_environment",
+        "test_async_and_cleared",
+        "test_restored",
+        "test_after",
+        "test_proxy",
+        "test_stopped",
+    ],
 )
 def test_the_fixture_is_a_simulator_that_the_environment_names(outcome: Run, name: str) -> None:
     """For one test, without what was before; another fixture can use it."""
@@ -124,7 +142,14 @@ def test_a_connection_to_another_machine_fails_the_test(
 
 def test_each_test_has_one_result(outcome: Run) -> None:
     """A refused connection is a failure of the test, and no second error at its end."""
-    assert "3 failed, 5 passed" in outcome.stdout
+    assert "3 failed, 7 passed, 1 error" in outcome.stdout
+
+
+def test_a_connection_after_the_test_is_an_error(outcome: Run) -> None:
+    """One that a fixture makes when it ends."""
+    assert "ERROR test_app.py::test_late - Failed: The test connects to 192.0.2.2:443." in (
+        outcome.stdout
+    )
 
 
 def test_without_the_fixture_nothing_is_imported(tmp_path: Path) -> None:

@@ -197,6 +197,15 @@ def test_a_file_that_can_no_longer_be_written_ends_the_answer(
         post(recorder, stream=True)
 
 
+def test_a_queued_script_comes_before_the_upstream(
+    recorder: Simulator, sim: Simulator, path: Path
+) -> None:
+    """It is not recorded: the gateway has not said it."""
+    recorder.script(failure(503, "Down"))
+    assert [post(recorder).status_code for _ in range(2)] == [503, 200]
+    assert len(sim.requests) == len(read_recording(path)) == 1
+
+
 def test_stop_ends_open_exchanges(sim: Simulator, recorder: Simulator) -> None:
     """Also one that waits for the upstream; no thread is left."""
     sim.script(Script(delay=30), Script(events=[chunk("a")], end="hang"))

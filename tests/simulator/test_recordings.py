@@ -17,7 +17,7 @@ from onerouter_simulator.recordings import (
     RequestContent,
     append,
     check_writable,
-    hide,
+    hide_accounts,
     hide_in_packets,
     kept_headers,
     read_recording,
@@ -180,18 +180,38 @@ def test_names_of_accounts_are_hidden_in_replies(name: str) -> None:
     """With any spaces and escapes; a name inside a text of the answer is kept."""
     text = f'{{"{name}" : "Jo \\"x\\" y", "content": "\\"{name}\\": \\"Jo\\""}}'
     expected = f'{{"{name}" : "***", "content": "\\"{name}\\": \\"Jo\\""}}'
-    assert hide(text, ()) == expected
+    assert hide_accounts(text) == expected
 
 
 def test_a_secret_in_two_packets_is_hidden() -> None:
     """Then the packets are one; else they stay as they are."""
     packets = [(0.1, b"a sk-123"), (0.25, b"45678 b")]
-    assert hide_in_packets(packets, {"sk-12345678"}) == ((0.35, b"a *** b"),)
-    assert hide_in_packets(packets, {"sk-00000000"}) == tuple(packets)
-    assert hide_in_packets([(0.1, b"sk-12345678"), (0.2, b"\xff")], {"sk-12345678"}) == (
+    assert hidden(packets, "sk-12345678") == ((0.35, b"a *** b"),)
+    assert hidden(packets, "sk-00000000") == tuple(packets)
+    assert hidden([(0.1, b"sk-12345678"), (0.2, b"\xff")], "sk-12345678") == (
         (0.1, b"***"),
         (0.2, b"\xff"),
     )
+
+
+def hidden(packets: list[Any], secret: str, *, is_answer: bool = True) -> Any:
+    """Return the packets without a secret."""
+    return hide_in_packets(packets, {secret}, is_answer=is_answer)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_answer", "expected"),
+    [
+        (b'{"arguments": {"user_id": "u"}}', True, b'{"arguments": {"user_id": "u"}}'),
+        (b'{"error": {}, "user_id": "u"}', True, b'{"error": {}, "user_id": "***"}'),
+        (b'{"user_id": "u"}', False, b'{"user_id": "***"}'),
+    ],
+)
+def test_an_argument_of_a_tool_names_no_account(
+    body: bytes, expected: bytes, *, is_answer: bool
+) -> None:
+    """Some servers send arguments as an object: a replay must give the tool what the model said."""
+    assert hidden([(0.0, body)], "sk-0000", is_answer=is_answer) == ((0.0, expected),)
 
 
 def test_only_headers_that_clients_read_are_kept() -> None:
