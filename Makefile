@@ -65,6 +65,7 @@ live: $(VENV)/.made ## Test the live gateway: needs ONEROUTER_API_KEY, costs mon
 bench: $(PEERS)/.made $(VENV)/.made ## Run the benchmarks, with the peers and on openai 3; QUICK=--quick for a short run
 	$(PEERS)/bin/python -m benchmarks $(QUICK)
 	$(BIN)/python -m benchmarks $(QUICK)
+	@echo 'The results of a full run: benchmarks/RESULTS.md'
 
 conformance-peers: $(PEERS)/.made ## Print the conformance results of OneRouterLLM and other LlamaIndex classes
 	@$(PEERS)/bin/python -m tests.llama_index.conformance.table
@@ -78,6 +79,7 @@ notebooks: $(VENV)/.made ## Run the notebooks and save their outputs
 docs: $(DOCS)/.made ## Build the documentation into build/site and check its links
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
 	$(DOCS)/bin/python docs/site/check.py build/site
+	@echo 'The site: build/site/index.html'
 
 build: $(RELEASE)/.made $(VENV)/.made ## Build sdist and wheel into dist/, test each extra, check types
 	$(RELEASE)/bin/pyright --pythonpath $(BIN)/python onerouter_core langchain_onerouter llama_index_onerouter onerouter_simulator
@@ -85,6 +87,7 @@ build: $(RELEASE)/.made $(VENV)/.made ## Build sdist and wheel into dist/, test 
 	$(RELEASE)/bin/python -m build --quiet --installer uv --outdir dist .
 	$(RELEASE)/bin/twine check --strict dist/*
 	$(RELEASE)/bin/python tests/release.py dist $(BIN)/python
+	@echo 'The release: dist/'
 
 pins: $(VENV)/.made ## Update the constraints files, for every supported Python
 	$(BIN)/pip install --quiet uv
@@ -127,6 +130,8 @@ clean: ## Remove the environments, caches and build output
 
 # An environment is created again if it is missing or older than its inputs.
 $(VENV)/.made: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "This needs Python 3.10 or later, not " + sys.version.split()[0] + ". Run: make $(MAKECMDGOALS) PYTHON=python3.12")'
+	@echo 'Installing the packages and their dependencies into $(VENV): a minute or two, once.'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev

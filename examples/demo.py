@@ -34,6 +34,7 @@ from onerouter_simulator import Script, Simulator, chunk
 
 HERE = Path(__file__).parent
 MODEL = os.environ.get("ONEROUTER_MODEL", "deepseek/deepseek-v4-flash")
+CHUNK_DELAY = 0.05  # seconds: slow enough to see that the answers stream
 SQUARE = (  # a red square of 8 by 8 pixels
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mP4z8CAFTEMLQkAKP8/wc53yE8AAAAASUVO"
     "RK5CYII="
@@ -62,7 +63,7 @@ def gateway() -> Iterator[dict[str, Any]]:
         yield {}
     else:
         console.print(Panel("Simulated: these answers come from rules, not from a model."))
-        with Simulator() as simulator:
+        with Simulator(delay=CHUNK_DELAY) as simulator:
             yield {"base_url": simulator.base_url, "api_key": simulator.api_key}
 
 
@@ -193,6 +194,13 @@ def main() -> None:
                 console.print(f"{type(error).__name__}: {error}", style="red")
             scenes.append((name, before, len(ledger.entries)))
     console.print(cost_table(ledger, scenes))
+    console.print(Panel(NEXT_STEPS, title="What to do next"))
+
+
+NEXT_STEPS = """\
+Read the code: examples/demo.py. The pages: docs/index.md; notebooks: notebooks/.
+Live answers: set ONEROUTER_API_KEY, and run `make demo` again.
+Your own program against the simulator: python -m onerouter_simulator"""
 
 
 if __name__ == "__main__":

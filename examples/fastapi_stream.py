@@ -1,7 +1,8 @@
 """A chat that streams to a browser, with FastAPI (0.135 or later).
 
-    uvicorn --app-dir examples fastapi_stream:app
-    curl -N localhost:8000/chat --json '{"text": "Why is the sky blue?"}'
+    pip install "onerouter-integrations[langchain]" "fastapi>=0.135" uvicorn
+    uvicorn --app-dir examples --port 8080 fastapi_stream:app
+    curl -N localhost:8080/chat --json '{"text": "Why is the sky blue?"}'
 
 Each chunk of the answer is sent as a server-sent event at once; an error is sent as the last event.
 When the browser disconnects, the call is cancelled and the gateway's connection is closed, so that

@@ -20,6 +20,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,12 @@ def write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 def read(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of all files, the oldest file first."""
     for path in sorted(folder.glob("*.jsonl")):
-        yield from map(json.loads, path.read_text("utf-8").splitlines())
+        yield from read_file(path)
+
+
+def read_file(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file."""
+    yield from map(json.loads, path.read_text("utf-8").splitlines())
 
 
 def load_ledger(folder: Path) -> Ledger:
@@ -136,8 +142,17 @@ def run(options: argparse.Namespace, connection: dict[str, Any]) -> None:
         compute=ray.data.ActorPoolStrategy(size=options.actors),
         num_cpus=0.5,  # an actor waits most of the time
     )
-    for result in results.iter_rows():
-        print("written:", result["written"])
+    report_progress(results.iter_rows(), options, len(pending))
+
+
+def report_progress(results: Iterable[Any], options: argparse.Namespace, total: int) -> None:
+    """Print prompts done, prompts per second and USD after each batch."""
+    started, sent, spent = time.monotonic(), 0, Decimal(0)
+    for result in results:
+        sent += sum(1 for _ in read_file(options.folder / "rows" / result["written"]))
+        spent += Ledger.from_rows(read_file(options.folder / "costs" / result["written"])).spent
+        rate = sent / (time.monotonic() - started)
+        print(f"{sent} of {total} prompts, {rate:.0f} per second, {spent:f} USD", flush=True)
 
 
 def main() -> None:

@@ -393,9 +393,10 @@ def resolve_call(fields: GatewayFields, overrides: Mapping[str, Any] | None = No
 def _validate_overrides(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split per-call keywords into validated fields and those that go into the body."""
     names = _PerCallFields.model_fields.keys()
-    in_body = {name: given.pop(name) for name in given.keys() - names}
-    for name in in_body.keys() - BODY_KEYS:
-        raise ConfigurationError(f"Unknown keyword {name!r}.{argument_hint(name, set(names))}")
+    in_body = {name: given.pop(name) for name in tuple(given) if name not in names}
+    for name in in_body:
+        if name not in BODY_KEYS:
+            raise ConfigurationError(f"Unknown keyword {name!r}.{argument_hint(name, set(names))}")
     if not given:
         return {}, in_body
     try:

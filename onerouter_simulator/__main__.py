@@ -9,6 +9,7 @@ import sys
 import threading
 
 from onerouter_simulator.quirks import QUIRKS
+from onerouter_simulator.request_log import RecordedRequest
 from onerouter_simulator.server import Simulator
 
 # This event is never set: only an interrupt ends wait_for_interrupt.
@@ -19,6 +20,8 @@ def main(arguments: list[str] | None = None) -> None:
     """List the quirks; or start a simulator, print its URL and key, and serve until interrupted."""
     parser = argument_parser()
     options = vars(parser.parse_args(arguments))
+    if options.pop("log"):
+        options["on_request"] = print_request
     if options.pop("list_quirks"):
         sys.stdout.writelines(f"{quirk.name}: {quirk.sends}\n" for quirk in QUIRKS)
         return
@@ -28,8 +31,9 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(str(error))
     with simulator:
         sys.stdout.write(
-            f"Simulated OneRouter gateway (answers by rules, no model).\n"
-            f"ONEROUTER_BASE_URL={simulator.base_url}\nONEROUTER_API_KEY={simulator.api_key}\n"
+            "Simulated OneRouter gateway (answers by rules, no model). Ctrl+C stops it.\n"
+            f"export ONEROUTER_BASE_URL={simulator.base_url}\n"
+            f"export ONEROUTER_API_KEY={simulator.api_key}\n"
         )
         sys.stdout.flush()
         wait_for_interrupt()
@@ -59,8 +63,27 @@ def argument_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="quirk of real gateways to play; can be given more than once",
     )
+    parser.add_argument(
+        "--delay",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="time before each answer, and between the chunks of a stream",
+    )
+    parser.add_argument("--log", action="store_true", help="print a line for each request")
     parser.add_argument("--list-quirks", action="store_true", help="list the quirks and exit")
     return parser
+
+
+def print_request(request: RecordedRequest) -> None:
+    """Print method, path, model, number of messages and kind of a request."""
+    body = request.body if isinstance(request.body, dict) else {}
+    facts = [request.method, request.path]
+    if model := body.get("model"):
+        facts += [f"model={model}", f"messages={len(body.get('messages') or ())}"]
+    facts += [name for name in ("stream", "tools", "response_format") if body.get(name)]
+    sys.stdout.write(" ".join(map(str, facts)) + "\n")
+    sys.stdout.flush()
 
 
 def wait_for_interrupt() -> None:
@@ -75,4 +98,7 @@ if __name__ == "__main__":
     # A shell starts background jobs with SIGINT ignored: install the default handler again.
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, signal.default_int_handler)
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # before the server waits, or a second one while it closes
+        sys.exit(0)

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,9 +59,14 @@ class RecordedRequest:
 
 
 class RequestLog:
-    """Thread-safe list of received requests and queue of scripts."""
+    """Thread-safe list of received requests and queue of scripts.
 
-    def __init__(self) -> None:
+    Args:
+        on_request: Function that is called with each request, in the server's thread.
+    """
+
+    def __init__(self, on_request: Callable[[RecordedRequest], None] | None = None) -> None:
+        self._on_request = on_request
         self._lock = threading.Lock()
         self._requests: list[RecordedRequest] = []
         self._scripts: deque[Script] = deque()
@@ -76,6 +82,8 @@ class RequestLog:
         """Add a request to the list."""
         with self._lock:
             self._requests.append(request)
+        if self._on_request is not None:
+            self._on_request(request)
 
     def queue_scripts(self, scripts: tuple[Script, ...]) -> None:
         """Add scripts to the end of the queue."""

@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -41,6 +41,7 @@ class Simulator:
         api_key: The API key that requests must have.
         host: Address to listen on.
         port: Port to listen on, 0 to 65535; 0 takes a free port.
+        on_request: Function that is called with each `RecordedRequest`, in the server's thread.
 
     Raises:
         ValueError: `failing`, `port` or `chunk_size` is out of its range; a quirk is unknown, or
@@ -57,6 +58,7 @@ class Simulator:
         api_key: str = "sk-simulated",
         host: str = "127.0.0.1",
         port: int = 0,
+        on_request: Callable[[RecordedRequest], None] | None = None,
     ) -> None:
         if not 0 <= failing <= 1:
             raise ValueError(f"failing must be a share of requests from 0 to 1, not {failing!r}")
@@ -66,7 +68,7 @@ class Simulator:
             raise ValueError(f"chunk_size must be at least 1 character, not {chunk_size!r}")
         self.api_key = api_key
         self._address = (host, port)
-        self._log = RequestLog()
+        self._log = RequestLog(on_request)
         share, active = Fraction(str(failing)), ActiveQuirks(quirks)
         self._app: SimulatorApp = GatewayApp(self._log, api_key, chunk_size, delay, share, active)
         self._thread: ServerThread | None = None

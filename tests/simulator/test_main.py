@@ -25,8 +25,8 @@ def test_the_command_serves_until_a_signal(signal_number: int) -> None:
     ) as process:
         assert process.stdout is not None
         assert "no model" in process.stdout.readline()
-        base_url = process.stdout.readline().strip().removeprefix("ONEROUTER_BASE_URL=")
-        assert process.stdout.readline() == "ONEROUTER_API_KEY=sk-mine\n"
+        base_url = process.stdout.readline().strip().removeprefix("export ONEROUTER_BASE_URL=")
+        assert process.stdout.readline() == "export ONEROUTER_API_KEY=sk-mine\n"
         headers = {"authorization": "Bearer sk-mine"}
         assert httpx.get(f"{base_url}/balance", headers=headers).status_code == 200
         process.send_signal(signal_number)
@@ -72,6 +72,31 @@ def test_a_wrong_argument_is_an_error_message(
     output = capsys.readouterr().err
     assert "python -m onerouter_simulator: error: " in output
     assert message in output
+
+
+def test_the_command_can_wait_and_print_requests(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--delay` is the time before each answer; a body that is no chat is a line, too."""
+
+    def ask() -> None:
+        url = capsys.readouterr().out.partition("ONEROUTER_BASE_URL=")[2].splitlines()[0]
+        body = {"model": "a/b", "messages": [{"role": "user", "content": "Hello"}], "stream": True}
+        headers = {"authorization": "Bearer sk-simulated"}
+        for json in (body, []):
+            httpx.post(f"{url}/chat/completions", json=json, headers=headers)
+        httpx.get(f"{url}/models")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FOREVER, "wait", ask)
+    main(["--port", "0", "--delay", "0.001", "--log"])
+    assert capsys.readouterr().out.splitlines() == [
+        "POST /v1/chat/completions model=a/b messages=1 stream",
+        "POST /v1/chat/completions",
+        "GET /v1/models",
+        "Stopped.",
+    ]
+    assert argument_parser().parse_args(["--delay", "0.5"]).delay == 0.5
 
 
 def test_quirks_are_played_by_the_command(
