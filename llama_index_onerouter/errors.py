@@ -56,12 +56,19 @@ def excerpt(text: str | None) -> str:
 class ObjectErrors:
     """Context manager that makes the errors of a failed object ValueErrors.
 
-    A generator in its place would make a cycle: see `onerouter_core.tracebacks`.
+    Those that nobody would see stay as they are. A generator in its place would make a cycle: see
+    `onerouter_core.tracebacks`.
     """
 
     __slots__ = ("_is_for_object",)
 
-    def __init__(self, *, is_for_object: bool) -> None:
+    def __init__(self, *, is_for_object: bool = True) -> None:
+        """Make errors ValueErrors.
+
+        Args:
+            is_for_object: Whether an object was asked for. A request with tools may be one: so do
+                LlamaIndex's programs ask.
+        """
         self._is_for_object = is_for_object
 
     def __enter__(self) -> None: ...
@@ -75,14 +82,7 @@ class ObjectErrors:
             raise _to_value_error(error) from error.__cause__
 
 
-def object_errors(*, is_for_object: bool = True) -> ObjectErrors:
-    """Make the errors of a failed object ValueErrors, except where nobody would see them.
-
-    Args:
-        is_for_object: Whether an object was asked for. A request with tools may be one: so do
-            LlamaIndex's programs ask.
-    """
-    return ObjectErrors(is_for_object=is_for_object)
+object_errors = ObjectErrors
 
 
 def _to_value_error(error: core.OneRouterError) -> core.OneRouterError:

@@ -223,6 +223,21 @@ def test_on_retry_is_called_before_each_wait(sim: Simulator, gateway: Make, call
     assert seen == [(1, "UpstreamError"), (2, "RateLimitError")]
 
 
+def test_the_state_of_a_retry_is_that_of_tenacity(
+    sim: Simulator, gateway: Make, caller: Caller
+) -> None:
+    """With the waits so far; callbacks of LangChain read it, and it outlives the call."""
+    sim.script(DOWN, DOWN, ANSWER)
+    states: list[Any] = []
+    with waiting(0.01):
+        caller.complete(gateway(), HELLO, on_retry=states.append)
+    assert [state.idle_for for state in states] == [pytest.approx(0.01), pytest.approx(0.02)]
+    assert [state.next_action.sleep for state in states] == [0.01, 0.01]
+    assert [state.outcome.attempt_number for state in states] == [1, 2]
+    assert all(state.outcome.failed and state.seconds_since_start >= 0 for state in states)
+    assert "UpstreamError" in repr(states[0])
+
+
 def test_on_retry_may_take_longer_than_the_deadline(
     sim: Simulator, gateway: Make, send: Send
 ) -> None:
