@@ -17,7 +17,7 @@ from onerouter_simulator import End, Event, RecordedRequest, Script, Simulator
 PUBLIC = {name: getattr(onerouter_simulator, name) for name in onerouter_simulator.__all__}
 # Names in annotations that are Python's own.
 STANDARD = {
-    *("Any", "Literal", "Mapping", "Path", "Sequence", "Iterator", "TracebackType"),
+    *("Any", "Callable", "Literal", "Mapping", "Path", "Sequence", "Iterator", "TracebackType"),
     "BaseException",
     *("bool", "bytes", "dict", "float", "int", "list", "str", "type"),
 }
