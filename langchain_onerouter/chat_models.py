@@ -27,6 +27,7 @@ from langchain_onerouter.messages import PROVIDER, to_messages
 from langchain_onerouter.method_fallback import StructuredMethod
 from langchain_onerouter.profiles import to_profile
 from langchain_onerouter.replies import (
+    RawOf,
     ReplyChunks,
     combine_llm_outputs,
     complete_result,
@@ -88,6 +89,11 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     """Whether to put the cost (USD) into usage_metadata["total_cost"], where LangSmith reads it: of
     a complete message, and of the sum of a stream's chunks. LangChain's `add_usage`, and so its
     UsageMetadataCallbackHandler, cannot add up counts that include a cost."""
+
+    include_raw_response: bool = Field(default=False)
+    """Whether to put the gateway's JSON into response_metadata["raw"]: that of a complete answer,
+    or the completion that the events of a stream add up to, on its last chunk. Secrets that were
+    sent are masked in it."""
 
     _method_by_model: dict[str, StructuredMethod] = PrivateAttr(default_factory=dict)
 
@@ -155,7 +161,9 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         langchain-core serialises the model once for it, which an assignment to a field makes stale.
         """
         params = self._get_invocation_params(stop=stop, **kwargs)
-        return str([*sorted(params.items()), self.output_version, self.replay_reasoning])
+        others = [self.output_version, self.replay_reasoning]
+        others += ["include_raw_response"] if self.include_raw_response else []
+        return str([*sorted(params.items()), *others])
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         """Return the profile from the catalogue; LangChain calls this only without `profile`."""
@@ -258,7 +266,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
             reply = gateway.complete(request, self._retry(run_manager))
-            return to_result(reply, cost_in_usage=self.cost_in_usage)
+            return to_result(reply, cost_in_usage=self.cost_in_usage, raw_of=self._raw_of)
 
     async def _agenerate(
         self,
@@ -270,7 +278,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
             reply = await gateway.acomplete(request, self._aretry(run_manager))
-            return to_result(reply, cost_in_usage=self.cost_in_usage)
+            return to_result(reply, cost_in_usage=self.cost_in_usage, raw_of=self._raw_of)
 
     async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """Return the answers to several lists of messages, see `BaseChatModel.agenerate`.
@@ -295,7 +303,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
-            chunks = ReplyChunks(cost_in_usage=self.cost_in_usage)
+            chunks = ReplyChunks(cost_in_usage=self.cost_in_usage, raw_of=self._raw_of)
             with closing(gateway.stream(request, self._retry(run_manager))) as deltas:
                 for delta in deltas:
                     yield from chunks.convert(delta)
@@ -309,7 +317,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
-            chunks = ReplyChunks(cost_in_usage=self.cost_in_usage)
+            chunks = ReplyChunks(cost_in_usage=self.cost_in_usage, raw_of=self._raw_of)
             stream = await gateway.astream(request, self._aretry(run_manager))
             async with aclosing(stream) as deltas:
                 async for delta in deltas:
@@ -326,6 +334,11 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         with translate_errors(kwargs):
             result = await super()._agenerate_with_cache(*args, **kwargs)
         return complete_result(result, cost_in_usage=self.cost_in_usage)
+
+    @property
+    def _raw_of(self) -> RawOf | None:
+        """Return the function that returns the JSON of a reply; None: messages have none."""
+        return self._raw_json if self.include_raw_response else None
 
     def _retry(self, run_manager: CallbackManagerForLLMRun | None) -> OnRetry:
         """Return the hook before a retry: notify callbacks, and wait for the rate limiter.

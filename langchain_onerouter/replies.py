@@ -6,10 +6,10 @@ stream each of these is on one chunk only, because adding chunks concatenates or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
@@ -40,14 +40,23 @@ _NORMALIZED_FINISH_REASONS = {
     "moderation": "content_filter",
 }
 
+RawOf: TypeAlias = Callable[[Reply], dict[str, Any]]
+"""Function that returns the JSON of a reply."""
 
-def to_result(reply: Reply, *, cost_in_usage: bool = False) -> ChatResult:
+
+def to_result(
+    reply: Reply, *, cost_in_usage: bool = False, raw_of: RawOf | None = None
+) -> ChatResult:
     """Convert a reply to a ChatResult with one generation per choice.
 
-    Usage is in the first message only: it is that of the request, and tracers add it up.
+    Usage is in the first message only: it is that of the request, and tracers add it up. `raw_of`
+    returns the JSON of a reply, which has all choices; without it, messages have none.
     """
     others = (replace(choice, usage=None) for choice in reply.alternatives)
-    messages = [to_message(choice, cost_in_usage=cost_in_usage) for choice in (reply, *others)]
+    messages = [
+        to_message(choice, cost_in_usage=cost_in_usage, raw_of=raw_of)
+        for choice in (reply, *others)
+    ]
     generations = [
         ChatGeneration(message=message, generation_info=_generation_info(message))
         for message in messages
@@ -115,7 +124,9 @@ def _add_counts(left: Any, right: Any) -> Any:
             return right if left is None else left
 
 
-def to_message(reply: Reply, *, cost_in_usage: bool = False) -> AIMessage:
+def to_message(
+    reply: Reply, *, cost_in_usage: bool = False, raw_of: RawOf | None = None
+) -> AIMessage:
     """Convert a complete reply to a message."""
     return AIMessage(
         content=_message_content(reply.text, reply.images, reply),
@@ -128,16 +139,17 @@ def to_message(reply: Reply, *, cost_in_usage: bool = False) -> AIMessage:
         invalid_tool_calls=to_invalid_calls(reply),
         name=_name(reply),
         usage_metadata=with_cost(to_usage(reply.usage), reply.cost if cost_in_usage else None),
-        response_metadata=_response_metadata(reply) | _logprobs(reply),
+        response_metadata=_response_metadata(reply, raw_of) | _logprobs(reply),
     )
 
 
 class ReplyChunks:
     """Conversion of the deltas of one reply to chunks."""
 
-    def __init__(self, *, cost_in_usage: bool = False) -> None:
+    def __init__(self, *, cost_in_usage: bool = False, raw_of: RawOf | None = None) -> None:
         """Begin a stream."""
         self._cost_in_usage = cost_in_usage
+        self._raw_of = raw_of
         self._has_begun = False
 
     def convert(self, delta: ReplyDelta) -> list[ChatGenerationChunk]:
@@ -162,7 +174,7 @@ class ReplyChunks:
             additional_kwargs=_additional_kwargs(reply, reasoning=False),
             name=_name(reply),
             usage_metadata=to_usage(reply.usage),
-            response_metadata=_response_metadata(reply),
+            response_metadata=_response_metadata(reply, self._raw_of),
             chunk_position="last",
         )
         if self._has_begun:
@@ -298,7 +310,7 @@ def _received_arguments(reply: Reply) -> dict[str, str]:
     }
 
 
-def _response_metadata(reply: Reply) -> dict[str, Any]:
+def _response_metadata(reply: Reply, raw_of: RawOf | None) -> dict[str, Any]:
     metadata = {name: getattr(reply, name) for name in _METADATA_FIELDS}
     metadata["model_name"] = reply.model
     metadata["headers"] = dict(reply.headers) or None
@@ -307,6 +319,7 @@ def _response_metadata(reply: Reply) -> dict[str, Any]:
     metadata["attempts"] = reply.attempts if reply.attempts > 1 else None
     metadata["normalized_finish_reason"] = _normalized_finish_reason(reply)
     metadata["token_usage"] = dict(reply.usage.raw) if reply.usage else None
+    metadata["raw"] = raw_of(reply) if raw_of else None
     known = {n: v for n, v in metadata.items() if v is not None or n in _ALWAYS_PRESENT}
     # LangChain adds the metadata of chunks: a key of theirs must not be in the last one, too.
     extra = omit(reply.extra, ("logprobs",)) if reply.logprobs else reply.extra

@@ -20,7 +20,7 @@ from onerouter_core.errors import ConfigurationError, OneRouterError
 from onerouter_core.fields import CallSettings, GatewayFields, resolve_call
 from onerouter_core.gateway import Gateway
 from onerouter_core.model_ids import ReplayPolicy
-from onerouter_core.types import ModelInfo
+from onerouter_core.types import ModelInfo, Reply
 
 E = TypeVar("E", bound=OneRouterError)
 
@@ -74,6 +74,10 @@ class GatewayModel(ClientOwner, GatewayFields):
     def _redact_error(self, error: E) -> E:
         """Remove the secrets that were sent from an error about an answer; return the error."""
         return self._clients.sent_secrets.redact(error)
+
+    def _raw_json(self, reply: Reply) -> dict[str, Any]:
+        """Return the JSON of a reply without the secrets that were sent."""
+        return dict(self._clients.sent_secrets.redact_json(reply.raw))
 
     def models(self) -> Catalog:
         """Fetch the gateway's model list; raise OneRouterError."""

@@ -2,7 +2,8 @@
 
 The core redacts its own errors with the secrets of their call. An error that a framework package
 raises later, when it reads an answer, belongs to no call: the key may have been given for that call
-alone, or by a function. Only what an error shows is redacted, never the answer itself.
+alone, or by a function. What an error shows is redacted, and the raw JSON of an answer, which has
+all that a server echoes; never the answer itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from onerouter_core.errors import OneRouterError, redact
 from onerouter_core.tracebacks import without_frames
 
 E = TypeVar("E", bound=OneRouterError)
+T = TypeVar("T")
 
 MAX_SECRETS = 100
 """Most secrets that are remembered: those sent last."""
@@ -37,6 +39,10 @@ class SentSecrets:
             with self._lock:
                 known = dict.fromkeys([*self._sent.get_secret_value(), *secrets])
                 self._sent = Secret(tuple(known)[-MAX_SECRETS:])
+
+    def redact_json(self, value: T) -> T:
+        """Return a JSON value without the secrets."""
+        return redact(value, *self._sent.get_secret_value())
 
     def redact(self, error: E) -> E:
         """Replace the secrets in an error's attributes; return the error.

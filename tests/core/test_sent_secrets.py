@@ -44,6 +44,14 @@ def test_a_secret_is_removed_from_all_attributes() -> None:
     assert (error.__cause__, error.__context__, error.__traceback__) == (None, None, None)
 
 
+def test_a_secret_is_removed_from_json() -> None:
+    """The JSON itself stays as it is."""
+    value = {"echo": [KEY], KEY: 1}
+    assert sent(KEY).redact_json(value) == {"echo": ["***"], "***": 1}
+    assert value == {"echo": [KEY], KEY: 1}
+    assert sent().redact_json(value) == value
+
+
 @pytest.mark.parametrize("secrets", [(), (None,), ("sk-another-key",), ("x" * (MIN_SECRET - 1),)])
 def test_an_error_without_a_secret_is_left_as_it_is(secrets: tuple[str | None, ...]) -> None:
     """Its attributes are the same objects, and its cause stays."""
