@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, closing
+from copy import deepcopy
 from dataclasses import asdict
 from typing import Any
 
@@ -24,7 +25,6 @@ from typing_extensions import Self
 
 from langchain_onerouter.errors import OneRouterError, translate_errors
 from langchain_onerouter.messages import PROVIDER, to_messages
-from langchain_onerouter.method_fallback import StructuredMethod
 from langchain_onerouter.profiles import to_profile
 from langchain_onerouter.replies import (
     RawOf,
@@ -43,6 +43,7 @@ from onerouter_core import (
     JsonSchema,
     OnRetry,
     Request,
+    SupportedMethods,
     __version__,
     class_response_format,
     without_frames,
@@ -95,7 +96,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     or the completion that the events of a stream add up to, on its last chunk. Secrets that were
     sent are masked in it."""
 
-    _method_by_model: dict[str, StructuredMethod] = PrivateAttr(default_factory=dict)
+    _supported_methods: SupportedMethods = PrivateAttr(default_factory=SupportedMethods)
 
     # --- model properties that LangChain reads ---
 
@@ -250,7 +251,8 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         options = {name: value for name, value in kwargs.items() if name not in _TRACING_KEYWORDS}
         with translate_errors():
             _, request = self._prepare(self.to_messages(messages), stop, options)
-            return encode_request(request)[0]
+            # The body shares its schemas with those kept by class.
+            return deepcopy(encode_request(request)[0])
 
     def to_messages(self, input: LanguageModelInput) -> list[BaseMessage]:
         """Convert an input of `invoke` (string, prompt value, list of messages) to messages."""
@@ -439,7 +441,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         with translate_errors(kwargs):
             return structured_output_runnable(
                 self,
-                self._method_by_model,
+                self._supported_methods,
                 schema,
                 method=method,
                 include_raw=include_raw,

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from langchain_core import exceptions as lc
+from langchain_core.messages import BaseMessage
 
 from onerouter_core import SECRET_ARGUMENTS
 from onerouter_core import errors as core
@@ -121,8 +122,21 @@ def to_langchain(error: core.OneRouterError) -> OneRouterError:
     """Convert an error of the core to the class of this module with the same name."""
     if isinstance(error, OneRouterError):
         return error
-    error_class = getattr(sys.modules[__name__], type(error).__name__)
-    converted: OneRouterError = error_class(error.message)
+    return _as(getattr(sys.modules[__name__], type(error).__name__), error)
+
+
+def to_object_error(error: core.OneRouterError, message: BaseMessage) -> OneRouterError:
+    """Convert an error about the object in a message to the class of this module."""
+    is_moderation = isinstance(error, core.ContentFilterError)
+    converted = _as(ModerationStopError, error) if is_moderation else to_langchain(error)
+    if isinstance(converted, RefusalError | ModerationStopError):
+        converted.raw_message = message
+    converted.__cause__ = error.__cause__
+    return converted
+
+
+def _as(error_class: type[OneRouterError], error: core.OneRouterError) -> OneRouterError:
+    converted = error_class(error.message)
     converted.__dict__.update(error.__dict__, is_retryable=error.transient)
     return converted
 

@@ -33,6 +33,7 @@ from onerouter_core import (
     Message,
     Part,
     ReplayPolicy,
+    Reply,
     Role,
     Text,
     ToolCall,
@@ -123,6 +124,22 @@ def _legacy_call(message: BaseMessage | None) -> Json | None:
         ):
             return as_mapping(call)
     return None
+
+
+def to_reply(message: BaseMessage) -> Reply:
+    """Return the answer in a message, of ours or of another package, to be read as an object."""
+    extras, metadata = message.additional_kwargs, message.response_metadata
+    names = ("finish_reason", "native_finish_reason", "cost", "provider", "id", "request_id")
+    fields: dict[str, Any] = {name: metadata.get(name) for name in names}
+    return Reply(
+        text=str(message.text),
+        reasoning=extras.get("reasoning_content", ""),
+        tool_calls=tuple(_tool_calls(message, {})) if isinstance(message, AIMessage) else (),
+        refusal=extras.get("refusal"),
+        model=metadata.get("model_name"),
+        attempts=metadata.get("attempts", 1),
+        **fields,
+    )
 
 
 def _to_message(message: BaseMessage, model: str, replay: ReplayPolicy) -> Message:

@@ -1,38 +1,40 @@
 """Structured output: the runnables behind `with_structured_output`.
 
-Each method binds its request parameters to the model and adds the output parser of
-`object_parser`. The output is an object of the schema, or an error names why there is none.
+`onerouter_core.structured_output` knows how an object is asked for; here its options are bound to
+the model, and the output parser of `object_parser` follows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage, SystemMessage
-from langchain_core.runnables import Runnable, RunnableLambda, RunnableSequence
-from langchain_core.runnables.passthrough import identity
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSequence
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel, WithJsonSchema
 
-from langchain_onerouter.method_fallback import MethodFallback, StructuredMethod
 from langchain_onerouter.object_parser import ObjectParser
-from langchain_onerouter.raw_output import RawOutputParser
-from langchain_onerouter.tools import schema_tool
-from onerouter_core import Json, JsonSchema, json_instruction, to_json_schema
+from langchain_onerouter.tools import object_schema
+from onerouter_core import (
+    ObjectAttempts,
+    ObjectReader,
+    ObjectSchema,
+    StructuredMethod,
+    SupportedMethods,
+    method_options,
+    object_converter,
+)
 from onerouter_core.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from langchain_onerouter.chat_models import ChatOneRouter
-
 Method: TypeAlias = Literal["auto", "json_schema", "function_calling", "json_mode"]
+_METHODS: tuple[StructuredMethod, ...] = get_args(StructuredMethod)
 
 
 def structured_output_runnable(  # noqa: PLR0913 -- the arguments of `with_structured_output`
-    model: ChatOneRouter,
-    method_by_model: dict[str, StructuredMethod],
+    model: Any,  # the ChatOneRouter, whose module imports this one
+    supported: SupportedMethods,
     schema: dict[str, Any] | type | None,
     /,  # `model` may be among the per-call keywords
     *,
@@ -40,142 +42,127 @@ def structured_output_runnable(  # noqa: PLR0913 -- the arguments of `with_struc
     include_raw: bool,
     strict: bool | None,
     **kwargs: Any,
-) -> Runnable[LanguageModelInput, Any]:
+) -> RunnableSequence[LanguageModelInput, Any]:
     """Return the model with the schema bound, followed by the output parser."""
+    if method not in get_args(Method):
+        raise ConfigurationError(f"method must be one of {get_args(Method)}, not {method!r}.")
     if method == "json_mode" and strict:
         raise ConfigurationError(
             'method "json_mode" cannot enforce a schema: for strict=True use "json_schema" or '
             '"function_calling".'
         )
-    make_chain = partial(
-        _method_chain, model, schema, include_raw=include_raw, strict=strict, **kwargs
-    )
-    if method != "auto":
-        return make_chain(method)
-    methods: tuple[StructuredMethod, ...] = get_args(StructuredMethod)
-    chains: dict[StructuredMethod, RunnableSequence[Any, Any]] = {m: make_chain(m) for m in methods}
-    return MethodFallback(chains, model, method_by_model, kwargs.get("model"))
-
-
-def _method_chain(
-    model: ChatOneRouter,
-    schema: dict[str, Any] | type | None,
-    method: StructuredMethod,
-    /,
-    *,
-    include_raw: bool,
-    strict: bool | None,
-    **kwargs: Any,
-) -> RunnableSequence[LanguageModelInput, Any]:
-    """Return the model bound for one method, followed by the output parser."""
-    bound = _bind_method(model, schema, method, strict, **kwargs)
-    object_schema = None if schema is None else _object_schema(schema, method)
-    if method == "json_mode" and object_schema is not None:
-        instruction = SystemMessage(json_instruction(object_schema))
-        bound = RunnableLambda(partial(_with_instruction, model, instruction, bound))
-    parser = ObjectParser(
-        convert=_converter(schema, object_schema),
-        output_type=_output_type(schema, object_schema),
-        yields_partial=not _is_pydantic_class(schema),
-        tool=schema_tool(schema).name if method == "function_calling" else None,
-        redact=model._redact_error,  # noqa: SLF001 -- for the classes of this project only
-    )
-    return RunnableSequence(bound, RawOutputParser(parser=parser) if include_raw else parser)
-
-
-def _with_instruction(
-    model: ChatOneRouter,
-    instruction: SystemMessage,
-    bound: Runnable[LanguageModelInput, AIMessage],
-    input: LanguageModelInput,
-    /,
-    **kwargs: Any,
-) -> Runnable[Any, AIMessage]:
-    """Return a runnable that calls the model with the schema in a system message before the input.
-
-    LangChain passes per-call keywords to the first step of a chain only; here they are bound to
-    the model.
-    """
-    messages = [instruction, *model.to_messages(input)]
-    return RunnableLambda(lambda _: messages) | bound.bind(**kwargs)
+    asked = object_schema(schema, needs_title=method != "json_mode")
+    bound: dict[StructuredMethod, Any] = {
+        each: _bind_method(model, asked, each, strict, **kwargs)
+        for each in (_METHODS if method == "auto" else (method,))
+    }
+    first = MethodFallback(bound, model, supported) if method == "auto" else bound[method]
+    return RunnableSequence(first, _parser(model, schema, asked, include_raw=include_raw))
 
 
 def _bind_method(
-    model: ChatOneRouter,
-    schema: dict[str, Any] | type | None,
+    model: Any,
+    asked: ObjectSchema,
     method: StructuredMethod,
     strict: bool | None,
     /,
     **kwargs: Any,
 ) -> Runnable[LanguageModelInput, AIMessage]:
-    """Return the model with the parameters of one method bound; `tools` stay callable."""
-    if method not in get_args(Method):
-        raise ConfigurationError(f"method must be one of {get_args(Method)}, not {method!r}.")
-    if schema is not None:
-        traced = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
+    """Return the model with the options of one method bound; `tools` stay callable."""
+    options = method_options(asked, method, strict=strict)
+    tools = [*options.pop("tools", ()), *kwargs.pop("tools", ())]
+    if asked.title:  # for tracers; LangChain would make the schema of a class with each call
+        about = {"description": asked.description} if asked.description else {}
+        json_schema = {"title": asked.title, **about, **asked.schema}
+        traced = {"kwargs": {"method": method, "strict": strict}, "schema": json_schema}
         kwargs = {"ls_structured_output_format": traced, **kwargs}
     if method == "function_calling":
-        tools = [schema, *kwargs.pop("tools", ())]
-        kwargs = {"parallel_tool_calls": False, "tool_choice": schema_tool(schema).name, **kwargs}
-        return model.bind_tools(tools, strict=strict, **kwargs)
-    if method == "json_schema":
-        kwargs["response_format"] = to_format(schema, strict=strict)
+        kwargs = {**options, "tool_choice": asked.title, **kwargs}
     else:
-        kwargs["response_format"] = "json_object"
-    if tools := kwargs.pop("tools", None):
-        return model.bind_tools(tools, strict=strict, **kwargs)
-    return model.bind(**kwargs)
+        kwargs |= options
+    if tools:
+        kwargs = {"tools": tools, "strict": strict, **kwargs}
+    bound: Runnable[Any, AIMessage] = (model.bind_tools if tools else model.bind)(**kwargs)
+    return bound
 
 
-def to_format(schema: dict[str, Any] | type | None, *, strict: bool | None) -> JsonSchema:
-    """Convert a schema to a response format of type json_schema."""
-    tool = schema_tool(schema)
-    return to_json_schema(tool.name, tool.parameters, tool.description or None, strict=strict)
+def _parser(model: Any, schema: Any, asked: ObjectSchema, *, include_raw: bool) -> ObjectParser:
+    is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
+    output_type: Any = Any
+    if is_class and issubclass(schema, BaseModel):
+        output_type = schema
+    elif schema is not None:  # pydantic.v1 has other schemas
+        title = {"title": asked.title} if asked.title else {}
+        base: Any = Any if is_class else dict[str, Any]
+        output_type = Annotated[base, WithJsonSchema({**title, **asked.schema})]
+    reader = ObjectReader(
+        object_converter(schema if is_class else None, asked.schema),
+        asked.title,
+        model._redact_error,  # noqa: SLF001 -- for the classes of this project only
+    )
+    return ObjectParser(
+        reader=reader,
+        output_type=output_type,
+        yields_partial=not (include_raw or is_class),
+        include_raw=include_raw,
+    )
 
 
-# --- schema and type of the object ---
+class MethodFallback(Runnable[LanguageModelInput, AIMessage]):
+    """Model of `method="auto"`: bound for the first method that it supports."""
 
+    def __init__(
+        self, bound: dict[StructuredMethod, Any], model: Any, supported: SupportedMethods
+    ) -> None:
+        """Store the model as bound for each method."""
+        self._bound = bound
+        self._model = model
+        self._supported = supported
 
-def _is_pydantic_class(schema: Any) -> bool:
-    return isinstance(schema, type) and is_basemodel_subclass(schema)
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """Bound keywords of the method that the next call tries."""
+        kwargs: dict[str, Any] = self._bound[self._attempts({}).method].kwargs
+        return kwargs
 
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """Return the answer to the first supported method, see `with_structured_output`."""
+        attempts = self._attempts(kwargs)
+        while True:
+            with attempts:
+                return self._bound[attempts.method].invoke(input, config, **kwargs)
 
-def _object_schema(schema: dict[str, Any] | type, method: StructuredMethod) -> Json:
-    """Return the JSON schema of the object; in JSON mode it needs no title."""
-    if method == "json_mode" and isinstance(schema, dict) and _is_untitled_object(schema):
-        return schema
-    return schema_tool(schema).parameters
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """Return the answer to the first supported method, as `invoke` does."""
+        attempts = self._attempts(kwargs)
+        while True:
+            with attempts:
+                return await self._bound[attempts.method].ainvoke(input, config, **kwargs)
 
+    def stream(
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Iterator[Any]:
+        """Yield the chunks of the answer to the first supported method."""
+        attempts = self._attempts(kwargs)
+        while not attempts.has_answer:
+            with attempts:
+                for chunk in self._bound[attempts.method].stream(input, config, **kwargs):
+                    attempts.has_answer = True
+                    yield chunk
 
-def _output_type(schema: Any, object_schema: Json | None) -> Any:
-    """Return the type of the object: the class, or a type with the JSON schema of the others."""
-    if object_schema is None:
-        return None
-    if _is_pydantic_class(schema) and issubclass(schema, BaseModel):
-        return schema
-    base = Any if _is_pydantic_class(schema) else dict[str, Any]  # pydantic.v1 has other schemas
-    title = {} if object_schema is schema else {"title": schema_tool(schema).name}
-    return Annotated[base, WithJsonSchema({**title, **object_schema})]
+    async def astream(
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        """Yield the chunks of the answer, as `stream` does."""
+        attempts = self._attempts(kwargs)
+        while not attempts.has_answer:
+            with attempts:
+                async for chunk in self._bound[attempts.method].astream(input, config, **kwargs):
+                    attempts.has_answer = True
+                    yield chunk
 
-
-def _is_untitled_object(schema: Json) -> bool:
-    return schema.get("type") == "object" and "title" not in schema
-
-
-def _converter(schema: Any, object_schema: Json | None) -> Callable[[Any], Any]:
-    """Return a function from parsed JSON to the object; it raises ValueError if it does not fit."""
-    if object_schema is None:
-        return identity
-    if not _is_pydantic_class(schema):
-        return partial(_require_keys, object_schema.get("required", ()))
-    validate: Callable[[Any], Any] = getattr(schema, "model_validate", None) or schema.parse_obj
-    return validate  # `parse_obj` for classes of pydantic.v1
-
-
-def _require_keys(required: Sequence[str], value: Any) -> Any:
-    if not isinstance(value, dict):
-        found = type(value).__name__
-        raise ValueError(f"expected an object, got {found}")  # noqa: TRY004 -- see `_converter`
-    if missing := [key for key in required if key not in value]:
-        raise ValueError(f"the keys {missing} are missing")
-    return value
+    def _attempts(self, kwargs: dict[str, Any]) -> ObjectAttempts:
+        bound_model = self._bound["json_schema"].kwargs.get("model")
+        return self._supported.attempts(
+            str(kwargs.get("model") or bound_model or self._model.model)
+        )

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from langchain_core.tools import BaseTool, create_schema_from_function
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.utils.json_schema import dereference_refs
+from langchain_core.utils.pydantic import is_basemodel_subclass
 
-from onerouter_core import Json, Tool, inline_root_ref
+from onerouter_core import (
+    Json,
+    ObjectSchema,
+    Tool,
+    cached_by_class,
+    class_schema,
+    inline_root_ref,
+)
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.wire import (
     ToolNames,
@@ -26,7 +35,7 @@ from onerouter_core.wire import (
     omit,
 )
 
-AnyTool = dict[str, Any] | type | Callable[..., Any] | BaseTool
+AnyTool = dict[str, Any] | type | Callable[..., Any] | BaseTool | Tool
 
 
 def to_dicts(tools: Sequence[AnyTool], *, strict: bool | None) -> list[dict[str, Any]]:
@@ -52,13 +61,14 @@ def to_tool(tool: AnyTool, *, strict: bool | None = None) -> Tool | Mapping[str,
     """Convert a tool; the dict of a tool that the gateway runs itself is returned unchanged."""
     if isinstance(tool, dict) and _is_gateway_tool(tool):
         return tool
+    if isinstance(tool, Tool):
+        return replace(tool, strict=True) if strict else tool
     if isinstance(tool, dict) and _is_untitled_schema(inline_root_ref(tool)):
         raise ConfigurationError(
             "The schema has no name and cannot be converted to a tool: add a `title` to it."
         )
     try:
-        prepared = _prepare_tool(tool)
-        converted = _restore_recursion(decode_tool(convert_to_openai_tool(prepared)), prepared)
+        converted = _convert(_prepare_tool(tool))
     except (KeyError, TypeError, ValueError) as error:
         kind = getattr(tool, "__name__", type(tool).__name__)
         raise ConfigurationError(f"{kind} cannot be converted to a tool: {error}") from error
@@ -70,10 +80,22 @@ def to_tool(tool: AnyTool, *, strict: bool | None = None) -> Tool | Mapping[str,
     return replace(converted, strict=True) if strict else converted
 
 
-def schema_tool(schema: dict[str, Any] | type | None) -> Tool:
-    """Convert the schema of structured output to a tool, with a name and properties."""
+def object_schema(
+    schema: dict[str, Any] | type | None, *, needs_title: bool = True
+) -> ObjectSchema:
+    """Convert the schema of structured output; JSON mode needs neither a title nor a schema."""
+    if not needs_title and schema is None:
+        return ObjectSchema("", {})
     if schema is None:
         raise ConfigurationError('schema is None: only method="json_mode" works without a schema.')
+    if isinstance(schema, type):
+        return _class_object_schema(schema)
+    if not needs_title and isinstance(schema, dict) and _is_untitled_schema(schema):
+        return ObjectSchema("", schema)
+    return _object_schema(schema)
+
+
+def _object_schema(schema: AnyTool) -> ObjectSchema:
     tool = to_tool(schema)
     if not isinstance(tool, Tool) or not tool.name:
         raise ConfigurationError("The schema has no name: add a `title` to it.")
@@ -81,7 +103,10 @@ def schema_tool(schema: dict[str, Any] | type | None) -> Tool:
         raise ConfigurationError(
             f"The schema {tool.name!r} has no properties: give a JSON schema of type object."
         )
-    return tool
+    return ObjectSchema(tool.name, tool.parameters, tool.description or None)
+
+
+_class_object_schema = cached_by_class(_object_schema)
 
 
 # A dict gets an object schema at its root instead of a reference; a function becomes a pydantic
@@ -102,19 +127,39 @@ def _prepare_tool(tool: AnyTool) -> AnyTool:
     )
 
 
-def _restore_recursion(converted: Tool | Json, prepared: AnyTool) -> Tool | Json:
-    """Restore recursive references, which LangChain's converter replaces with `{}`."""
-    schema = _schema_of(prepared)
+def _convert(prepared: Any) -> Tool | Json:
+    if isinstance(prepared, type):
+        return _class_tool(prepared)
+    converted = decode_tool(convert_to_openai_tool(prepared))
+    source = prepared.tool_call_schema if isinstance(prepared, BaseTool) else prepared
+    schema = class_schema(source).schema if isinstance(source, type) else as_mapping(source)
     if not isinstance(converted, Tool) or not _is_recursive(schema, _definitions(schema)):
         return converted
-    return replace(converted, parameters=omit(inline_root_ref(schema), ("title", "description")))
+    # LangChain's converter replaces recursive references with `{}`.
+    parameters = omit(inline_root_ref(schema), ("title", "description"))
+    return replace(converted, parameters=parameters)
 
 
-def _schema_of(prepared: Any) -> Json:
-    """Return the JSON schema of a tool or class, of pydantic or pydantic.v1."""
-    prepared = prepared.tool_call_schema if isinstance(prepared, BaseTool) else prepared
-    to_schema = getattr(prepared, "model_json_schema", None) or getattr(prepared, "schema", None)
-    return as_mapping(to_schema() if to_schema else prepared)
+@cached_by_class
+def _class_tool(cls: type) -> Tool:
+    """Convert a class as LangChain does, except a recursive one; its schema is made once."""
+    if not is_basemodel_subclass(cls):
+        return cast("Tool", decode_tool(convert_to_openai_tool(cls)))  # a TypedDict
+    made = class_schema(cls)
+    schema = made.schema
+    if not _is_recursive(schema, _definitions(schema)):
+        flat = dereference_refs(dict(schema))
+        schema = _without_titles(omit(flat, ("$defs", "definitions")))
+    return Tool(made.title, made.description or "", omit(schema, ("title", "description")))
+
+
+def _without_titles(schema: Json, parent: str = "") -> Json:
+    """Return a schema without titles, as LangChain sends it; properties may have this name."""
+    return {
+        key: _without_titles(value, key) if isinstance(value, dict) else value
+        for key, value in schema.items()
+        if key != "title" or (parent == "properties" and isinstance(value, dict))
+    }
 
 
 def _definitions(schema: Json) -> Json:

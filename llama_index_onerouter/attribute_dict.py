@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from onerouter_core import ReplyDelta
+
 
 class AttributeDict(dict[str, Any]):
     """A dict whose keys can also be read as attributes.
@@ -25,6 +27,20 @@ class AttributeDict(dict[str, Any]):
             return self[name]
         except KeyError:
             raise AttributeError(name) from None
+
+
+class ResponseBody(AttributeDict):
+    """JSON body of a response, and the delta that the response was made of; copies have no delta.
+
+    LlamaIndex hands a response on, and nothing beside it: structured output reads the delta.
+    """
+
+    received: ReplyDelta
+    """The delta, that of a complete response with the reply alone."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle the body as an AttributeDict."""
+        return AttributeDict, (dict(self),)
 
 
 def to_attribute_dict(value: Any) -> Any:

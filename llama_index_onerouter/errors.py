@@ -42,17 +42,6 @@ _CLASSES: dict[type[core.OneRouterError], type[core.OneRouterError]] = {
 }
 
 
-_EXCERPT = 200
-
-
-def excerpt(text: str | None) -> str:
-    """Return a sentence with the beginning of what the model sent."""
-    if not text:
-        return "It sent no text."
-    shown = text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
-    return f"It sent: {shown!r}"
-
-
 class ObjectErrors:
     """Context manager that makes the errors of a failed object ValueErrors.
 

@@ -36,7 +36,7 @@ from pydantic import (
     model_serializer,
 )
 
-from llama_index_onerouter.errors import MalformedReplyError, excerpt, object_errors
+from llama_index_onerouter.errors import MalformedReplyError, object_errors
 from llama_index_onerouter.failed_spans import FailedSpan
 from llama_index_onerouter.messages import to_messages
 from llama_index_onerouter.replies import (
@@ -61,6 +61,7 @@ from onerouter_core import (
     GatewayModel,
     Request,
     deep_merge,
+    excerpt,
 )
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.wire import decode_tool_choice, encode_request

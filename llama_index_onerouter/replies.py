@@ -28,7 +28,7 @@ from llama_index.core.base.llms.types import (
     ThinkingBlock,
 )
 
-from llama_index_onerouter.attribute_dict import AttributeDict, to_attribute_dict
+from llama_index_onerouter.attribute_dict import ResponseBody, to_attribute_dict
 from llama_index_onerouter.errors import ObjectErrors
 from llama_index_onerouter.failed_spans import FailedSpan
 from llama_index_onerouter.messages import (
@@ -38,7 +38,7 @@ from llama_index_onerouter.messages import (
     REQUESTED_MODEL_KEY,
 )
 from llama_index_onerouter.response_templates import constructor_of
-from llama_index_onerouter.tools import to_block, to_tool_call_dict
+from llama_index_onerouter.tools import parse_tool_calls, to_block, to_tool_call_dict
 from onerouter_core import (
     AsyncDeltaStream,
     Audio,
@@ -57,29 +57,35 @@ from onerouter_core.wire import decode_citations, decode_logprobs
 
 
 def to_response(
-    reply: Reply,
-    *,
-    single_tool_call: bool = False,
-    delta: str | None = None,
-    thinking_delta: str = "",
+    reply: Reply, *, single_tool_call: bool = False, last: ReplyDelta | None = None
 ) -> ChatResponse:
     """Return a complete reply as a response.
 
     Args:
         reply: The reply.
         single_tool_call: Whether to keep only the first tool call; `raw` has all of them.
-        delta: Text that the last event of a stream added. None: not a stream.
-        thinking_delta: Reasoning that the last event of a stream added.
+        last: The last delta of a stream. None: not a stream.
     """
+    body = ResponseBody(to_attribute_dict(reply.raw))
+    body.received = added = last or ReplyDelta(final_reply=reply)
     calls = reply.tool_calls[:1] if single_tool_call else reply.tool_calls
     return ChatResponse(
         message=_message(list(_to_blocks(reply)), calls, _message_kwargs(reply, calls)),
-        raw=to_attribute_dict(reply.raw),
-        delta=delta,
+        raw=body,
+        delta=None if last is None else last.text or _refusal_text(reply),
         logprobs=_to_logprobs(reply.logprobs),
         additional_kwargs=_response_kwargs(reply)
-        | ({"thinking_delta": thinking_delta} if thinking_delta else {}),
+        | ({"thinking_delta": added.reasoning} if added.reasoning else {}),
     )
+
+
+def received(response: ChatResponse) -> ReplyDelta:
+    """Return the delta that a response was made of; of one that is not ours, text and calls."""
+    if isinstance(response.raw, ResponseBody):
+        return response.raw.received
+    message = response.message
+    reply = Reply(text=message.content or "", tool_calls=tuple(parse_tool_calls(message)))
+    return ReplyDelta(response.delta or "", final_reply=reply)
 
 
 def to_completion(response: ChatResponse) -> CompletionResponse:
@@ -297,13 +303,14 @@ class _RunningResponse:
             return to_response(
                 delta.final_reply,
                 single_tool_call=self._single_tool_call,
-                delta=delta.text or _refusal_text(delta.final_reply),
-                thinking_delta=delta.reasoning,
+                last=delta,
             )
         self._append(delta)
+        body = ResponseBody()
+        body.received = delta
         return self._new_response(
             message=_message(self._to_blocks(), self._partial_tool_calls() if self._calls else ()),
-            raw=AttributeDict(),
+            raw=body,
             delta=delta.text,
             logprobs=_to_logprobs(delta.logprobs) if delta.logprobs else None,
             additional_kwargs={"thinking_delta": delta.reasoning} if delta.reasoning else {},

@@ -6,7 +6,7 @@ This module knows StructuredLLM and the structured chat methods of the inner mod
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -22,10 +22,7 @@ from llama_index.core.llms.structured_llm import StructuredLLM
 
 from llama_index_onerouter.replies import ato_completions, to_completion, to_completions
 from llama_index_onerouter.tracing import traced_endpoint
-
-if TYPE_CHECKING:
-    from llama_index_onerouter.structured_output import StructuredPrediction
-    from onerouter_core import OneRouterError
+from onerouter_core import OneRouterError
 
 
 class StructuredOneRouterLLM(StructuredLLM):
@@ -41,9 +38,7 @@ class StructuredOneRouterLLM(StructuredLLM):
     before it. `additional_kwargs` has the token counts, cost (USD) and ids of the call, as those of
     OneRouterLLM do, and the JSON body in `raw`. In traces and callback handlers the request of the
     inner model is the only LLM event, so that its tokens are counted once. The methods take the
-    same arguments and raise the same errors as the structured chat methods of OneRouterLLM:
-    ConfigurationError, RefusalError, LengthLimitError, ContentFilterError, MalformedReplyError and
-    every other OneRouterError.
+    same arguments and raise the same errors as the structured chat methods of OneRouterLLM.
     """
 
     def to_payload(self) -> dict[str, Any]:
@@ -51,54 +46,44 @@ class StructuredOneRouterLLM(StructuredLLM):
         return {**self._model.to_payload(), "class_name": self.class_name()}
 
     @property
-    def _model(self) -> StructuredPrediction:
-        return cast("StructuredPrediction", self.llm)
+    def _model(self) -> Any:  # the StructuredPrediction, whose module imports this one
+        return self.llm
 
     def _redact_error(self, error: OneRouterError) -> OneRouterError:
-        return self._model._redact_error(error)  # noqa: SLF001 -- its own is as private
+        redacted: OneRouterError = self._model._redact_error(error)  # noqa: SLF001 -- as private
+        return redacted
 
     @traced_endpoint()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """Send a chat request and return the object.
-
-        Args:
-            messages: The conversation, oldest message first.
-            **kwargs: Options of this call, as for `OneRouterLLM.chat`; the keywords that set the
-                method (`tools`, `tool_choice`, `response_format`) are ignored.
-
-        Returns:
-            A response whose `raw` is the object and whose content is its JSON.
-
-        Raises:
-            OneRouterError: See the class.
-        """
-        return self._model.structured_chat(self.output_cls, messages, **kwargs)
+        """Send a chat request and return the object; as `structured_chat` of the inner model."""
+        result: ChatResponse = self._model.structured_chat(self.output_cls, messages, **kwargs)
+        return result
 
     @traced_endpoint()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Send a chat request and return the object; the async form of `chat`."""
-        return await self._model.astructured_chat(self.output_cls, messages, **kwargs)
+        result: ChatResponse = await self._model.astructured_chat(
+            self.output_cls, messages, **kwargs
+        )
+        return result
 
     @traced_endpoint()
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        """Send a chat request and yield the object so far.
-
-        The request is sent at once, not with the first item. Arguments and errors are those of
-        `chat`; errors of the answer are raised while the stream is read.
-
-        Returns:
-            A generator of responses. `raw` is the incomplete object, of a class whose fields may
-            all be missing; the last one is a valid object of `output_cls`. `delta` is the JSON
-            text that was added.
-        """
-        return self._model.stream_structured_chat(self.output_cls, messages, **kwargs)
+        """Yield the object so far; as `stream_structured_chat` of the inner model."""
+        result: ChatResponseGen = self._model.stream_structured_chat(
+            self.output_cls, messages, **kwargs
+        )
+        return result
 
     @traced_endpoint()
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
-        """Send a chat request and yield the object so far; the async form of `stream_chat`."""
-        return await self._model.astream_structured_chat(self.output_cls, messages, **kwargs)
+        """Yield the object so far; the async form of `stream_chat`."""
+        result: ChatResponseAsyncGen = await self._model.astream_structured_chat(
+            self.output_cls, messages, **kwargs
+        )
+        return result
 
     @traced_endpoint()
     def complete(

@@ -1,15 +1,15 @@
 """Structured prediction: objects of the caller's pydantic class, or a typed error.
 
-This module knows LlamaIndex's structured prediction methods and the fallback from one method of
-asking for an object to the next. Its requests go through `chat` and `stream_chat`, so that
-LlamaIndex's handlers see them; it knows nothing below these methods.
+This module knows LlamaIndex's structured prediction methods. `onerouter_core.structured_output`
+knows how an object is asked for, and `onerouter_core.object_reader` how it is read. Requests go
+through `chat` and `stream_chat`, so that LlamaIndex's handlers see them.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing, closing
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -31,20 +31,38 @@ from llama_index.core.types import Model, PydanticProgramMode
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from llama_index_onerouter.errors import object_errors
-from llama_index_onerouter.output_request import OutputRequest, StructuredMethod
+from llama_index_onerouter.output_schema import output_schema_of, partial_object
+from llama_index_onerouter.replies import received
 from llama_index_onerouter.structured_llm import StructuredOneRouterLLM
 from llama_index_onerouter.tracing import mask_prediction, redacted_endpoint, traced_endpoint
-from onerouter_core.errors import MalformedReplyError, OneRouterError, is_unsupported_feature
-
-_Response = TypeVar("_Response")
+from onerouter_core import (
+    GrowingObject,
+    ObjectAttempts,
+    ObjectReader,
+    Reply,
+    StructuredMethod,
+    SupportedMethods,
+    method_options,
+    object_converter,
+)
+from onerouter_core.errors import OneRouterError
 
 _THINKING_DELTA = "thinking_delta"  # LlamaIndex's key of the reasoning that an item adds
 
-FALLBACK_ORDER: dict[StructuredMethod, StructuredMethod] = {
-    "json_schema": "function",
-    "function": "json_object",
+_METHODS: dict[str, StructuredMethod] = {
+    "json_schema": "json_schema",
+    "function": "function_calling",
+    "json_object": "json_mode",
 }
-"""The next method for a model that does not support a method."""
+
+# LlamaIndex's own programs pass these keywords; here the method sets them.
+_METHOD_KEYWORDS = {
+    "tools",
+    "tool_choice",
+    "tool_required",
+    "allow_parallel_tool_calls",
+    "response_format",
+}
 
 
 class StructuredPrediction(FunctionCallingLLM):
@@ -63,8 +81,7 @@ class StructuredPrediction(FunctionCallingLLM):
     """Most additional requests for an object whose first answer was invalid (0 or more). Each is
     billed. Streams are not retried."""
 
-    _method_by_model: dict[str, StructuredMethod] = PrivateAttr(default_factory=dict)
-    """Method that last succeeded, by model id."""
+    _supported_methods: SupportedMethods = PrivateAttr(default_factory=SupportedMethods)
 
     # --- LlamaIndex's structured prediction methods ---
 
@@ -206,22 +223,26 @@ class StructuredPrediction(FunctionCallingLLM):
         Raises:
             OneRouterError: As `structured_predict`.
         """
-        output_request = OutputRequest(output_cls, self._redact_error)
-        history = self._extend_messages(list(messages))
-        retries = self.structured_output_retries
+        output, attempts = self._prepare_object(output_cls, messages, kwargs, retry=True)
         with object_errors():
-            return self._structured_response(output_request, history, kwargs, retries)
+            while True:
+                with attempts:
+                    response = self.chat(**output.request_kwargs(attempts))
+                    attempts.has_answer = True
+                    return output.response(response)
 
     @redacted_endpoint()
     async def astructured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponse:
         """Send a chat request and return an object; the async form of `structured_chat`."""
-        output_request = OutputRequest(output_cls, self._redact_error)
-        history = self._extend_messages(list(messages))
-        retries = self.structured_output_retries
+        output, attempts = self._prepare_object(output_cls, messages, kwargs, retry=True)
         with object_errors():
-            return await self._astructured_response(output_request, history, kwargs, retries)
+            while True:
+                with attempts:
+                    response = await self.achat(**output.request_kwargs(attempts))
+                    attempts.has_answer = True
+                    return output.response(response)
 
     @redacted_endpoint()
     def stream_structured_chat(
@@ -236,131 +257,112 @@ class StructuredPrediction(FunctionCallingLLM):
             A generator of responses. `raw` is the incomplete object, in the last one a valid
             object of `output_cls`; `delta` is the JSON text that was added.
         """
-        output_request = OutputRequest(output_cls, self._redact_error)
-        history = self._extend_messages(list(messages))
+        output, attempts = self._prepare_object(output_cls, messages, kwargs)
         with object_errors():
-            responses = self._request_with_fallback(
-                self.stream_chat, output_request, history, kwargs
-            )
-        return _stream_objects(output_request, responses)
+            while True:
+                with attempts:
+                    responses = self.stream_chat(**output.request_kwargs(attempts))
+                    return _stream_objects(output, responses)
 
     @redacted_endpoint()
     async def astream_structured_chat(
         self, output_cls: type[BaseModel], messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
         """Send a chat request and yield the object so far; async `stream_structured_chat`."""
-        output_request = OutputRequest(output_cls, self._redact_error)
-        history = self._extend_messages(list(messages))
+        output, attempts = self._prepare_object(output_cls, messages, kwargs)
         with object_errors():
-            responses = await self._arequest_with_fallback(
-                self.astream_chat, output_request, history, kwargs
-            )
-        return _astream_objects(output_request, responses)
-
-    def _structured_response(
-        self,
-        output_request: OutputRequest,
-        messages: list[ChatMessage],
-        kwargs: Mapping[str, Any],
-        retries_left: int,
-    ) -> ChatResponse:
-        """Return the object of a request; repeat the request for an invalid one, with the error."""
-        response = self._request_with_fallback(self.chat, output_request, messages, kwargs)
-        try:
-            return _complete_response(output_request, response)
-        except MalformedReplyError as error:
-            if not retries_left:
-                raise
-            messages = output_request.repair_messages(messages, response, error)
-        return self._structured_response(output_request, messages, kwargs, retries_left - 1)
-
-    async def _astructured_response(
-        self,
-        output_request: OutputRequest,
-        messages: list[ChatMessage],
-        kwargs: Mapping[str, Any],
-        retries_left: int,
-    ) -> ChatResponse:
-        response = await self._arequest_with_fallback(self.achat, output_request, messages, kwargs)
-        try:
-            return _complete_response(output_request, response)
-        except MalformedReplyError as error:
-            if not retries_left:
-                raise
-            messages = output_request.repair_messages(messages, response, error)
-        return await self._astructured_response(output_request, messages, kwargs, retries_left - 1)
+            while True:
+                with attempts:
+                    responses = await self.astream_chat(**output.request_kwargs(attempts))
+                    return _astream_objects(output, responses)
 
     def _redact_error(self, error: OneRouterError) -> OneRouterError:
         """Return an error about an answer; `GatewayModel` removes secrets from it."""
         return error
-
-    # --- method of asking for an object ---
 
     def _uses_llama_index_program(self) -> bool:
         """Whether `pydantic_program_mode` chooses one of LlamaIndex's own programs."""
         own_modes = (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION)
         return self.pydantic_program_mode not in own_modes
 
-    def _request_with_fallback(
+    def _prepare_object(
         self,
-        chat: Callable[..., _Response],
-        output_request: OutputRequest,
-        messages: list[ChatMessage],
-        kwargs: Mapping[str, Any],
-    ) -> _Response:
-        method = self._first_method(kwargs)
-        while True:
-            try:
-                response = chat(**output_request.request_kwargs(method, messages, kwargs))
-            except OneRouterError as error:  # noqa: PERF203 -- at most three iterations
-                method = self._next_method(method, error)
-            else:
-                self._method_by_model[self._model_id(kwargs)] = method
-                return response
-
-    async def _arequest_with_fallback(
-        self,
-        chat: Callable[..., Awaitable[_Response]],
-        output_request: OutputRequest,
-        messages: list[ChatMessage],
-        kwargs: Mapping[str, Any],
-    ) -> _Response:
-        method = self._first_method(kwargs)
-        while True:
-            try:
-                response = await chat(**output_request.request_kwargs(method, messages, kwargs))
-            except OneRouterError as error:  # noqa: PERF203 -- at most three iterations
-                method = self._next_method(method, error)
-            else:
-                self._method_by_model[self._model_id(kwargs)] = method
-                return response
-
-    def _first_method(self, kwargs: Mapping[str, Any]) -> StructuredMethod:
-        fixed = self._fixed_method()
-        return (
-            self._method_by_model.get(self._model_id(kwargs), "json_schema")
-            if fixed is None
-            else fixed
+        output_cls: type[BaseModel],
+        messages: Sequence[ChatMessage],
+        kwargs: dict[str, Any],
+        *,
+        retry: bool = False,
+    ) -> tuple[_Output, ObjectAttempts]:
+        is_function = self.pydantic_program_mode is PydanticProgramMode.FUNCTION
+        mode = "function" if is_function else self.structured_output_mode
+        attempts = self._supported_methods.attempts(
+            str(kwargs.get("model") or self.metadata.model_name),
+            _METHODS.get(mode),
+            retries=self.structured_output_retries if retry else 0,
         )
-
-    def _fixed_method(self) -> StructuredMethod | None:
-        """Return the method that the user chose; None in "auto" mode."""
-        if self.pydantic_program_mode is PydanticProgramMode.FUNCTION:
-            return "function"
-        return None if self.structured_output_mode == "auto" else self.structured_output_mode
-
-    def _next_method(self, method: StructuredMethod, error: OneRouterError) -> StructuredMethod:
-        """Return the next method; raise the error if there is none or it cannot help."""
-        is_auto = self._fixed_method() is None
-        if not is_auto or method not in FALLBACK_ORDER or not is_unsupported_feature(error):
-            raise error
-        return FALLBACK_ORDER[method]
-
-    def _model_id(self, kwargs: Mapping[str, Any]) -> str:
-        return str(kwargs.get("model") or self.metadata.model_name)
+        history = self._extend_messages(list(messages))
+        return _Output(output_cls, history, kwargs, self._redact_error), attempts
 
 
-# --- responses with objects ---
+class _Output:
+    """Objects of one call: keywords of its requests, and responses with the object."""
+
+    def __init__(
+        self,
+        output_cls: type[BaseModel],
+        messages: list[ChatMessage],
+        kwargs: dict[str, Any],
+        redact: Callable[[OneRouterError], OneRouterError],
+    ) -> None:
+        self._class = output_cls
+        self._schema = output_schema_of(output_cls)
+        self._kwargs = {n: kwargs[n] for n in kwargs.keys() - _METHOD_KEYWORDS}
+        self._messages = messages
+        title = self._schema.title
+        convert = object_converter(output_cls, self._schema.schema)
+        self._reader = ObjectReader(convert, title, redact)
+        self._growing = GrowingObject(title)
+
+    def request_kwargs(self, attempts: ObjectAttempts) -> dict[str, Any]:
+        """Return the keywords for `chat`: the messages, the method's, and the caller's others."""
+        messages = list(self._messages)
+        for reply, instruction in attempts.repairs:
+            answer = self._reader.text_of(reply)
+            messages.append(ChatMessage(answer, role=MessageRole.ASSISTANT))
+            messages.append(ChatMessage(instruction, role=MessageRole.USER))
+        options = method_options(self._schema, attempts.method)
+        return {**self._kwargs, **options, "messages": messages}
+
+    def response(self, response: ChatResponse, delta: str | None = None) -> ChatResponse:
+        """Return the response with the valid object, token counts, ids, and the body (`raw`)."""
+        kwargs = {**response.additional_kwargs, "raw": response.raw}
+        kwargs.pop(_THINKING_DELTA, None)  # an item before this one had it
+        output = self._reader.read(received(response).final_reply or Reply())
+        return _object_response(output, response, kwargs, delta)
+
+    def item(self, response: ChatResponse) -> ChatResponse | None:
+        """Return an item of a stream with the object so far; None if nothing has been added.
+
+        Before the object begins there is only reasoning: the object is empty, and there is no text.
+        """
+        thought = response.additional_kwargs.get(_THINKING_DELTA)
+        has_grown, value = self._growing.add(received(response)), self._growing.value
+        has_begun = isinstance(value, dict)
+        if not (has_grown and has_begun) and thought is None:
+            return None
+        item = _object_response(
+            partial_object(self._class, value if has_begun else {}),
+            response,
+            {} if thought is None else {_THINKING_DELTA: thought},
+            self._growing.take_new_text() if has_begun else "",
+        )
+        if not has_begun:
+            item.message.blocks.pop()
+        return item
+
+    def last_item(self, response: ChatResponse) -> ChatResponse:
+        """Return the last item of a stream."""
+        return self.response(response, self._growing.take_new_text())
 
 
 def _object_response(
@@ -381,56 +383,27 @@ def _object_response(
     )
 
 
-def _complete_response(
-    output_request: OutputRequest, response: ChatResponse, delta: str | None = None
-) -> ChatResponse:
-    """Return the response with the valid object, token counts, ids, and the JSON body (`raw`)."""
-    kwargs = {**response.additional_kwargs, "raw": response.raw}
-    kwargs.pop(_THINKING_DELTA, None)  # an item before this one had it
-    return _object_response(output_request.parse(response), response, kwargs, delta)
-
-
-def _partial_response(output_request: OutputRequest, response: ChatResponse) -> ChatResponse | None:
-    """Return an item of a stream with the object so far; None if nothing has been added.
-
-    Before the object begins there is only reasoning: the object is empty, and there is no text.
-    """
-    thought = response.additional_kwargs.get(_THINKING_DELTA)
-    partial = output_request.parse_partial(response)
-    if partial is None and thought is None:
-        return None
-    item = _object_response(
-        partial or output_request.last_partial,
-        response,
-        {} if thought is None else {_THINKING_DELTA: thought},
-        output_request.new_text(response) if output_request.has_begun else "",
-    )
-    if not output_request.has_begun:
-        item.message.blocks.pop()
-    return item
-
-
-def _stream_objects(output_request: OutputRequest, responses: ChatResponseGen) -> ChatResponseGen:
+def _stream_objects(output: _Output, responses: ChatResponseGen) -> ChatResponseGen:
     response = ChatResponse(message=ChatMessage())  # a stream has at least one response
     with object_errors():
         with closing(responses):
             for response in responses:
-                if (item := _partial_response(output_request, response)) is not None:
+                if (item := output.item(response)) is not None:
                     yield item
-        last = _complete_response(output_request, response, output_request.new_text(response))
+        last = output.last_item(response)
     yield last
 
 
 async def _astream_objects(
-    output_request: OutputRequest, responses: ChatResponseAsyncGen
+    output: _Output, responses: ChatResponseAsyncGen
 ) -> ChatResponseAsyncGen:
     response = ChatResponse(message=ChatMessage())
     with object_errors():
         async with aclosing(responses):
             async for response in responses:
-                if (item := _partial_response(output_request, response)) is not None:
+                if (item := output.item(response)) is not None:
                     yield item
-        last = _complete_response(output_request, response, output_request.new_text(response))
+        last = output.last_item(response)
     yield last
 
 

@@ -25,6 +25,12 @@ from onerouter_core.ledger import Ledger
 from onerouter_core.ledger_entry import LedgerEntry, Prices
 from onerouter_core.model_ids import ReplayPolicy, should_replay
 from onerouter_core.model_template import ModelTemplate
+from onerouter_core.object_reader import (
+    GrowingObject,
+    ObjectReader,
+    excerpt,
+    object_converter,
+)
 from onerouter_core.request_options import (
     FallbackRule,
     FallbackRules,
@@ -34,9 +40,22 @@ from onerouter_core.request_options import (
     UserLocation,
     WebSearchOptions,
 )
-from onerouter_core.response_format import class_response_format, to_json_schema
+from onerouter_core.response_format import (
+    ObjectSchema,
+    cached_by_class,
+    class_response_format,
+    class_schema,
+    to_json_schema,
+)
 from onerouter_core.retry import OnRetry
 from onerouter_core.strict_schema import inline_root_ref, schema_name, to_strict_schema
+from onerouter_core.structured_output import (
+    ObjectAttempts,
+    StructuredMethod,
+    SupportedMethods,
+    ask_for_object,
+    method_options,
+)
 from onerouter_core.tracebacks import without_frames
 from onerouter_core.types import (
     Audio,
@@ -87,6 +106,7 @@ __all__ = [
     "Gateway",
     "GatewayFields",
     "GatewayModel",
+    "GrowingObject",
     "Headers",
     "Image",
     "Json",
@@ -97,6 +117,9 @@ __all__ = [
     "ModelInfo",
     "ModelTemplate",
     "NamedTool",
+    "ObjectAttempts",
+    "ObjectReader",
+    "ObjectSchema",
     "OnRetry",
     "OneRouterError",
     "Part",
@@ -112,6 +135,8 @@ __all__ = [
     "RequestSize",
     "Reservation",
     "Role",
+    "StructuredMethod",
+    "SupportedMethods",
     "Text",
     "TokenLogprob",
     "Tool",
@@ -123,11 +148,17 @@ __all__ = [
     "Video",
     "WebSearchOptions",
     "__version__",
+    "ask_for_object",
     "awarm_up",
+    "cached_by_class",
     "class_response_format",
+    "class_schema",
     "deep_merge",
+    "excerpt",
     "inline_root_ref",
     "json_instruction",
+    "method_options",
+    "object_converter",
     "parse_incomplete_json",
     "parse_json_text",
     "resolve_call",

@@ -232,6 +232,10 @@ class JsonSchema:
     description: str | None = None
     """Description that the model reads."""
 
+    in_prompt: bool = field(default=False, repr=False)  # the repr is in LangChain's cache keys
+    """Whether to ask in JSON mode, with the schema in a system message: for a model that has no
+    format of type json_schema. An empty schema is not in the message."""
+
 
 ToolChoice: TypeAlias = Literal["auto", "none", "required"] | NamedTool
 """Tool choice: "auto" lets the model decide, "none" forbids tool calls, "required" demands at least

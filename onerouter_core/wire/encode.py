@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from onerouter_core.errors import ConfigurationError
+from onerouter_core.json_text import json_instruction
 from onerouter_core.strict_schema import inline_root_ref, to_strict_schema
 from onerouter_core.types import JsonSchema, Message, Part, Request, Text, Tool
 from onerouter_core.wire.cache_marks import add_cache_marks
@@ -36,7 +37,7 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
     cache_prompt = parameters.pop("cache_prompt", False)
     if not (request.tools or extra_body.get("tools")):
         parameters.pop("parallel_tool_calls", None)  # OpenAI rejects it without tools
-    messages = _normalize(request.messages)
+    messages = _normalize(_messages_of(request))
     if cache_prompt:
         tools = extra_body.get("tools") or request.tools
         messages = add_cache_marks(messages, cache_prompt, tools)
@@ -55,6 +56,14 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
         if stream:
             body["stream_options"] = {"include_usage": True}
     return {**body, **extra_body}, names
+
+
+def _messages_of(request: Request) -> tuple[Message, ...]:
+    """Return the messages of a request, after the one that asks for JSON of a schema."""
+    match request.parameters.get("response_format"):
+        case JsonSchema(in_prompt=True, schema=schema) if schema:
+            return Message("system", (Text(json_instruction(schema)),)), *request.messages
+    return request.messages
 
 
 # --- parameters ---
@@ -77,6 +86,8 @@ def _encode_parameters(parameters: Mapping[str, Any]) -> Body:
 def _encode_response_format(response_format: Any) -> Any:
     """Return a response format: a JsonSchema, the name of a type, or a dict in the API's form."""
     match response_format:
+        case JsonSchema(in_prompt=True):
+            return {"type": "json_object"}
         case JsonSchema():
             return _encode_response_format(_encode_json_schema(response_format))
         case str():

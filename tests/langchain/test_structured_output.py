@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 from functools import reduce
 from itertools import pairwise
 from operator import add
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
 from langchain_core.messages import AIMessage
@@ -119,6 +121,52 @@ def test_a_dict_is_streamed_as_growing_partial_dicts(
 
 
 # --- the request ---
+
+
+class Counted(BaseModel):
+    """A class that counts the builds of its schema."""
+
+    number: int
+    builds: ClassVar[int] = 0
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Count the call, and return the schema."""
+        cls.builds += 1
+        return super().model_json_schema(*args, **kwargs)
+
+
+def test_a_schema_is_built_once_per_class(mode: Mode, llm: ChatOneRouter, sim: Simulator) -> None:
+    """With a runnable, or bound tools, that are built anew for every request."""
+
+    class Answer(Counted):
+        """An answer."""
+
+    for _ in range(3):
+        for method in ("auto", *METHODS):
+            runnable = llm.with_structured_output(Answer, method=method)
+            assert mode.invoke(runnable, "5") == Answer(number=5)
+        mode.invoke(llm.bind_tools([Answer]), "5")
+        mode.invoke(llm, "5", response_format=Answer)
+    assert Answer.builds == 1
+
+
+@pytest.mark.parametrize("include_raw", [False, True])
+def test_no_cache_keeps_a_class_alive(
+    llm: ChatOneRouter, collect_outputs: Any, include_raw: bool
+) -> None:
+    """A class that was made for one request is garbage-collected."""
+
+    class Temporary(BaseModel):
+        """A class that is deleted in the test."""
+
+        number: int
+
+    collect_outputs(llm.with_structured_output(Temporary, include_raw=include_raw), "5")
+    reference = weakref.ref(Temporary)
+    del Temporary
+    gc.collect()
+    assert reference() is None
 
 
 def test_the_schema_is_made_strict(llm: ChatOneRouter, sim: Simulator) -> None:

@@ -15,7 +15,6 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from pydantic import BaseModel
 
 from llama_index_onerouter import OneRouterLLM
-from llama_index_onerouter.errors import excerpt
 from onerouter_core import errors as core
 from onerouter_simulator import Script, Simulator, chunk, completion, failure, tool_call
 from tests.llama_index.conftest import LLMFactory, Mode, user_messages
@@ -130,12 +129,6 @@ def test_a_retry_is_sent_before_the_error_is_converted(
     llm = make_llm(structured_output_mode=method, structured_output_retries=1, max_retries=0)
     sim.script(text_reply("No idea."), text_reply(SONG))
     assert mode.call(llm, "structured_predict", Song, PROMPT, topic="x").title == "Moon"
-
-
-def test_an_excerpt_is_short() -> None:
-    """A long answer is cut; no answer is said, too."""
-    assert excerpt("x" * 1000) == f"It sent: '{'x' * 200}…'"
-    assert excerpt("") == excerpt(None) == "It sent no text."
 
 
 # --- jobs that LlamaIndex means to survive ---
