@@ -140,3 +140,14 @@ def test_attempts_and_rate_limit_headers(
     metadata = retrying_llm.invoke("x").response_metadata
     assert metadata["attempts"] == 2
     assert metadata["headers"] == {"x-ratelimit-remaining-requests": "7"}
+
+
+def test_the_name_of_a_participant_is_the_name_of_the_message(
+    llm: ChatOneRouter, sim: Simulator, call_model: CallModel
+) -> None:
+    """Some servers send one; a name that is no text, or empty, is none."""
+    for name, expected in (("Bob", "Bob"), ("", None), (5, None)):
+        sim.script(
+            Script(json=completion(message={"content": "Hi", "name": name}, finish_reason="stop"))
+        )
+        assert call_model(llm, "Hi").name == expected
