@@ -34,8 +34,10 @@ SECRET_HEADER = re.compile(
 )
 SECRET_PART = re.compile(r"(?:^(?:Bearer|Basic|Token) +|=)([^;\s]+)", re.IGNORECASE)
 MIN_SECRET = 6  # characters; a shorter key is a placeholder, and may be a word of the answer
+# Names of fields in a request's body whose texts are secrets, such as those of a remote tool.
 SECRET_FIELD = re.compile(
-    r"api_?key|authorization|password|secret|cookie|credentials?", re.IGNORECASE
+    r"[\w-]*(?:api[-_]?key|authorization|password|secret|cookies?|credentials?|(?:access|auth)[-_]token)",
+    re.IGNORECASE,
 )
 ACCOUNT_FIELD = re.compile(
     r'("(?:account(?:_id|_name)?|user_(?:id|name|email)|username|e-?mail|owner'
@@ -60,8 +62,9 @@ class RequestContent:
     @classmethod
     def of(cls, request: RecordedRequest) -> "RequestContent":
         """Return the content of a request, without its secrets."""
-        body = decode_body(hide_secrets(to_text(request.raw), secrets_in(request.headers)))
-        return cls(request.method, request.path.removeprefix("/v1"), body)
+        secrets = secrets_in(request.headers)
+        path = hide_secrets(request.path.removeprefix("/v1"), secrets)
+        return cls(request.method, path, decode_body(hide_secrets(to_text(request.raw), secrets)))
 
 
 @dataclass(frozen=True)
@@ -94,14 +97,25 @@ class Exchange:
     def from_json(cls, row: Any) -> "Exchange":
         """Return the exchange of a line; raise KeyError, TypeError or ValueError if it is none."""
         reply = row["reply"]
+        status, seconds = int(reply["status"]), to_seconds(reply["seconds"])
+        if not 200 <= status < 600:  # noqa: PLR2004 -- final responses (RFC 9110, section 15)
+            raise ValueError(status)
         return cls(
             RequestContent(*(row["request"][name] for name in ("method", "path", "body"))),
-            int(reply["status"]),
+            status,
             {str(name): str(value) for name, value in reply["headers"].items()},
-            float(reply["seconds"]),
-            tuple((float(pause), to_bytes(text)) for pause, text in reply["chunks"]),
+            seconds,
+            tuple((to_seconds(pause), to_bytes(text)) for pause, text in reply["chunks"]),
             "cut" if reply["end"] == "cut" else "close",
         )
+
+
+def to_seconds(value: Any) -> float:
+    """Return a time in seconds; raise ValueError if it is negative or no number."""
+    seconds = float(value)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(value)
+    return seconds
 
 
 # --- the file ---

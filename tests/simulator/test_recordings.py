@@ -69,6 +69,11 @@ def row(**changes: Any) -> str:
     return json.dumps(json.loads(EXCHANGE.to_line()) | changes)
 
 
+def changed_reply(**changes: Any) -> str:
+    """Return a line of a recording whose reply has other values."""
+    return row(reply=json.loads(EXCHANGE.to_line())["reply"] | changes)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -80,6 +85,10 @@ def row(**changes: Any) -> str:
         (row(recording="x"), "line 1: this is not a recording"),
         (row(request=None), "line 1: this is not a recording"),
         (row(reply={}), "line 1: this is not a recording"),
+        (changed_reply(status=99), "line 1: this is not a recording"),
+        (changed_reply(seconds=-1), "line 1: this is not a recording"),
+        (changed_reply(chunks=[[float("nan"), "a"]]), "line 1: this is not a recording"),
+        (changed_reply(chunks=[[0, 5]]), "line 1: this is not a recording"),
         ("\udcff", "line 1: this is not a recording"),
         ('{"type": "session", "version": 3}', "line 1: this is not a recording"),
         (row(recording=2), "line 1: this recording has version 2, .* reads version 1: update"),
@@ -156,6 +165,27 @@ def test_a_secret_in_a_request_is_hidden() -> None:
     said = content(raw, authorization="Bearer sk-12345678")
     expected = {"api_key": "***", "user": "***", "a": [{"password": "***", "max_tokens": 5}]}
     assert said == RequestContent("POST", "/chat/completions", expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_secret"),
+    [
+        ("api_key", True),
+        ("apiKey", True),
+        ("X-Api-Key", True),
+        ("Authorization", True),
+        ("client_secret", True),
+        ("access_token", True),
+        ("max_tokens", False),
+        ("secretary", False),
+        ("cookie_policy", False),
+        ("token", False),
+    ],
+)
+def test_names_of_secret_fields(name: str, *, is_secret: bool) -> None:
+    """At any depth, as in the headers of a remote tool."""
+    said = content(json.dumps({"tools": [{"headers": {name: "abc"}}]}).encode())
+    assert said.body["tools"][0]["headers"][name] == ("***" if is_secret else "abc")
 
 
 def test_the_schema_of_a_secret_is_no_secret() -> None:
