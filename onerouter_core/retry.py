@@ -1,9 +1,9 @@
 """Retry policy: which errors are retried, and after how many seconds; sync and async.
 
-The loops are our own: those of tenacity keep the last error in a local variable, a reference cycle
-with the locals of all callers, and take 12 us of a call that succeeds. Its waits are used, and its
-RetryCallState, which LangChain's callbacks read. This module knows errors and time; it does not
-know what is retried, nor how it is sent.
+tenacity decides when to try again, how often, and after which wait, and its RetryCallState is what
+LangChain's callbacks read. The two loops around it are here: those of tenacity keep the last error
+in a local variable, a reference cycle with the locals of all callers, and take 12 us of a call that
+succeeds. This module knows errors and time; it does not know what is retried, nor how it is sent.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tenacity import (
     RetryAction,
     RetryCallState,
     Retrying,
+    retry_if_exception,
     stop_after_attempt,
     wait_random_exponential,
 )
@@ -112,7 +113,11 @@ class _Retries:
     """The retries of one call whose first attempt has failed."""
 
     def __init__(self, max_retries: int, deadline: float | None, on_retry: OnRetry | None) -> None:
-        self._max_retries = max_retries
+        self._policy = Retrying(
+            retry=retry_if_exception(_is_retryable),
+            stop=stop_after_attempt(max_retries + 1),
+            wait=_wait_seconds,
+        )
         self._deadline = deadline
         self._on_retry = on_retry
         self._started_at = time.monotonic()
@@ -126,33 +131,26 @@ class _Retries:
         """Tell whether the same request may succeed in time, if it is sent again."""
         self._attempts += 1
         self._slept += self.seconds
-        is_transient = error.transient and (error.retry_after or 0) <= MAX_RETRY_AFTER
-        if not is_transient or self._attempts > self._max_retries:
+        state = self._state_of(error)
+        if not self._policy.retry(state) or self._policy.stop(state):
             return False
-        self.seconds = self._wait_seconds(error)
+        self.seconds = self._policy.wait(state)
         if self._deadline is not None and time.monotonic() + self.seconds >= self._deadline:
             return False
         self._error = error
         return True
-
-    # A server that is too busy and says 0 would get all retries within a moment.
-    def _wait_seconds(self, error: OneRouterError) -> float:
-        """Return the wait: Retry-After, else random. Retry-After: 0 is treated as absent."""
-        if _fixed_wait is not None:
-            return _fixed_wait
-        return error.retry_after or _backoff(self._new_state())
 
     def announce(self) -> Any:
         """Log the retry, and call `on_retry`; return its result, which may be awaitable.
 
         The state is no local of the loop: it has the error, whose traceback has the loop's frame.
         """
-        state, error = self._new_state(), self._error
+        error, self._error = self._error, None
         if error is None:
             return None
-        self._error = None
-        state.set_exception((type(error), error, None))
+        state = self._state_of(error)
         state.next_action, state.upcoming_sleep = RetryAction(self.seconds), self.seconds
+        state.idle_for = self._slept + self.seconds
         # Without the message, which may quote the request.
         _log.info(
             "retry attempt=%d wait=%.2f status=%s error=%s request_id=%r",
@@ -160,11 +158,29 @@ class _Retries:
         )
         return None if self._on_retry is None else self._on_retry(state)
 
-    def _new_state(self) -> RetryCallState:
-        """Return the state without outcome, for tenacity's waits and for `on_retry`."""
-        state = RetryCallState(
-            Retrying(stop=stop_after_attempt(self._max_retries + 1)), None, (), {}
-        )
+    def _state_of(self, error: OneRouterError) -> RetryCallState:
+        """Return tenacity's state after a failed attempt."""
+        state = RetryCallState(self._policy, None, (), {})
         state.start_time, state.attempt_number = self._started_at, self._attempts
-        state.idle_for = self._slept + self.seconds
+        state.idle_for = self._slept
+        state.set_exception((type(error), error, None))
         return state
+
+
+def _is_retryable(error: BaseException) -> bool:
+    """Tell whether the same request may succeed within MAX_RETRY_AFTER seconds."""
+    return (
+        isinstance(error, OneRouterError)
+        and error.transient
+        and (error.retry_after or 0) <= MAX_RETRY_AFTER
+    )
+
+
+# A server that is too busy and says 0 would get all retries within a moment.
+def _wait_seconds(state: RetryCallState) -> float:
+    """Return the wait: Retry-After, else random. Retry-After: 0 is treated as absent."""
+    if _fixed_wait is not None:
+        return _fixed_wait
+    error = state.outcome.exception() if state.outcome else None
+    retry_after = error.retry_after if isinstance(error, OneRouterError) else None
+    return retry_after or _backoff(state)
