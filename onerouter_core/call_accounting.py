@@ -11,6 +11,7 @@ from functools import partial
 from time import monotonic
 
 from onerouter_core.budgets import Reservation, check_limits_count
+from onerouter_core.cache_savings import caches_for_an_hour
 from onerouter_core.connection import ConnectionSettings
 from onerouter_core.ledger_entry import LedgerEntry
 from onerouter_core.model_ids import answering_model
@@ -23,6 +24,7 @@ class CallAccounting:
 
     def __init__(self, connection: ConnectionSettings, request: Request | None) -> None:
         """Begin without attempts; without a request, the call is free."""
+        self._request = request
         self.model = request.model if request else None
         self._fallback_models = request.parameters.get("fallback_models") if request else None
         self.ledger = connection.ledger if request else None
@@ -71,10 +73,20 @@ class CallAccounting:
             with_model = reply if reply.model else replace(reply, model=self.model)
             seconds = monotonic() - self._sent_at
             first = self.first_delta_at and self.first_delta_at - self._sent_at
-            prices = self._prices
-            entry = LedgerEntry.of(with_model, seconds, first, partial=partial, prices=prices)
+            entry = LedgerEntry.of(
+                with_model,
+                seconds,
+                first,
+                partial=partial,
+                prices=self._prices,
+                hour_cache=self._writes_for_an_hour(reply),
+            )
             (self._reservation or self.ledger).record(entry)
         return reply
+
+    def _writes_for_an_hour(self, reply: Reply) -> bool:
+        has_written = reply.usage is not None and reply.usage.cache_write_tokens
+        return bool(has_written) and self._request is not None and caches_for_an_hour(self._request)
 
     def _with_requested_model(self, reply: Reply) -> Reply:
         """Return a reply, alternatives included, with the requested id of the model."""

@@ -105,6 +105,15 @@ class Ledger:
         """Sum of the tokens of prompts and answers."""
         return self._budget.spent.tokens
 
+    @property
+    def cache_savings(self) -> Decimal:
+        """Sum of what prompt caching saved in USD, estimates included; unknown savings count as 0.
+
+        Below 0: writing to the cache cost more than reading from it saved.
+        """
+        known = (e.cache_savings for e in self.entries if e.cache_savings is not None)
+        return sum((usd for usd in known if usd.is_finite()), Decimal(0))
+
     def totals(self, key: str | Callable[[LedgerEntry], Any]) -> dict[Any, Decimal]:
         """Return the costs in USD, summed up by group.
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import ConfigDict
 from typing_extensions import Self
 
+from onerouter_core.cache_savings import cache_savings
 from onerouter_core.types import ModelInfo, Reply, Usage
 
 
@@ -76,8 +77,16 @@ class LedgerEntry:
     id: str | None
     """Generation id."""
 
+    cache_savings: Decimal | None = None
+    """USD that prompt caching saved: what the cached tokens would have cost without it, less what
+    they did cost; below 0 if writing cost more. None: unknown."""
+
+    cache_savings_estimated: bool = False
+    """Whether `cache_savings` was estimated from the price list, as the cost has no parts that tell
+    it: reading at 0.1 of the input price, writing at 1.25 (5 minutes) or 2 (1 hour)."""
+
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913 -- all but two are optional
         cls,
         reply: Reply,
         seconds: float,
@@ -85,6 +94,7 @@ class LedgerEntry:
         *,
         partial: bool = False,
         prices: Prices | None = None,
+        hour_cache: bool = False,
     ) -> Self:
         """Return the entry of a reply.
 
@@ -94,11 +104,16 @@ class LedgerEntry:
             first_token: seconds from the request to the first delta. None: not a stream.
             partial: whether the reply is incomplete.
             prices: price list to estimate the cost that the reply does not report.
+            hour_cache: whether prompts are cached for an hour; only to estimate the savings.
 
         """
         usage = reply.usage or Usage()
         reported = None if reply.cost is None else Decimal(str(reply.cost))
-        estimate = _estimate(reply, prices) if reported is None else None
+        needs_prices = reported is None or _is_cached(usage)  # an id not listed takes a search
+        listed = prices.get(reply.model or "") if prices is not None and needs_prices else None
+        estimate = _estimate(usage, listed) if reported is None else None
+        price = listed.input_price if listed else None
+        savings = cache_savings(reply, price, for_an_hour=hour_cache)
         return cls(
             time=datetime.now(timezone.utc),
             model=reply.model,
@@ -115,6 +130,8 @@ class LedgerEntry:
             first_token=first_token,
             attempts=reply.attempts,
             id=reply.id,
+            cache_savings=savings.usd,
+            cache_savings_estimated=savings.estimated,
         )
 
     @property
@@ -129,17 +146,20 @@ class LedgerEntry:
         return self.input_tokens + self.output_tokens
 
     def to_row(self) -> dict[str, Any]:
-        """Return the entry as a JSON object: time in ISO 8601, cost as a string."""
+        """Return the entry as a JSON object: time in ISO 8601, amounts of money as strings."""
         row = asdict(self) | {"time": self.time.isoformat()}
-        return row | {"cost": None if self.cost is None else str(self.cost)}
+        amounts = {"cost": self.cost, "cache_savings": self.cache_savings}
+        return row | {n: None if usd is None else str(usd) for n, usd in amounts.items()}
 
 
-def _estimate(reply: Reply, prices: Prices | None) -> Decimal | None:
+def _is_cached(usage: Usage) -> bool:
+    return bool(usage.cached_tokens or usage.cache_write_tokens)
+
+
+def _estimate(usage: Usage, listed: ModelInfo | None) -> Decimal | None:
     """Return the cost in USD at list prices. None: usage or a price is unknown."""
-    model = prices.get(reply.model or "") if prices is not None else None
-    if model is None or model.input_price is None or model.output_price is None:
+    if listed is None or listed.input_price is None or listed.output_price is None:
         return None
-    usage = reply.usage
-    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+    if usage.input_tokens is None or usage.output_tokens is None:
         return None
-    return usage.input_tokens * model.input_price + usage.output_tokens * model.output_price
+    return usage.input_tokens * listed.input_price + usage.output_tokens * listed.output_price

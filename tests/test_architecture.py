@@ -46,7 +46,11 @@ MAY_IMPORT = {
         *("typing_extensions", "onerouter_core.errors", "onerouter_core.inherited_context"),
         "onerouter_core.ledger_entry",
     },
-    "onerouter_core.ledger_entry": {"pydantic", "typing_extensions", "onerouter_core.types"},
+    "onerouter_core.cache_savings": {"onerouter_core.types", "onerouter_core.wire"},
+    "onerouter_core.ledger_entry": {
+        *("pydantic", "typing_extensions", "onerouter_core.types"),
+        "onerouter_core.cache_savings",
+    },
     "onerouter_core.ledger": {
         *("pydantic", "typing_extensions", "onerouter_core.html_table", "onerouter_core.errors"),
         *("onerouter_core.budgets", "onerouter_core.ledger_entry", "onerouter_core.atomic_write"),
@@ -94,6 +98,7 @@ MAY_IMPORT = {
     "onerouter_core.call_accounting": {
         *("onerouter_core.connection", "onerouter_core.ledger_entry", "onerouter_core.model_ids"),
         *("onerouter_core.types", "onerouter_core.budgets", "onerouter_core.wire"),
+        "onerouter_core.cache_savings",
     },
     "onerouter_core.call_errors": {
         *("onerouter_core.call_accounting", "onerouter_core.call_limits", "onerouter_core.errors"),

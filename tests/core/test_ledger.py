@@ -8,6 +8,7 @@ import json
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
 from io import StringIO
@@ -244,7 +245,38 @@ def test_totals_by_field_or_function() -> None:
     assert ledger.totals(lambda entry: entry.provider) == {None: 7}
 
 
+def test_what_caching_saved_adds_up() -> None:
+    """Unknown savings count as 0, a loss counts."""
+    ledger = Ledger()
+    for savings in ("0.1", None, "-0.3", "0.1", "NaN"):
+        usd = None if savings is None else Decimal(savings)
+        ledger.record(replace(new_entry(1), cache_savings=usd))
+    assert ledger.cache_savings == Decimal("-0.1")
+    assert Ledger().cache_savings == 0
+
+
 # --- export and import ---
+
+
+def test_rows_of_earlier_versions_can_be_imported(tmp_path: Path) -> None:
+    """They have no savings of prompt caching."""
+    row = new_entry(0.5).to_row()
+    new = row.pop("cache_savings"), row.pop("cache_savings_estimated")
+    (tmp_path / "lines").write_text(json.dumps(row) + "\n", "utf-8")
+    for ledger in (Ledger.from_rows([row]), Ledger.from_jsonl(tmp_path / "lines")):
+        (entry,) = ledger.entries
+        assert (entry.cost, entry.cache_savings) == (Decimal("0.5"), None)
+        assert ledger.cache_savings == 0
+    assert new == (None, False)
+
+
+def test_savings_are_exported_as_text() -> None:
+    """No digit is lost."""
+    ledger = Ledger()
+    ledger.record(replace(new_entry(1), cache_savings=Decimal("0.00000070")))
+    (row,) = ledger.to_rows()
+    assert row["cache_savings"] == "7.0E-7"
+    assert Ledger.from_rows([row]) == ledger
 
 
 def test_entries_can_be_exported_as_rows_jsonl_and_csv(tmp_path: Path) -> None:
@@ -271,6 +303,8 @@ ENTRIES = st.builds(
     cost=st.none() | MONEY,
     seconds=st.floats(min_value=0, allow_infinity=False),
     first_token=st.none() | st.floats(min_value=0, allow_infinity=False),
+    cache_savings=st.none() | MONEY,
+    cache_savings_estimated=st.booleans(),
 )
 
 
