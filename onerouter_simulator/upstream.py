@@ -1,7 +1,7 @@
 """Upstream: one HTTP exchange with a real gateway, passed through byte by byte.
 
-Knows HTTP, TLS and proxies, through the standard library, which no mock of an HTTP library sees.
-Its calls block: an event loop runs them in threads. Knows no file and no ASGI.
+Knows HTTP, TLS and proxies, through the standard library: the simulator needs no HTTP library. Its
+calls block: an event loop runs them in threads. Knows no file and no ASGI.
 """
 
 import http.client
