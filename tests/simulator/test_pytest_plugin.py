@@ -182,14 +182,16 @@ def test_the_entry_point_loads_the_plugin_once(tmp_path: Path) -> None:
     assert "fixture 'onerouter' not found" in done.stdout, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/testing.md"])
-def test_the_tests_on_the_pages_pass(tmp_path: Path, page: str) -> None:
+def test_the_tests_on_the_pages_pass(tmp_path: Path) -> None:
     """They need no import for the fixture."""
-    imports = (
-        "from langchain_onerouter import ChatOneRouter\nfrom onerouter_simulator import Simulator\n"
-    )
-    tests = [block.code for block in code_blocks(page) if "def test_" in block.code]
-    done = run_pytest(
-        tmp_path, "-p", "onerouter_simulator.pytest_plugin", tests="\n".join([imports, *tests])
-    )
-    assert "1 passed" in done.stdout, done.stdout
+    blocks = [
+        block.code for page in ("README.md", "docs/testing.md") for block in code_blocks(page)
+    ]
+    tests = [
+        "from langchain_onerouter import ChatOneRouter",
+        "from onerouter_simulator import Simulator",
+        *(code for code in blocks if "def test_" in code),
+    ]
+    plugin = "onerouter_simulator.pytest_plugin"
+    done = run_pytest(tmp_path, "-p", plugin, tests="\n".join(tests))
+    assert "2 passed" in done.stdout, done.stdout
