@@ -1,36 +1,70 @@
 """Code blocks of documentation pages: run them and compare their output with the page.
 
-The Python blocks of a page run in order and share one namespace. In a block, a line that begins
-with `# ->` is a line of output of the code above it. A block after `<!-- not run: reason -->` is
-not run.
+A tab (`=== "LangChain"`, its blocks indented) or a section whose heading is the name of a framework
+is for users of that framework. A page is read once for each framework that it names: the Python
+blocks of the framework and those of no framework run in order, share one namespace, and need no
+other framework. In a block, a line that begins with `# ->` is a line of output of the code above
+it. A block after `<!-- not run: reason -->` is not run.
+
+`python -I tests/pages.py README.md LangChain` reads a page with the installed packages, against the
+simulator.
 """
 
 from __future__ import annotations
 
+import ast
+import io
+import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import dedent
 from typing import NamedTuple
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
-_BLOCK = re.compile(
-    r"(?:<!-- not run: (.+?) -->\s+)?^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL
+PACKAGE_NAMES = {  # how the names of a framework's packages begin
+    "LangChain": ("langchain", "langgraph", "langsmith", "deepagents"),
+    "LlamaIndex": ("llama_index", "workflows"),
+}
+_PART = re.compile(
+    r"(?:<!-- not run: (?P<reason>.+?) -->\s+)?"
+    r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^(?P=indent)```$"
+    r'|^=== "(?P<tab>[^"]+)"$'
+    r"|^(?P<level>#+) (?P<heading>[^\n]+)$",
+    re.MULTILINE | re.DOTALL,
 )
 _OUTPUT = re.compile(r"^# -> ?(.*)$", re.MULTILINE)
 
 
 class CodeBlock(NamedTuple):
-    """A fenced code block; `skip_reason` is empty for a block that is run."""
+    """A fenced code block.
+
+    `skip_reason` is empty for a block that is run, `framework` for one that is for every reader.
+    """
 
     language: str
     code: str
     skip_reason: str
+    framework: str
 
     @property
     def shown_output(self) -> list[str]:
         """The lines of output that the block shows; empty if it shows none."""
         return [line.rstrip() for line in _OUTPUT.findall(self.code)]
+
+    @property
+    def imports(self) -> set[str]:
+        """The top-level packages that the block imports."""
+        found = set()
+        for node in ast.walk(ast.parse(self.code)):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+        return found
 
 
 def code_blocks(page: str) -> list[CodeBlock]:
@@ -40,19 +74,71 @@ def code_blocks(page: str) -> list[CodeBlock]:
 
 def blocks_in(text: str) -> list[CodeBlock]:
     """Return the fenced code blocks of a text in Markdown, in order."""
-    return [CodeBlock(language, code, reason) for reason, language, code in _BLOCK.findall(text)]
+    return list(_blocks_in(text))
 
 
-def check_page(page: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run the Python blocks of a page, check the output that it shows; return all output."""
+def _blocks_in(text: str) -> Iterator[CodeBlock]:
+    tab = section = ""
+    section_level = 0
+    for part in _PART.finditer(text):
+        if part["tab"]:
+            tab = part["tab"]
+        elif part["heading"]:
+            level = len(part["level"])
+            if part["heading"] in PACKAGE_NAMES:
+                section, section_level = part["heading"], level
+            elif level <= section_level:
+                section = ""
+        else:
+            framework = tab if part["indent"] else section
+            yield CodeBlock(part["language"], dedent(part["code"]), part["reason"] or "", framework)
+
+
+def readings(page: str) -> list[str]:
+    """Return the frameworks whose users read the page, each for itself; [""] if it names none."""
+    named = {block.framework for block in code_blocks(page)} & set(PACKAGE_NAMES)
+    return sorted(named) or [""]
+
+
+def blocks_of(page: str, framework: str) -> list[CodeBlock]:
+    """Return the Python blocks of a page that a user of one framework runs, in order."""
+    return [
+        block
+        for block in code_blocks(page)
+        if block.language == "python"
+        and not block.skip_reason
+        and block.framework in {"", framework}
+    ]
+
+
+def check_page(page: str, framework: str = "") -> str:
+    """Run the blocks of a page for one framework, check the shown output; return all output."""
     namespace: dict[str, object] = {"__name__": "page"}
     output = ""
-    for number, block in enumerate(code_blocks(page), start=1):
-        if block.language != "python" or block.skip_reason:
-            continue
-        exec(compile(block.code, f"{page}, block {number}", "exec"), namespace)  # noqa: S102 -- our own pages
-        printed = capsys.readouterr().out
+    for number, block in enumerate(blocks_of(page, framework), start=1):
+        with redirect_stdout(io.StringIO()) as stdout:
+            exec(  # noqa: S102 -- our own pages
+                compile(block.code, f"{page}, {framework} block {number}", "exec"), namespace
+            )
+        printed = stdout.getvalue()
         if block.shown_output:
-            assert [line.rstrip() for line in printed.splitlines()] == block.shown_output
+            lines = [line.rstrip() for line in printed.splitlines()]
+            assert lines == block.shown_output, f"{page}, {framework} block {number}: {printed}"
         output += printed
     return output
+
+
+def main() -> None:
+    """Read the page given for the framework given, with the simulator as the gateway."""
+    from onerouter_simulator import Simulator  # noqa: PLC0415 -- tests need no installed simulator
+
+    page, framework = sys.argv[1:]
+    with Simulator() as simulator, TemporaryDirectory() as folder:
+        os.environ["ONEROUTER_API_KEY"] = simulator.api_key
+        os.environ["ONEROUTER_BASE_URL"] = simulator.base_url
+        os.chdir(folder)  # for blocks that write files
+        check_page(page, framework)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ import pytest
 
 from onerouter_core import ProviderRouting, errors
 from onerouter_simulator import Simulator
-from tests.pages import ROOT, check_page, code_blocks
+from tests.pages import ROOT, check_page, code_blocks, readings
 
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 NEED_OTHER_PACKAGES = {"ecosystem.md"}  # tests/ecosystem/test_page.py runs its blocks
@@ -29,20 +29,26 @@ def text_of(page: str) -> str:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the frameworks' own
 @pytest.mark.parametrize(
-    "page", [p for p in PAGES if "```python" in text_of(p) and p not in NEED_OTHER_PACKAGES]
+    ("page", "framework"),
+    [
+        (page, framework)
+        for page in PAGES
+        if "```python" in text_of(page) and page not in NEED_OTHER_PACKAGES
+        for framework in readings(f"docs/{page}")
+    ],
 )
 def test_code_blocks_run_and_print_the_shown_output(
     page: str,
+    framework: str,
     sim: Simulator,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    """The Python blocks of a page run from top to bottom, against the simulator."""
+    """The Python blocks of a page run from top to bottom, for each framework, on the simulator."""
     monkeypatch.chdir(tmp_path)  # for blocks that write files
     monkeypatch.setenv("ONEROUTER_API_KEY", sim.api_key)
     monkeypatch.setenv("ONEROUTER_BASE_URL", sim.base_url)
-    check_page(f"docs/{page}", capsys)
+    check_page(f"docs/{page}", framework)
 
 
 def test_few_blocks_are_not_run() -> None:

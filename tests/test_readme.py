@@ -14,17 +14,18 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the frameworks' own
+@pytest.mark.parametrize("framework", ["LangChain", "LlamaIndex"])
 def test_code_blocks_run_and_print_the_shown_output(
+    framework: str,
     sim: Simulator,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    """The Python blocks run from top to bottom, against the simulator."""
+    """The Python blocks run from top to bottom, for each framework, against the simulator."""
     monkeypatch.chdir(tmp_path)  # for blocks that write files
     monkeypatch.setenv("ONEROUTER_API_KEY", sim.api_key)
     monkeypatch.setenv("ONEROUTER_BASE_URL", sim.base_url)
-    printed = check_page("README.md", capsys)
+    printed = check_page("README.md", framework)
     assert "Why is the sky blue?" in printed
     assert "84" in printed
     assert "Ada Lovelace" in printed
@@ -42,3 +43,14 @@ def test_the_relative_links_exist() -> None:
     links = re.findall(r"\]\((?!http)([^)]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_badges_are_true() -> None:
+    """A badge is a file of the project, which shows what pyproject.toml says."""
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    versions = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)
+    assert 'license = "MIT"' in project
+    badges = dict(re.findall(r"!\[([^\]]+)\]\((docs/images/[^)]+)\)", README))
+    assert {f"Python {' | '.join(versions)}", "licence MIT"} < set(badges)
+    for text, path in badges.items():
+        assert f'aria-label="{text}"' in (ROOT / path).read_text("utf-8")

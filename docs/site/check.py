@@ -1,13 +1,22 @@
-"""Check a built site: every internal link leads somewhere, and nothing loads from another host."""
+"""Check a built site.
+
+Every internal link leads somewhere, nothing loads from another host, and the search has a section
+for what newcomers look for.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+SEARCHED = (
+    *("api key", "base url", "budgets", "docker", "embedding", "jupyter", "logging", "memory"),
+    *("metrics", "progress", "proxies", "retries", "security", "tracing", "windows"),
+)
 _LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src"}
 
 
@@ -52,10 +61,19 @@ def faults(root: Path) -> Iterator[str]:
                 yield f"{where} links to {url}, but there is no such anchor"
 
 
+def not_found(root: Path) -> Iterator[str]:
+    """Yield a line for each searched word that no title of a section has."""
+    index = json.loads((root / "search" / "search_index.json").read_text("utf-8"))
+    titles = [section["title"].lower() for section in index["docs"]]
+    for word in SEARCHED:
+        if not any(word in title for title in titles):
+            yield f"the search finds no section about {word!r}"
+
+
 def main() -> None:
     """Print the faults of the site given, and fail if there are any."""
     root = Path(sys.argv[1]).resolve()
-    if found := "\n".join(faults(root)):
+    if found := "\n".join([*faults(root), *not_found(root)]):
         raise SystemExit(found)
 
 

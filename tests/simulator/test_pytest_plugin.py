@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
-from tests.pages import code_blocks
+from tests.pages import blocks_of
 
 ROOT = Path(__file__).parents[2]
 Run: TypeAlias = "subprocess.CompletedProcess[str]"
@@ -182,13 +182,22 @@ def test_the_entry_point_loads_the_plugin_once(tmp_path: Path) -> None:
     assert "fixture 'onerouter' not found" in done.stdout, done.stdout + done.stderr
 
 
-def test_the_tests_on_the_pages_pass(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("framework", "model_class"),
+    [
+        ("LangChain", "langchain_onerouter import ChatOneRouter"),
+        ("LlamaIndex", "llama_index_onerouter import OneRouterLLM"),
+    ],
+)
+def test_the_tests_on_the_pages_pass(tmp_path: Path, framework: str, model_class: str) -> None:
     """They need no import for the fixture."""
     blocks = [
-        block.code for page in ("README.md", "docs/testing.md") for block in code_blocks(page)
+        block.code
+        for page in ("README.md", "docs/testing.md")
+        for block in blocks_of(page, framework)
     ]
     tests = [
-        "from langchain_onerouter import ChatOneRouter",
+        f"from {model_class}",
         "from onerouter_simulator import Simulator",
         *(code for code in blocks if "def test_" in code),
     ]
