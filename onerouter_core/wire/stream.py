@@ -50,6 +50,7 @@ from onerouter_core.wire.fragments import (
 )
 from onerouter_core.wire.sse import SSEParser
 from onerouter_core.wire.text_buffer import TextBuffer
+from onerouter_core.wire.text_events import TextEvents
 from onerouter_core.wire.tool_call_deltas import ToolCallDeltas, merge_call_deltas
 
 _EVENT_STREAM = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,99}(?:data|event|id)?:")
@@ -152,6 +153,8 @@ class StreamDecoder:
         self._last_choice: Json = {}
         self._message: dict[str, Any] = {}
         self._text = TextBuffer()
+        self._text_events = TextEvents()
+        self._plain_text: str | None = None  # of the last event, if it has nothing else
         self._reasoning = TextBuffer()
         self._reasoning_source: Json = {}  # the last delta with a reasoning text
         self._details: list[dict[str, Any]] = []
@@ -220,13 +223,18 @@ class StreamDecoder:
 
     def _decode_event(self, data: bytes | bytearray) -> ReplyDelta | None:
         """Decode the data of one event; None if it adds nothing to the reply."""
+        events = self._text_events
+        if events.is_ready and (text := events.read(data)) is not None and not self.done:
+            self.events += 1
+            text = self._text.add(text)
+            return ReplyDelta(text) if text else None
         if self.done or not data or data.isspace():
             return None
         if len(data) < _MAX_DONE_BYTES and data.strip() == _DONE:
             self.done = True
             return None
         self.events += 1
-        self._body = None
+        self._body = self._plain_text = None
         try:
             event = parse_json_bytes(data, _clean_event)
         except ValueError as reason:
@@ -237,6 +245,8 @@ class StreamDecoder:
                 f"The stream has an event that is {problem}.", **self._error_context()
             ) from None
         reply_delta = self._add_event(event) if isinstance(event, dict) else _EMPTY_DELTA
+        if self._plain_text is not None:
+            self._text_events.learn(data, self._plain_text)
         return reply_delta if any(reply_delta) else None
 
     def _add_event(self, event: dict[str, Any]) -> ReplyDelta:
@@ -276,12 +286,16 @@ class StreamDecoder:
         if delta:
             self._has_deltas = True
         reply_delta = self._add_delta(as_mapping(delta), logprobs)
-        return self._add_complete_message(message, reply_delta) if message else reply_delta
+        if not message:
+            return reply_delta
+        self._plain_text = None
+        return self._add_complete_message(message, reply_delta)
 
     def _add_delta(self, delta: Json, logprobs: Json | None) -> ReplyDelta:
         keys, content = delta.keys(), delta.get("content")
         # A short cut for most deltas; it saves 2 of 4 us.
         if keys <= _TEXT_ONLY and isinstance(content, str):
+            self._plain_text = content if logprobs is None else None
             return ReplyDelta(self._text.add(content), "", (), (), logprobs)
         text, images = decode_content(content) if content else ("", ())
         if text:
