@@ -58,7 +58,8 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     >>> ChatOneRouter(model="deepseek/deepseek-v4-flash").invoke("Hello").content
 
     Request and connection fields can also be given per call, as can `extra_headers`:
-    `llm.invoke("Hello", temperature=0)`. A keyword without a field goes into the request body.
+    `llm.invoke("Hello", temperature=0)`. An unknown keyword is an error; keys of the request body
+    that have no field go into `extra_body`.
 
     An answer is an AIMessage (streamed: AIMessageChunks). Token counts are in `usage_metadata`;
     cost (USD), upstream provider, ids and finish reason are in `response_metadata`.

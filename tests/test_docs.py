@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import onerouter_core
 from onerouter_core import ProviderRouting, errors
 from onerouter_simulator import Simulator
 from tests.pages import ROOT, check_page, code_blocks, readings
@@ -87,3 +88,14 @@ def test_every_provider_routing_field_is_documented() -> None:
 def test_every_page_is_in_the_navigation(page: str) -> None:
     """site/mkdocs.yml lists every page."""
     assert page in re.findall(r": ([\w/-]+\.md)$", text_of("site/mkdocs.yml"), re.MULTILINE)
+
+
+def test_the_reference_has_every_exported_name_of_the_core() -> None:
+    """Each name is on the page for users, or on that of the building blocks, and on one only."""
+    lists = re.findall(
+        r"members: \[(.*)\]", text_of("api/core.md") + text_of("api/building-blocks.md")
+    )
+    shown = re.findall(r"\w+", " ".join(lists))
+    assert sorted(set(shown)) == sorted(shown)
+    not_here = {"__version__", "OneRouterError"}  # the latter is in the section of errors
+    assert set(onerouter_core.__all__) - set(shown) == not_here
