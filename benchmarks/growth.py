@@ -18,10 +18,10 @@ from time import process_time
 from typing import Any
 
 from onerouter_core import Catalog, parse_incomplete_json, parse_json_text
+from onerouter_core.argument_hints import argument_hint
 from onerouter_core.errors import OneRouterError, classify, redact, retry_after
 from onerouter_core.model_ids import same_model
 from onerouter_core.model_json import parse_json, to_strict_json
-from onerouter_core.suggestions import suggestion
 from onerouter_core.wire.decode import ReplyContext
 from onerouter_core.wire.error_bodies import decode_error
 from onerouter_core.wire.model_list import decode_model_list
@@ -133,7 +133,9 @@ READERS = (
     Reader("JSON text", repeated("\\ud83d", '{"a": "', '"}'), parse_json),
     Reader("strict JSON", repeated('\\"', '"\n', "\\"), to_strict_json),
     Reader("model ids", repeated("-1111", "a", "x"), lambda text: same_model(text, text)),
-    Reader("suggestion", repeated("max_token"), lambda text: suggestion(text, {text[1:], "stop"})),
+    Reader(
+        "argument_hint", repeated("max_token"), lambda text: argument_hint(text, {text[1:], "stop"})
+    ),
     Reader("model list", model_list, read_model_list),
     Reader("body, calls", completion(calls(_SAME_ID)), lambda body: decode_body(body, _CONTEXT)),
     Reader("text", streamed({"content": "a"}), read_stream),
