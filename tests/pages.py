@@ -6,8 +6,8 @@ blocks of the framework and those of no framework run in order, share one namesp
 other framework. In a block, a line that begins with `# ->` is a line of output of the code above
 it. A block after `<!-- not run: reason -->` is not run.
 
-`python -I tests/pages.py README.md LangChain` reads a page with the installed packages, against the
-simulator.
+`python -I tests/pages.py LangChain` reads README and all pages with the installed packages, against
+the simulator.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +29,8 @@ PACKAGE_NAMES = {  # how the names of a framework's packages begin
     "LangChain": ("langchain", "langgraph", "langsmith", "deepagents"),
     "LlamaIndex": ("llama_index", "workflows"),
 }
+NEEDS_CHECKOUT = {"docs/llama-index-conformance.md"}
+SECTIONS_OF_THEIR_OWN = {"docs/ecosystem.md"}  # each section is a program, with packages of its own
 _PART = re.compile(
     r"(?:<!-- not run: (?P<reason>.+?) -->\s+)?"
     r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^(?P=indent)```$"
@@ -94,6 +96,16 @@ def _blocks_in(text: str) -> Iterator[CodeBlock]:
             yield CodeBlock(part["language"], dedent(part["code"]), part["reason"] or "", framework)
 
 
+def frameworks_of(blocks: Iterable[CodeBlock]) -> set[str]:
+    """Return the frameworks whose packages blocks import."""
+    names = {name for block in blocks for name in block.imports}
+    return {
+        framework
+        for framework, beginnings in PACKAGE_NAMES.items()
+        if any(name.startswith(beginnings) for name in names)
+    }
+
+
 def readings(page: str) -> list[str]:
     """Return the frameworks whose users read the page, each for itself; [""] if it names none."""
     named = {block.framework for block in code_blocks(page)} & set(PACKAGE_NAMES)
@@ -128,16 +140,29 @@ def check_page(page: str, framework: str = "") -> str:
     return output
 
 
+def pages_for(framework: str) -> list[str]:
+    """Return README and the pages of the site that a user of one framework can run, installed."""
+    names = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+    other = {*PACKAGE_NAMES} - {framework}
+    return [
+        name
+        for name in names
+        if name not in SECTIONS_OF_THEIR_OWN | NEEDS_CHECKOUT
+        and not frameworks_of(blocks_of(name, framework)) & other
+    ]
+
+
 def main() -> None:
-    """Read the page given for the framework given, with the simulator as the gateway."""
+    """Read all pages for the framework given, each with a simulator as the gateway."""
     from onerouter_simulator import Simulator  # noqa: PLC0415 -- tests need no installed simulator
 
-    page, framework = sys.argv[1:]
-    with Simulator() as simulator, TemporaryDirectory() as folder:
-        os.environ["ONEROUTER_API_KEY"] = simulator.api_key
-        os.environ["ONEROUTER_BASE_URL"] = simulator.base_url
-        os.chdir(folder)  # for blocks that write files
-        check_page(page, framework)
+    (framework,) = sys.argv[1:]
+    for page in pages_for(framework):
+        with Simulator() as simulator, TemporaryDirectory() as folder:
+            os.environ["ONEROUTER_API_KEY"] = simulator.api_key
+            os.environ["ONEROUTER_BASE_URL"] = simulator.base_url
+            os.chdir(folder)  # for blocks that write files
+            check_page(page, framework)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,11 @@ with Simulator() as simulator:
     assert urlopen(simulator.base_url + "/models").status == 200
 """,
 }
+# What README and pages need beside an extra: each says so where it is imported.
+PACKAGES_OF_PAGES = {
+    "langchain": ("LangChain", "langchain", "tqdm"),
+    "llama-index": ("LlamaIndex",),
+}
 PACKAGE_BY_EXTRA = {
     "langchain": "langchain_onerouter",
     "llama-index": "llama_index_onerouter",
@@ -97,7 +102,10 @@ def sdist_faults(sdist: Path) -> Iterator[str]:
 
 
 def check_extra(extra: str, wheel: Path, python: Path, home: Path) -> None:
-    """Install one extra, use it, and check the messages of the imports that lack theirs."""
+    """Install one extra, use it, and check the messages of the imports that lack theirs.
+
+    Then, with the simulator added, run every block of README and pages for its framework.
+    """
     requirement = f"{wheel.resolve()}[{extra}]" if extra else str(wheel)
     new_python = install(requirement, python, home)
     run(new_python, "-I", "-c", PROGRAM_BY_EXTRA[extra])
@@ -105,6 +113,10 @@ def check_extra(extra: str, wheel: Path, python: Path, home: Path) -> None:
         if other != extra:
             program = MISSING_EXTRA_PROGRAM.format(extra=other, package=package)
             run(new_python, "-I", "-c", program)
+    if extra in PACKAGES_OF_PAGES:
+        framework, *packages = PACKAGES_OF_PAGES[extra]
+        add(f"{wheel.resolve()}[{extra},simulator]", new_python, *packages)
+        run(new_python, "-I", ROOT / "tests" / "pages.py", framework)
 
 
 def check_types(wheel: Path, python: Path, home: Path) -> None:
@@ -120,9 +132,14 @@ def install(requirement: str, python: Path, home: Path) -> Path:
     """Install into a new environment, at the versions that we test; return its Python."""
     new_python = home / "bin" / "python"
     run(TOOLS / "uv", "venv", "--quiet", "--python", python, home)
-    arguments = ("--constraint", ROOT / "constraints.txt", requirement)
-    run(TOOLS / "uv", "pip", "install", "--quiet", "--python", new_python, *arguments)
+    add(requirement, new_python)
     return new_python
+
+
+def add(requirement: str, python: Path, *packages: str) -> None:
+    """Install a requirement, and packages beside it, at the versions that we test."""
+    arguments = ("--constraint", ROOT / "constraints.txt", requirement, *packages)
+    run(TOOLS / "uv", "pip", "install", "--quiet", "--python", python, *arguments)
 
 
 def run(*command: str | Path, folder: Path | None = None) -> None:

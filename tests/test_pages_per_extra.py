@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pages import PACKAGE_NAMES, ROOT, blocks_in, blocks_of, code_blocks, readings
+from tests.pages import (
+    ROOT,
+    SECTIONS_OF_THEIR_OWN,
+    blocks_in,
+    blocks_of,
+    code_blocks,
+    frameworks_of,
+    pages_for,
+    readings,
+)
 
 PAGES = [
     "README.md",
@@ -14,8 +23,6 @@ PAGES = [
         if "```python" in path.read_text("utf-8")
     ),
 ]
-SECTIONS_OF_THEIR_OWN = {"docs/ecosystem.md"}  # each section is a program for one framework
-
 TEXT = """
 # A page
 
@@ -59,16 +66,6 @@ LangChain
 """
 
 
-def frameworks_imported(imports: set[str]) -> set[str]:
-    """Return the frameworks to which imported packages belong."""
-    return {
-        framework
-        for framework, beginnings in PACKAGE_NAMES.items()
-        for name in imports
-        if name.startswith(beginnings)
-    }
-
-
 def test_blocks_know_their_framework() -> None:
     """A tab or a heading names the framework of a block; the rest is for every reader."""
     blocks = blocks_in(TEXT)
@@ -83,8 +80,8 @@ def test_blocks_know_their_framework() -> None:
     assert blocks[0].code == "import langchain_core\nprint(1)\n# -> 1\n"
     assert blocks[0].shown_output == ["1"]
     assert blocks[4].skip_reason == "it would cost money"
-    assert frameworks_imported(blocks[0].imports) == {"LangChain"}
-    assert frameworks_imported(blocks[1].imports) == {"LlamaIndex"}
+    assert frameworks_of(blocks[:1]) == {"LangChain"}
+    assert frameworks_of(blocks[1:2]) == {"LlamaIndex"}
 
 
 @pytest.mark.parametrize(
@@ -98,8 +95,7 @@ def test_blocks_know_their_framework() -> None:
 )
 def test_a_reader_needs_one_framework(page: str, framework: str) -> None:
     """The blocks that a reader runs import packages of one framework only."""
-    imports = set[str]().union(*(block.imports for block in blocks_of(page, framework)))
-    needed = frameworks_imported(imports)
+    needed = frameworks_of(blocks_of(page, framework))
     assert needed <= {framework} if framework else len(needed) <= 1
 
 
@@ -108,4 +104,12 @@ def test_a_section_needs_one_framework(page: str) -> None:
     """Each block of a page of programs imports packages of one framework only."""
     for block in code_blocks(page):
         if block.language == "python":
-            assert len(frameworks_imported(block.imports)) <= 1, block.code
+            assert len(frameworks_of([block])) <= 1, block.code
+
+
+def test_pages_for_a_framework() -> None:
+    """They are README and all pages, but for those whose blocks need the other framework."""
+    pages = pages_for("LlamaIndex")
+    assert {"README.md", "docs/costs.md", "docs/llama-index.md"} <= set(pages)
+    assert "docs/architecture.md" not in pages
+    assert blocks_of("docs/llama-index.md", "LangChain") == []
