@@ -1,4 +1,4 @@
-"""Chart of the main metrics: a bar for each target, and a line for each no-op model."""
+"""Charts of the main metrics: a bar for each target, and a line for each no-op model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from matplotlib.ticker import NullFormatter
 
 from benchmarks.measurement import Metric, Metrics
 
-CHART = Path(__file__).parents[1] / "docs" / "images" / "performance.png"
+_IMAGES = Path(__file__).parents[1] / "docs" / "images"
+CHART = _IMAGES / "performance.png"
+FIRST_PANEL = _IMAGES / "performance-chunk.png"  # the first of these captions alone
 
 _CAPTIONS = {
     "text chunk": "one more streamed text chunk",
@@ -33,11 +35,18 @@ _NO_OP_MODELS = {"LangChain no-op model": "#2456a6", "LlamaIndex no-op model": "
 
 
 def draw(metrics: Metrics) -> None:
-    """Draw the metrics that were measured, and save the chart."""
+    """Draw the metrics that were measured: all in one chart, and the first in one of its own."""
     captions = {title: caption for title, caption in _CAPTIONS.items() if title in metrics}
-    rows = -(-len(captions) // _COLUMNS)
-    figure = Figure(figsize=(12.8, 2.9 * rows + 0.5), layout="constrained")
-    all_axes = list(figure.subplots(rows, _COLUMNS, squeeze=False).flat)
+    _draw_panels(metrics, captions, CHART, _COLUMNS)
+    _draw_panels(metrics, dict(list(captions.items())[:1]), FIRST_PANEL, 1)
+
+
+def _draw_panels(metrics: Metrics, captions: dict[str, str], path: Path, columns: int) -> None:
+    """Draw a panel for each caption, and save the chart."""
+    rows = -(-len(captions) // columns)
+    width = 12.8 if columns > 1 else 7.2
+    figure = Figure(figsize=(width, 2.9 * rows + 0.5), layout="constrained")
+    all_axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, (title, caption) in zip(all_axes, captions.items(), strict=False):
         _draw_metric(axes, caption, metrics[title])
     for axes in all_axes[len(captions) :]:
@@ -47,8 +56,8 @@ def draw(metrics: Metrics) -> None:
     figure.legend(
         lines, list(_NO_OP_MODELS), loc="outside lower center", ncols=len(lines), fontsize=9
     )
-    CHART.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(CHART, dpi=100)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
 
 
 def _draw_metric(axes: Any, caption: str, metric: Metric) -> None:
