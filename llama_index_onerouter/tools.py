@@ -95,7 +95,7 @@ class SentTool(dict[str, Any]):
 
 
 def to_sent_tools(tools: Any) -> Any:
-    """Return tools as the JSON that is sent; what is no list of tools stays as it is."""
+    """Return tools as the JSON that is sent; any other value is returned unchanged."""
     try:
         sources = [to_tool(tool) for tool in tools]
     except (ConfigurationError, TypeError):  # raised again, within the call's span

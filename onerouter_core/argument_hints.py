@@ -1,4 +1,4 @@
-"""What to pass in place of an unknown argument: names of other classes, and slips of the pen.
+"""Hints for unknown arguments: names of other classes, and slips of the pen.
 
 docs/migrating.md shows the same table. The names of this package's fields are given by the caller.
 """
@@ -81,7 +81,7 @@ ADVICE: Mapping[str, str] = {
     "include_response_headers": (
         "Leave it out: rate limits and request_id are always in response_metadata."
     ),
-    "disabled_params": "Leave it out: what is None is not sent.",
+    "disabled_params": "Leave it out: arguments that are None are not sent.",
     **dict.fromkeys(
         ("tiktoken_model_name", "tokenizer"), "Leave it out: tokens are estimated without one."
     ),

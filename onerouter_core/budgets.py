@@ -62,10 +62,10 @@ class Budget:
         return self.usd is not None or self.tokens is not None
 
     def check(self, expected: Amount | None = None) -> None:
-        """Raise BudgetExceededError if what is spent and reserved has reached the limit.
+        """Raise BudgetExceededError if the spent and reserved sum has reached the limit.
 
         Args:
-            expected: what the call would need, for the message. None: no call is meant.
+            expected: need of the call, for the message. None: there is no call.
 
         """
         for index, (limit, unit) in enumerate(((self.usd, "USD"), (self.tokens, "tokens"))):

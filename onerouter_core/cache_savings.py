@@ -1,4 +1,4 @@
-"""Savings of prompt caching: what the cached tokens of a reply would have cost without a cache.
+"""Savings of prompt caching: the price of the cached tokens of a reply without a cache.
 
 The parts of the cost that the gateway reports give them; else they are estimated from the list
 price, with Anthropic's factors (the gateway's page on prompt caching). Money is USD.

@@ -1,8 +1,8 @@
-"""Errors of one call: what the user is told, and what no error may show.
+"""Errors of one call: their context, and the removal of secrets.
 
 An error passes three places. It is made where the failure is seen (`transport_errors.py` for
 exceptions of HTTP libraries, `wire/error_bodies.py` and the decoders for replies). Here it gets
-what is known of its call, and loses secrets and frames. A framework package gives it the class of
+the facts of its call, and loses secrets and frames. A framework package gives it the class of
 its framework. This module knows neither the wire format nor HTTP.
 """
 

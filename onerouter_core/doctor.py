@@ -77,10 +77,10 @@ class CheckResult:
     """Whether it has passed. A check is skipped if one that it needs has not passed."""
 
     detail: str
-    """What was found."""
+    """Finding of the check."""
 
     hint: str = ""
-    """What to do; empty if the check has passed."""
+    """Remedy; empty if the check has passed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Words of the doctor: what an error says, what it probably means, and what to do about it.
+"""Hints of the doctor: words of an error, their probable meaning, and the remedy.
 
 This module knows the words that OpenSSL, Python, aiohttp and C libraries use where a connection
 fails. It sends nothing.

@@ -1,7 +1,8 @@
 """Exceptions of code that is neither ours nor an HTTP library's: raised unchanged.
 
-Hooks, authentication, transports and mocks of the user run inside an HTTP exchange. What they raise
-is the user's: an error of ours would blame the connection, and a retry would run their code again.
+Hooks, authentication, transports and mocks of the user run inside an HTTP exchange. Their
+exceptions are the user's: an error of ours would blame the connection, and a retry would run their
+code again.
 """
 
 from __future__ import annotations

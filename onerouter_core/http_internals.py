@@ -24,7 +24,7 @@ FALLBACK = (
     "Connections are left to the library: bytes that follow an answer are not looked for, name "
     "resolution has no deadline, and sockets of a closed event loop close when they are collected."
 )
-"""What a missing attribute means, in the warning."""
+"""Meaning of a missing attribute, for the warning."""
 
 _log = logging.getLogger("onerouter_core")
 

@@ -179,7 +179,7 @@ class Ledger:
             The reservation; None if nothing limits the call.
 
         Raises:
-            BudgetExceededError: what is spent and reserved has reached a limit.
+            BudgetExceededError: the spent and reserved sum has reached a limit.
 
         """
         limits = open_budgets(self)

@@ -78,8 +78,8 @@ class LedgerEntry:
     """Generation id."""
 
     cache_savings: Decimal | None = None
-    """USD that prompt caching saved: what the cached tokens would have cost without it, less what
-    they did cost; below 0 if writing cost more. None: unknown."""
+    """USD that prompt caching saved: the price of the cached tokens without it, minus their real
+    price; below 0 if writing cost more. None: unknown."""
 
     cache_savings_estimated: bool = False
     """Whether `cache_savings` was estimated from the price list, as the cost has no parts that tell

@@ -19,8 +19,8 @@ from typing import Any
 from weakref import ReferenceType, ref
 
 SECONDS = 5.0
-"""How long a client is kept after its last instance; HTTP connections that are idle for longer are
-not reused. The end of its event loop or of the process ends the wait."""
+"""Seconds that a client is kept after its last instance; HTTP connections that are idle for longer
+are not reused. The end of its event loop or of the process ends the wait."""
 
 MAX_LINGERING = 8
 """Most sync clients that are kept at once; there is one for each environment."""

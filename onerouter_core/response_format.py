@@ -49,7 +49,7 @@ def to_json_schema(
     """Return a response format of a schema.
 
     Args:
-        title: what the name is made of.
+        title: text from which the name is made.
         schema: the JSON schema.
         description: description that the model reads.
         strict: True makes the schema strict, False leaves it; None makes it strict if it can be.

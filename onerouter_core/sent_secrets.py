@@ -2,7 +2,7 @@
 
 The core redacts its own errors with the secrets of their call. An error that a framework package
 raises later, when it reads an answer, belongs to no call: the key may have been given for that call
-alone, or by a function. What an error shows is redacted, and the raw JSON of an answer, which has
+alone, or by a function. Texts of errors are redacted, and the raw JSON of an answer, which has
 all that a server echoes; never the answer itself.
 """
 

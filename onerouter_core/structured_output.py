@@ -1,4 +1,4 @@
-"""How to ask for an object, and what to try next when a model cannot give it that way.
+"""Requests for objects, and the next method to try when a model does not support one.
 
 The method that worked is remembered per model. `object_reader` reads the answer. Both know no
 framework and no key of the API.

@@ -87,7 +87,7 @@ def send(clients: Clients, connection: ConnectionSettings, http_request: HTTPReq
     Raises:
         APIConnectionError: the connection failed, or timed out.
         ConfigurationError: JSON cannot hold the body, or no HTTP client can be created.
-        Exception: what a hook, an authentication or a transport of the user raised.
+        Exception: an exception of the user's hook, authentication or transport.
 
     """
     sdk = load_sdk()

@@ -1,7 +1,7 @@
 """Plugin of pytest: the fixture `onerouter`, a simulated gateway for one test.
 
-Knows pytest. pytest imports this module at each start, where the package is installed: what the
-fixture needs is imported when a test asks for it.
+Knows pytest. pytest imports this module at each start, where the package is installed: the
+needs of the fixture are imported when a test asks for it.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class RecordingError(ValueError):
 
 @dataclass(frozen=True)
 class RequestContent:
-    """What a request says: method, path below the base URL, and body."""
+    """Content of a request: method, path below the base URL, and body."""
 
     method: str
     path: str

@@ -64,7 +64,7 @@ _ERROR_KEYS = ("error", "code")
 
 @dataclass(slots=True)
 class ReplyContext:
-    """What a decoder of a reply must know beyond its bytes."""
+    """Context of a reply: facts beyond its bytes that its decoder needs."""
 
     names: ToolNames = field(default_factory=ToolNames)
     """Names of the request's tools."""

@@ -67,7 +67,7 @@ _FRAGMENTS = frozenset(
     )
 )
 """Keys in a delta whose texts may end with one half of a surrogate pair and go on with the other.
-The other half may be in the next event; what is left of them is replaced in the final reply."""
+The other half may be in the next event; halves without another are replaced in the final reply."""
 
 _FRAGMENT_KEYS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 

@@ -1,4 +1,4 @@
-"""Quirks 41 to 52: what a message carries beside its text, and what has to come back.
+"""Quirks 41 to 52: fields of a message beside its text, and those that must come back.
 
 Some of these servers refuse the turn after a tool call if a field does not come back unchanged.
 Each row names a server that does it, and the report that shows it.
