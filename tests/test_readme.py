@@ -39,9 +39,11 @@ def test_the_make_targets_exist() -> None:
 
 
 def test_the_relative_links_exist() -> None:
-    """Every relative link is a file or a folder of the project."""
-    links = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    """Every relative link is a file or a folder of the project, or a heading of README."""
+    links = re.findall(r"\]\((?!http|#)([^)]+)\)", README)
     assert links
+    headings = {heading.lower() for heading in re.findall(r"^#+ (\w+)$", README, re.MULTILINE)}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= headings
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
