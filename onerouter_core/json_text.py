@@ -82,8 +82,7 @@ def _find_json_start(text: str) -> int | None:
     for pattern in _JSON_STARTS:
         while bracket := pattern.search(text, position):
             start = bracket.end()
-            mark = _CITATION_MARK.match(text, start)
-            if mark is None:
+            if (mark := _CITATION_MARK.match(text, start)) is None:
                 return start
             position = mark.end()
     return start

@@ -28,9 +28,7 @@ T = TypeVar("T")
 def cached_by_class(make: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
     """Return a function that calls `make` once for each class, as long as the class lives.
 
-    Args:
-        make: makes the value of a class; the value may hold no reference to the class.
-
+    The value must hold no reference to the class.
     """
     values: WeakKeyDictionary[type[Any], T] = WeakKeyDictionary()
 

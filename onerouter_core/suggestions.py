@@ -21,7 +21,6 @@ def close_matches(
         similarity: least similarity, from 0 (any name) to 1 (the same); see `difflib`.
 
     """
-    if len(name) > MAX_COMPARED:
-        return []
-    comparable = [known for known in names if len(known) <= MAX_COMPARED]
+    is_long = len(name) > MAX_COMPARED
+    comparable = [known for known in names if len(known) <= MAX_COMPARED and not is_long]
     return difflib.get_close_matches(name, comparable, count, similarity)

@@ -31,10 +31,7 @@ class TextEvents:
             text = data[start:end]
             # A quote would end the text. What JSON escapes, and what is not UTF-8, is decoded.
             if _QUOTE not in text and _ESCAPE not in text:
-                try:
-                    decoded = text.decode()
-                except UnicodeDecodeError:
-                    decoded = "\n"
+                decoded = text.decode(errors="surrogateescape")
                 if decoded.isprintable():
                     return decoded
         self.is_ready = False

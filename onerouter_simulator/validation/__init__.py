@@ -22,9 +22,8 @@ def validate_request(body: Any) -> dict[str, Any]:
         RejectedError: The body is not allowed; the error has status 400 and names the parameter.
     """
     if not isinstance(body, dict):
-        raise RejectedError(
-            400, "Invalid text request: not a JSON object", param="", code="invalid_text_request"
-        )
+        problem = "Invalid text request: not a JSON object"
+        raise RejectedError(400, problem, param="", code="invalid_text_request")
     check_parameters(body)
     check_messages(body["messages"])
     check_tools(body)
