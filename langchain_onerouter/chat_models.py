@@ -27,7 +27,6 @@ from langchain_onerouter.errors import OneRouterError, translate_errors
 from langchain_onerouter.messages import PROVIDER, to_messages
 from langchain_onerouter.profiles import to_profile
 from langchain_onerouter.replies import (
-    RawOf,
     ReplyChunks,
     combine_llm_outputs,
     complete_result,
@@ -269,7 +268,11 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
             reply = gateway.complete(request, self._retry(run_manager))
-            return to_result(reply, cost_in_usage=self.cost_in_usage, raw_of=self._raw_of)
+            return to_result(
+                reply,
+                cost_in_usage=self.cost_in_usage,
+                raw_of=self.include_raw_response and self._raw_json,
+            )
 
     async def _agenerate(
         self,
@@ -281,7 +284,11 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
             reply = await gateway.acomplete(request, self._aretry(run_manager))
-            return to_result(reply, cost_in_usage=self.cost_in_usage, raw_of=self._raw_of)
+            return to_result(
+                reply,
+                cost_in_usage=self.cost_in_usage,
+                raw_of=self.include_raw_response and self._raw_json,
+            )
 
     async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """Return the answers to several lists of messages, see `BaseChatModel.agenerate`.
@@ -306,7 +313,10 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
-            chunks = ReplyChunks(cost_in_usage=self.cost_in_usage, raw_of=self._raw_of)
+            chunks = ReplyChunks(
+                cost_in_usage=self.cost_in_usage,
+                raw_of=self.include_raw_response and self._raw_json,
+            )
             with closing(gateway.stream(request, self._retry(run_manager))) as deltas:
                 for delta in deltas:
                     yield from chunks.convert(delta)
@@ -320,7 +330,10 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         with translate_errors():
             gateway, request = self._prepare(messages, stop, kwargs)
-            chunks = ReplyChunks(cost_in_usage=self.cost_in_usage, raw_of=self._raw_of)
+            chunks = ReplyChunks(
+                cost_in_usage=self.cost_in_usage,
+                raw_of=self.include_raw_response and self._raw_json,
+            )
             stream = await gateway.astream(request, self._aretry(run_manager))
             async with aclosing(stream) as deltas:
                 async for delta in deltas:
@@ -337,11 +350,6 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         with translate_errors(kwargs):
             result = await super()._agenerate_with_cache(*args, **kwargs)
         return complete_result(result, cost_in_usage=self.cost_in_usage)
-
-    @property
-    def _raw_of(self) -> RawOf | None:
-        """Return the function that returns the JSON of a reply; None: messages have none."""
-        return self._raw_json if self.include_raw_response else None
 
     def _retry(self, run_manager: CallbackManagerForLLMRun | None) -> OnRetry:
         """Return the hook before a retry: notify callbacks, and wait for the rate limiter.

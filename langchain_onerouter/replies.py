@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
@@ -40,17 +40,15 @@ _NORMALIZED_FINISH_REASONS = {
     "moderation": "content_filter",
 }
 
-RawOf: TypeAlias = Callable[[Reply], dict[str, Any]]
-"""Function that returns the JSON of a reply."""
+RawOf: TypeAlias = Callable[[Reply], dict[str, Any]] | Literal[False]
+"""Function that returns the JSON of a reply. False: messages have none."""
 
 
-def to_result(
-    reply: Reply, *, cost_in_usage: bool = False, raw_of: RawOf | None = None
-) -> ChatResult:
+def to_result(reply: Reply, *, cost_in_usage: bool = False, raw_of: RawOf = False) -> ChatResult:
     """Convert a reply to a ChatResult with one generation per choice.
 
     Usage is in the first message only: it is that of the request, and tracers add it up. `raw_of`
-    returns the JSON of a reply, which has all choices; without it, messages have none.
+    returns the JSON of a reply, which has all choices.
     """
     others = (replace(choice, usage=None) for choice in reply.alternatives)
     messages = [
@@ -124,9 +122,7 @@ def _add_counts(left: Any, right: Any) -> Any:
             return right if left is None else left
 
 
-def to_message(
-    reply: Reply, *, cost_in_usage: bool = False, raw_of: RawOf | None = None
-) -> AIMessage:
+def to_message(reply: Reply, *, cost_in_usage: bool = False, raw_of: RawOf = False) -> AIMessage:
     """Convert a complete reply to a message."""
     return AIMessage(
         content=_message_content(reply.text, reply.images, reply),
@@ -146,7 +142,7 @@ def to_message(
 class ReplyChunks:
     """Conversion of the deltas of one reply to chunks."""
 
-    def __init__(self, *, cost_in_usage: bool = False, raw_of: RawOf | None = None) -> None:
+    def __init__(self, *, cost_in_usage: bool = False, raw_of: RawOf = False) -> None:
         """Begin a stream."""
         self._cost_in_usage = cost_in_usage
         self._raw_of = raw_of
@@ -310,7 +306,7 @@ def _received_arguments(reply: Reply) -> dict[str, str]:
     }
 
 
-def _response_metadata(reply: Reply, raw_of: RawOf | None) -> dict[str, Any]:
+def _response_metadata(reply: Reply, raw_of: RawOf) -> dict[str, Any]:
     metadata = {name: getattr(reply, name) for name in _METADATA_FIELDS}
     metadata["model_name"] = reply.model
     metadata["headers"] = dict(reply.headers) or None

@@ -37,7 +37,9 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
     cache_prompt = parameters.pop("cache_prompt", False)
     if not (request.tools or extra_body.get("tools")):
         parameters.pop("parallel_tool_calls", None)  # OpenAI rejects it without tools
-    messages = _normalize(_messages_of(request))
+    messages = [*normalize(_messages_of(request))]  # in an order that the API accepts
+    if not messages:
+        raise ConfigurationError("There are no messages to send.")
     if cache_prompt:
         tools = extra_body.get("tools") or request.tools
         messages = add_cache_marks(messages, cache_prompt, tools)
@@ -126,13 +128,6 @@ def _encode_json_schema(schema: JsonSchema) -> Body:
 
 
 # --- messages ---
-
-
-def _normalize(messages: tuple[Message, ...]) -> list[Message]:
-    """Return the messages in an order that the API accepts."""
-    if not messages:
-        raise ConfigurationError("There are no messages to send.")
-    return [*normalize(messages)]
 
 
 def _encode_messages(messages: list[Message], names: ToolNames, file_form: str) -> list[Body]:
