@@ -41,11 +41,13 @@ def run(heading: str, sim: Simulator, folder: Path, **variables: str) -> str:
     `variables` are added to its environment.
     """
     (folder / ".guardrailsrc").write_text("enable_metrics=false\n", "utf-8")
+    # MLflow sets variables of its own, in a worker that has run another of its tests.
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     gateway = {"ONEROUTER_BASE_URL": sim.base_url, "ONEROUTER_API_KEY": sim.api_key}
     done = subprocess.run(  # noqa: S603 -- our own page
         [sys.executable, "-W", "ignore", "-m", __name__, heading],
         cwd=folder,
-        env={**os.environ, **gateway, "PYTHONPATH": str(ROOT), "HOME": str(folder), **variables},
+        env={**inherited, **gateway, "PYTHONPATH": str(ROOT), "HOME": str(folder), **variables},
         capture_output=True,
         text=True,
         check=False,
