@@ -9,6 +9,7 @@ from __future__ import annotations
 
 _KEY, _QUOTE, _ESCAPE = b'"content"', b'"', b"\\"
 _MAX_LEARNED = 16  # then the events of this stream are too different
+_MAX_BYTES = 2**13  # a large event is rarely like the next one, and is not to be held twice
 
 
 class TextEvents:
@@ -39,7 +40,9 @@ class TextEvents:
 
     def learn(self, data: bytes | bytearray, text: str) -> None:
         """Keep the bytes around the text of an event that has nothing but this text."""
-        if self._learned >= _MAX_LEARNED or _ESCAPE in data or data.count(_KEY) != 1:
+        if self._learned >= _MAX_LEARNED or len(data) > _MAX_BYTES:
+            return
+        if _ESCAPE in data or data.count(_KEY) != 1:
             return
         self._learned += 1
         key_end = data.index(_KEY) + len(_KEY)

@@ -105,6 +105,12 @@ def test_an_event_in_which_the_text_is_not_certain_is_not_learned(first: bytes) 
     assert read_next(first, "Hi", first) is None
 
 
+def test_a_large_event_is_not_learned() -> None:
+    """It would be held twice."""
+    data = compact(event("x" * 10_000))
+    assert read_next(data, "x" * 10_000, data) is None
+
+
 def test_a_stream_of_ever_other_events_is_not_learned_for_ever() -> None:
     """Learning takes time, too."""
     events = TextEvents()
