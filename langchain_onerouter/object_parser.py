@@ -48,10 +48,11 @@ class ObjectParser(BaseTransformOutputParser[Any]):
         if not self.include_raw:
             return super().get_output_schema(config)
         error: Any = Annotated[Any, WithJsonSchema({"type": "string"})]
+        parsed: Any = self.output_type | None
         return create_model(
             "StructuredOutput",
             raw=(AIMessage, ...),
-            parsed=(self.output_type | None, None),
+            parsed=(parsed, None),
             parsing_error=(error, None),
         )
 

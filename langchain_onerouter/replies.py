@@ -145,7 +145,7 @@ class ReplyChunks:
     def __init__(self, *, cost_in_usage: bool = False, raw_of: RawOf = False) -> None:
         """Begin a stream."""
         self._cost_in_usage = cost_in_usage
-        self._raw_of = raw_of
+        self._raw_of: RawOf = raw_of
         self._has_begun = False
 
     def convert(self, delta: ReplyDelta) -> list[ChatGenerationChunk]:

@@ -218,6 +218,7 @@ class RequestSize(Protocol):
     @property
     def prompt_tokens(self) -> int:
         """Tokens of the prompt, estimated."""
+        raise NotImplementedError
 
     @property
     def max_answer_tokens(self) -> int | None:

@@ -34,6 +34,7 @@ class PartialReply(Protocol):
 
     def partial(self) -> Reply:
         """Return the reply so far."""
+        raise NotImplementedError
 
     def forget(self) -> None:
         """Drop all that was received."""

@@ -32,6 +32,7 @@ class Progress(Protocol):
     @property
     def finished(self) -> bool:
         """Whether the answer has ended; only the usage may follow."""
+        raise NotImplementedError
 
 
 class CallLimits:

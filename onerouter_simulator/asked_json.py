@@ -112,7 +112,7 @@ def iterate_schemas(text: str) -> Iterator[tuple[JSON, int, int]]:
             value, end = decoder.raw_decode(text, start)
         except (RecursionError, ValueError):
             value, end = None, start
-        if is_schema(value):
+        if value is not None and is_schema(value):
             yield value, start, end
         start = text.find("{", max(end, start + 1))
 

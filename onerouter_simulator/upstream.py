@@ -76,10 +76,10 @@ class UpstreamExchange:
         """Send the request, and read status and headers; raise one of FAILURES."""
         with self._step():
             self._connection.connect()
-            self._socket = self._connection.sock
+            self._socket = connected = self._connection.sock
             if self._is_aborted:
                 raise ConnectionAbortedError("the client has disconnected")
-            self._socket.settimeout(READ_TIMEOUT)
+            connected.settimeout(READ_TIMEOUT)
             self._connection.request(*self._request, self._request_headers)
             self._response = self._connection.getresponse()
         self.status = self._response.status
@@ -128,7 +128,7 @@ def check_upstream(url: str) -> SplitResult:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        host, port = "", 0
+        parts, host, port = urlsplit(""), "", 0
     if not host or port == 0 or parts.scheme not in {"http", "https"}:
         raise RecordingError(
             "upstream must be the base URL of a gateway, such as https://llm.onerouter.pro/v1."
