@@ -12,7 +12,7 @@ from onerouter_simulator.quirks import QUIRKS
 from onerouter_simulator.request_log import RecordedRequest
 from onerouter_simulator.server import Simulator
 
-# This event is never set: only an interrupt ends wait_for_interrupt.
+# This event is never set: only an interrupt ends the wait for it.
 FOREVER = threading.Event()
 
 
@@ -30,13 +30,21 @@ def main(arguments: list[str] | None = None) -> None:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     with simulator:
-        sys.stdout.write(
-            "Simulated OneRouter gateway (answers by rules, no model). Ctrl+C stops it.\n"
-            f"export ONEROUTER_BASE_URL={simulator.base_url}\n"
-            f"export ONEROUTER_API_KEY={simulator.api_key}\n"
-        )
-        sys.stdout.flush()
-        wait_for_interrupt()
+        try:
+            print_address(simulator)
+            FOREVER.wait()
+        except KeyboardInterrupt:
+            sys.stdout.write("Stopped.\n")
+
+
+def print_address(simulator: Simulator) -> None:
+    """Print the commands that tell a shell the address and the key."""
+    sys.stdout.write(
+        "Simulated OneRouter gateway (answers by rules, no model). Ctrl+C stops it.\n"
+        f"export ONEROUTER_BASE_URL={simulator.base_url}\n"
+        f"export ONEROUTER_API_KEY={simulator.api_key}\n"
+    )
+    sys.stdout.flush()
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -86,19 +94,11 @@ def print_request(request: RecordedRequest) -> None:
     sys.stdout.flush()
 
 
-def wait_for_interrupt() -> None:
-    """Block until Ctrl+C, then print one line."""
-    try:
-        FOREVER.wait()
-    except KeyboardInterrupt:
-        sys.stdout.write("Stopped.\n")
-
-
 if __name__ == "__main__":
     # A shell starts background jobs with SIGINT ignored: install the default handler again.
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, signal.default_int_handler)
     try:
         main()
-    except KeyboardInterrupt:  # before the server waits, or a second one while it closes
+    except KeyboardInterrupt:  # before the server runs, or a second one while it closes
         sys.exit(0)
