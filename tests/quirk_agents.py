@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, TypeAlias
 
 from langchain.agents import create_agent
 from langgraph.checkpoint.memory import InMemorySaver
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.memory import ChatMemoryBuffer
+from llama_index.core.tools import FunctionTool
 
 from langchain_onerouter import ChatOneRouter
 from llama_index_onerouter import OneRouterLLM
 from onerouter_simulator import Simulator
 from tests.quirk_cases import (
+    FUNCTIONS,
     LANGCHAIN_TOOLS,
-    LLAMA_INDEX_TOOLS,
     ONE_CALL,
     OTHER_CALLS,
     RAN,
@@ -42,6 +44,19 @@ QUESTIONS = (ONE_CALL, TWO_CALLS, OTHER_CALLS, THANKS)
 def lines(text: str) -> list[str]:
     """Return the lines of a text, sorted: tools that run at once end in any order."""
     return sorted(clean(text).splitlines()) or [""]
+
+
+def async_tool(function: Callable[..., Any]) -> FunctionTool:
+    """Return a tool that runs on the event loop: in threads, two would end in any order."""
+
+    @wraps(function)
+    async def run(**arguments: Any) -> Any:
+        return function(**arguments)
+
+    return FunctionTool.from_defaults(async_fn=run)
+
+
+ASYNC_TOOLS = [async_tool(function) for function in FUNCTIONS]
 
 
 async def run_langchain_agent(mode: str, sim: Simulator) -> Conversation:
@@ -72,7 +87,7 @@ async def run_llama_index_agent(mode: str, sim: Simulator) -> Conversation:
     RAN.clear()
     memory = ChatMemoryBuffer.from_defaults(token_limit=100_000)
     async with OneRouterLLM(**fields_for(sim), context_window=100_000) as llm:
-        agent = FunctionAgent(tools=LLAMA_INDEX_TOOLS, llm=llm, streaming=mode == "stream")
+        agent = FunctionAgent(tools=ASYNC_TOOLS, llm=llm, streaming=mode == "stream")
         texts = [lines(str(await agent.run(q, memory=memory))) for q in QUESTIONS]
     return Conversation(sorted(RAN), texts)
 
