@@ -38,10 +38,8 @@ def to_part(block: MediaBlock) -> Image | Audio | Video | File:
         case DocumentBlock():
             return _document(block)
         case _:
-            kind = type(block).__name__
-            raise UnsupportedContentError(
-                f"A media block must be an image, audio, video or document block, not {kind}."
-            )
+            problem = "A media block must be an image, audio, video or document block"
+            raise UnsupportedContentError(f"{problem}, not {type(block).__name__}.")
 
 
 def _image(block: ImageBlock) -> Image:

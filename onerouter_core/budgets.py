@@ -69,17 +69,19 @@ class Budget:
 
         """
         for index, (limit, unit) in enumerate(((self.usd, "USD"), (self.tokens, "tokens"))):
-            spent, reserved = self.spent[index], self.reserved[index]
-            if limit is not None and spent + reserved >= limit:
-                taken = f"{spent:f} {unit}" if unit == "USD" else f"{spent} {unit}"
-                if reserved:
-                    taken += f", and about {_round(reserved)} reserved by {self.calls} calls"
-                needs = expected and expected[index]
-                needed = f" The call would need about {_round(needs)} {unit}." if needs else ""
-                shown = f"{limit:f}" if isinstance(limit, Decimal) else limit
+            if limit is not None and self.spent[index] + self.reserved[index] >= limit:
+                taken = f"{_exact(self.spent[index])} {unit}{self._shown_reserved(index)}"
+                need = expected and expected[index]
+                needed = f" The call would need about {_round(need)} {unit}." if need else ""
                 raise BudgetExceededError(
-                    f"The {self.name} of {shown} {unit} is spent ({taken}).{needed}"
+                    f"The {self.name} of {_exact(limit)} {unit} is spent ({taken}).{needed}"
                 )
+
+    def _shown_reserved(self, index: int) -> str:
+        if not (reserved := self.reserved[index]):
+            return ""
+        calls = "1 call" if self.calls == 1 else f"{self.calls} calls"
+        return f", and about {_round(reserved)} reserved by {calls}"
 
     def reserve(self, amount: Amount) -> None:
         """Add a call in progress."""
@@ -98,6 +100,11 @@ class Budget:
 
 def _sum(first: Amount, second: Amount) -> Amount:
     return Amount(first.usd + second.usd, first.tokens + second.tokens)
+
+
+def _exact(amount: Decimal | int) -> str:
+    """Return an amount with all digits, and without an exponent."""
+    return f"{Decimal(amount):f}"
 
 
 def _round(amount: Decimal | int) -> str:

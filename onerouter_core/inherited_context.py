@@ -67,14 +67,16 @@ def _submitting(submit: Callable[..., Future[T]]) -> Callable[..., Future[T]]:
     return submit_with_context
 
 
-def _run(
-    values: list[tuple[ContextVar[Any], Any]], fn: Callable[..., T], /, *a: Any, **k: Any
-) -> T:
+def _run(values: Values, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    before = [(variable, variable.get()) for variable, _ in values]
     _set(values)
-    return fn(*a, **k)
+    try:
+        return fn(*args, **kwargs)
+    finally:
+        _set(before)  # the thread waits for its next task: it would keep the values alive
 
 
-def _values() -> list[tuple[ContextVar[Any], Any]]:
+def _values() -> Values:
     """Return the variables that have another value than their default here."""
     return [(variable, value) for variable in _inherited if (value := variable.get())]
 

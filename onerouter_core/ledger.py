@@ -36,7 +36,7 @@ from onerouter_core.budgets import (
 )
 from onerouter_core.errors import ConfigurationError, format_validation_errors
 from onerouter_core.html_table import to_html
-from onerouter_core.ledger_entry import LedgerEntry, Prices
+from onerouter_core.ledger_entry import LedgerEntry, Prices, token_prices
 
 
 class Ledger:
@@ -61,11 +61,8 @@ class Ledger:
             ConfigurationError: a budget is not a number, or below 0.
 
         """
-        usd, tokens = (
-            usd_limit(budget_usd, "budget_usd"),
-            token_limit(budget_tokens, "budget_tokens"),
-        )
-        self._budget = Budget(usd, tokens)
+        usd = usd_limit(budget_usd, "budget_usd")
+        self._budget = Budget(usd, token_limit(budget_tokens, "budget_tokens"))
         self._entries: list[LedgerEntry] = []
         self._expected = ExpectedCosts()
         self._ended: deque[tuple[Sequence[Budget], Amount]] = deque()  # reservations
@@ -186,10 +183,11 @@ class Ledger:
         budgets = (self._budget, *limits) if self._budget.has_limit else limits
         if not budgets:
             return None
-        listed, size = _list_prices(model, prices), size_of()
+        listed = prices.get(model or "") if prices is not None else None
+        size = size_of()
         with self._lock:
             self._end_reservations()
-            expected = self._expected.of(model, size, listed)
+            expected = self._expected.of(model, size, token_prices(listed))
             for budget in budgets:
                 budget.check(expected)
             for budget in budgets:
@@ -339,14 +337,6 @@ def _without_nul(row: dict[str, Any]) -> dict[str, Any]:
 @cache
 def _entry_adapter() -> TypeAdapter[LedgerEntry]:
     return TypeAdapter(LedgerEntry)
-
-
-def _list_prices(model: str | None, prices: Prices | None) -> tuple[Decimal, Decimal] | None:
-    """Return the list prices of a token of prompt and answer in USD; None if one is unknown."""
-    entry = prices.get(model or "") if prices is not None else None
-    if entry is None or entry.input_price is None or entry.output_price is None:
-        return None
-    return entry.input_price, entry.output_price
 
 
 def _unpickle(

@@ -108,12 +108,6 @@ class LedgerEntry:
 
         """
         usage = reply.usage or Usage()
-        reported = None if reply.cost is None else Decimal(str(reply.cost))
-        needs_prices = reported is None or _is_cached(usage)  # an id not listed takes a search
-        listed = prices.get(reply.model or "") if prices is not None and needs_prices else None
-        estimate = _estimate(usage, listed) if reported is None else None
-        price = listed.input_price if listed else None
-        savings = cache_savings(reply, price, for_an_hour=hour_cache)
         return cls(
             time=datetime.now(timezone.utc),
             model=reply.model,
@@ -123,15 +117,12 @@ class LedgerEntry:
             cached_tokens=usage.cached_tokens or 0,
             cache_write_tokens=usage.cache_write_tokens or 0,
             reasoning_tokens=usage.reasoning_tokens or 0,
-            cost=estimate if reported is None else reported,
-            estimated=estimate is not None,
             partial=partial,
             seconds=seconds,
             first_token=first_token,
             attempts=reply.attempts,
             id=reply.id,
-            cache_savings=savings.usd,
-            cache_savings_estimated=savings.estimated,
+            **_amounts(reply, prices, hour_cache=hour_cache),
         )
 
     @property
@@ -152,14 +143,32 @@ class LedgerEntry:
         return row | {n: None if usd is None else str(usd) for n, usd in amounts.items()}
 
 
-def _is_cached(usage: Usage) -> bool:
-    return bool(usage.cached_tokens or usage.cache_write_tokens)
+def _amounts(reply: Reply, prices: Prices | None, *, hour_cache: bool) -> dict[str, Any]:
+    """Return the amounts of money of an entry; a price is only looked up where one is needed."""
+    usage = reply.usage or Usage()
+    is_cached = bool(usage.cached_tokens or usage.cache_write_tokens)
+    needs_price = reply.cost is None or is_cached  # to look up an id that is not listed takes long
+    listed = prices.get(reply.model or "") if prices is not None and needs_price else None
+    estimate = _estimate(usage, token_prices(listed)) if reply.cost is None else None
+    price = None if listed is None else listed.input_price
+    savings = cache_savings(reply, price, for_an_hour=hour_cache)
+    return {
+        "cost": estimate if reply.cost is None else Decimal(str(reply.cost)),
+        "estimated": estimate is not None,
+        "cache_savings": savings.usd,
+        "cache_savings_estimated": savings.estimated,
+    }
 
 
-def _estimate(usage: Usage, listed: ModelInfo | None) -> Decimal | None:
-    """Return the cost in USD at list prices. None: usage or a price is unknown."""
+def token_prices(listed: ModelInfo | None) -> tuple[Decimal, Decimal] | None:
+    """Return the list prices of a token of prompt and answer in USD; None if one is unknown."""
     if listed is None or listed.input_price is None or listed.output_price is None:
         return None
-    if usage.input_tokens is None or usage.output_tokens is None:
+    return listed.input_price, listed.output_price
+
+
+def _estimate(usage: Usage, prices: tuple[Decimal, Decimal] | None) -> Decimal | None:
+    """Return the cost in USD at list prices. None: usage or a price is unknown."""
+    if prices is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
-    return usage.input_tokens * listed.input_price + usage.output_tokens * listed.output_price
+    return usage.input_tokens * prices[0] + usage.output_tokens * prices[1]

@@ -42,10 +42,8 @@ class NetworkBackend:
         self, host: str, port: int, timeout: float | None = None, **options: Any
     ) -> Any:
         """Connect to the first address of a host that answers."""
-        if limit_by_deadline(None) is None or _is_address(host):
-            timeout = limit_by_deadline(timeout)
-            return self._backend.connect_tcp(host, port, timeout=timeout, **options)
-        *others, last = _resolve(host, port)
+        is_known = limit_by_deadline(None) is None or _is_address(host)
+        *others, last = [host] if is_known else _resolve(host, port)
         for number, address in enumerate(others):
             share = (limit_by_deadline(timeout) or 0) / (len(others) + 1 - number)
             try:

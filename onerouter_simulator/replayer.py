@@ -5,6 +5,7 @@ Knows how requests are compared. Knows no file and no HTTP.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from starlette.routing import Route
@@ -83,7 +84,7 @@ class ReplayApp(SimulatorApp):
 
     def comparable(self, request: RequestContent) -> dict[str, Any]:
         """Return what is compared of a request."""
-        body = request.body
+        body = with_sorted_results(request.body)
         for path in self.ignore:
             body = without_field(body, path)
         return {"method": request.method, "path": request.path, "body": body}
@@ -129,6 +130,29 @@ def to_script(exchange: Exchange, *, timing: bool) -> Script:
 
 
 # --- comparison ---
+
+
+# LlamaIndex's agents run the tools of one answer at the same time, and send the results as they end:
+# findings/llama-index-tool-results.sh.
+def with_sorted_results(body: Any) -> Any:
+    """Return a body with the results of the tools of one answer in the order of their ids."""
+    messages = body.get("messages") if isinstance(body, dict) else None
+    if not isinstance(messages, list):
+        return body
+    ordered: list[Any] = []
+    for _, group in groupby(messages, is_tool_result):
+        ordered += sorted(group, key=result_id)
+    return {**body, "messages": ordered}
+
+
+def is_tool_result(message: Any) -> bool:
+    """Whether a message is the result of a tool."""
+    return isinstance(message, dict) and message.get("role") == "tool"
+
+
+def result_id(message: Any) -> str:
+    """Return the id of the call that a result belongs to; any other message has none."""
+    return str(message.get("tool_call_id")) if is_tool_result(message) else ""
 
 
 def without_field(value: Any, path: Sequence[str]) -> Any:

@@ -122,10 +122,11 @@ class Simulator:
         """Return a simulator that answers with the replies of a file of `record`.
 
         A request is answered if a recorded one says the same: method, path, and the JSON of the
-        body, in any order of keys. Identical requests get their replies in the order of the
-        recording, then the last one again; `clear` begins again. Headers, and so the API key, do
-        not matter. A request that no recorded one fits is an error 422: its message shows the
-        nearest recorded request, and the fields in which they differ. Queued scripts come first.
+        body, in any order of keys and of the results of one answer's tools. Identical requests get
+        their replies in the order of the recording, then the last one again; `clear` begins again.
+        Headers, and so the API key, do not matter. A request that no recorded one fits is an error
+        422: its message shows the nearest recorded request, and the fields in which they differ.
+        Queued scripts come first.
 
         Args:
             path: The file.

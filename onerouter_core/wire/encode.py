@@ -37,12 +37,9 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
     cache_prompt = parameters.pop("cache_prompt", False)
     if not (request.tools or extra_body.get("tools")):
         parameters.pop("parallel_tool_calls", None)  # OpenAI rejects it without tools
-    messages = [*normalize(_messages_of(request))]  # in an order that the API accepts
-    if not messages:
-        raise ConfigurationError("There are no messages to send.")
+    messages = _messages_of(request)
     if cache_prompt:
-        tools = extra_body.get("tools") or request.tools
-        messages = add_cache_marks(messages, cache_prompt, tools)
+        messages = add_cache_marks(messages, cache_prompt, extra_body.get("tools") or request.tools)
     body = {
         "model": request.model,
         "messages": _encode_messages(messages, names, file_form),
@@ -60,12 +57,15 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
     return {**body, **extra_body}, names
 
 
-def _messages_of(request: Request) -> tuple[Message, ...]:
-    """Return the messages of a request, after the one that asks for JSON of a schema."""
+def _messages_of(request: Request) -> list[Message]:
+    """Return the messages in an order that the API accepts, after one that asks for JSON."""
+    messages = request.messages
     match request.parameters.get("response_format"):
         case JsonSchema(in_prompt=True, schema=schema) if schema:
-            return Message("system", (Text(json_instruction(schema)),)), *request.messages
-    return request.messages
+            messages = Message("system", (Text(json_instruction(schema)),)), *messages
+    if ordered := [*normalize(messages)]:
+        return ordered
+    raise ConfigurationError("There are no messages to send.")
 
 
 # --- parameters ---

@@ -100,7 +100,7 @@ def test_threads_reserve_too(sim: Simulator, gateway: Make) -> None:
     next(stream)
 
     def ask(_: int) -> bool:
-        with pytest.raises(BudgetExceededError, match="reserved by 1 calls"):
+        with pytest.raises(BudgetExceededError, match=r"reserved by 1 call\)"):
             one.complete(HELLO)
         return True
 

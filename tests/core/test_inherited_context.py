@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -71,6 +72,26 @@ def test_a_pool_passes_arguments_results_and_errors_on() -> None:
             pool.submit(echo, fn="fail").result()
         COLOR.set(())
         assert pool.submit(echo).result() == ((), (), None)
+
+
+def test_an_idle_thread_of_a_pool_keeps_no_value_of_its_last_task() -> None:
+    """It may wait for hours."""
+
+    class Value:
+        """Something to refer to."""
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(COLOR.get).result()  # starts the thread
+        value = Value()
+        left = weakref.ref(value)
+        COLOR.set((value,))  # type: ignore[arg-type]
+        pool.submit(len, COLOR.get()).result()
+        COLOR.set(())
+        del value
+        end = time.monotonic() + 5  # the thread drops the task after its result is known
+        while left() is not None and time.monotonic() < end:
+            time.sleep(0.01)
+        assert left() is None
 
 
 def test_a_thread_that_has_ended_is_freed_at_once() -> None:

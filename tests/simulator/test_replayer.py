@@ -107,6 +107,24 @@ def test_named_fields_are_not_compared(start: Start, ignore: Any, change: JSON) 
     assert post(replay, first | {"metadata": {"run": 1, "kept": 2}}).status_code == 422
 
 
+def test_results_of_the_tools_of_one_answer_may_come_in_any_order(start: Start) -> None:
+    """Agents send them as they end; the order of other messages matters."""
+
+    def history(*ids: str) -> JSON:
+        results = [{"role": "tool", "tool_call_id": one, "content": one} for one in ids]
+        asked = {"role": "assistant", "content": None}
+        return {"model": "a/b", "messages": [asked, *results, asked, *results[:1]]}
+
+    replay = start([exchange(history("a", "b"), b'"known"')])
+    ordered, swapped = history("a", "b"), history("b", "a")
+    swapped["messages"][-1] = ordered["messages"][-1]
+    for body in (ordered, swapped):
+        assert post(replay, body).json() == "known"
+    moved = {**ordered, "messages": ordered["messages"][::-1]}
+    assert post(replay, moved).status_code == 422
+    assert post(replay, history("a", "c")).status_code == 422
+
+
 def test_method_and_path_are_compared(start: Start) -> None:
     """A model list is recorded as any other request."""
     listed = Exchange(RequestContent("GET", "/models", None), 200, {}, 0, ((0, b"[]"),))
