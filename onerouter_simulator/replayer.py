@@ -132,8 +132,8 @@ def to_script(exchange: Exchange, *, timing: bool) -> Script:
 # --- comparison ---
 
 
-# LlamaIndex's agents run the tools of one answer at the same time, and send the results as they end:
-# findings/llama-index-tool-results.sh.
+# LlamaIndex's agents run the tools of one answer at the same time, and send each result as its tool
+# ends: findings/llama-index-tool-results.sh.
 def with_sorted_results(body: Any) -> Any:
     """Return a body with the results of the tools of one answer in the order of their ids."""
     messages = body.get("messages") if isinstance(body, dict) else None
