@@ -1,10 +1,10 @@
 """Code blocks of documentation pages: run them and compare their output with the page.
 
-A tab (`=== "LangChain"`, its blocks indented) or a section whose heading is the name of a framework
-is for users of that framework. A page is read once for each framework that it names: the Python
-blocks of the framework and those of no framework run in order, share one namespace, and need no
-other framework. In a block, a line that begins with `# ->` is a line of output of the code above
-it. A block after `<!-- not run: reason -->` is not run.
+A block after a bold line with the name of a framework (`**LangChain**`; the site shows it as a tab)
+or in a section with that heading is for users of that framework. A page is read once for each
+framework that it names: the Python blocks of the framework and those of no framework run in order,
+share one namespace, and need no other framework. In a block, a line that begins with `# ->` is a
+line of output of the code above it. A block after `<!-- not run: reason -->` is not run.
 
 `python -I tests/pages.py LangChain` reads README and all pages with the installed packages, against
 the simulator.
@@ -34,7 +34,7 @@ SECTIONS_OF_THEIR_OWN = {"docs/ecosystem.md"}  # each section is a program, with
 _PART = re.compile(
     r"(?:<!-- not run: (?P<reason>.+?) -->\s+)?"
     r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^(?P=indent)```$"
-    r'|^=== "(?P<tab>[^"]+)"$'
+    r"|^\*\*(?P<tab>[^*\n]+)\*\*$"
     r"|^(?P<level>#+) (?P<heading>[^\n]+)$",
     re.MULTILINE | re.DOTALL,
 )
@@ -92,8 +92,9 @@ def _blocks_in(text: str) -> Iterator[CodeBlock]:
             elif level <= section_level:
                 section = ""
         else:
-            framework = tab if part["indent"] else section
-            yield CodeBlock(part["language"], dedent(part["code"]), part["reason"] or "", framework)
+            code, reason = dedent(part["code"]), part["reason"] or ""
+            yield CodeBlock(part["language"], code, reason, tab or section)
+            tab = ""
 
 
 def frameworks_of(blocks: Iterable[CodeBlock]) -> set[str]:

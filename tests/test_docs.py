@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,13 @@ from tests.pages import ROOT, check_page, code_blocks, readings
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 NEED_OTHER_PACKAGES = {"ecosystem.md"}  # tests/ecosystem/test_page.py runs its blocks
 MAX_NOT_RUN = 6
+READ_ON_GITHUB = [
+    *(f"docs/{page}" for page in PAGES),
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
+]
+ONLY_THE_SITE = r'^\s*(=== "|!!! |\?\?\?|-+8<-+ |:::)|\{[:.#] ?[\w-]'  # GitHub shows these as text
+CODE = re.compile(r"^ *```.*?^ *```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+LABEL = re.compile(r"^\*\*([^*\n]+)\*\*$", re.MULTILINE)
 ERRORS = [
     name
     for name, value in vars(errors).items()
@@ -58,6 +66,27 @@ def test_few_blocks_are_not_run() -> None:
         block for page in PAGES for block in code_blocks(f"docs/{page}") if block.skip_reason
     ]
     assert len(not_run) <= MAX_NOT_RUN
+
+
+@pytest.mark.parametrize("page", READ_ON_GITHUB)
+def test_github_renders_all_of_a_page(page: str) -> None:
+    """A page has no mark that only the site's extensions of Markdown know, outside of code."""
+    text = CODE.sub("", (ROOT / page).read_text("utf-8"))
+    assert re.search(ONLY_THE_SITE, text, re.MULTILINE) is None
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_site_shows_labelled_blocks_as_tabs(page: str) -> None:
+    """Labels come in pairs at least; each has one code block, and is a tab of the site."""
+    text = text_of(page)
+    with_tabs = runpy.run_path(str(ROOT / "docs" / "site" / "markdown.py"))["with_tabs"](text)
+    labels = LABEL.findall(text)
+    assert re.findall(r'^=== "(.+)"$', with_tabs, re.MULTILINE) == labels
+    assert not LABEL.search(with_tabs)
+    for tabs in re.findall(r'(?:^=== ".+"\n(?:(?:    .*)?\n)+)+', with_tabs + "\n", re.MULTILINE):
+        assert tabs.count('=== "') > 1, tabs
+        assert tabs.count("    ```") == 2 * tabs.count('=== "'), tabs
+        assert not re.search(r"^    #+ \w.*\n\n    ```", tabs, re.MULTILINE), tabs
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -26,19 +26,21 @@ PAGES = [
 TEXT = """
 # A page
 
-=== "LangChain"
+**LangChain**
 
-    ```python
-    import langchain_core
-    print(1)
-    # -> 1
-    ```
+```python
+import langchain_core
+print(1)
+# -> 1
+```
 
-=== "LlamaIndex"
+**LlamaIndex**
 
-    ```python
-    from llama_index.core import Document
-    ```
+`pip install` something:
+
+```python
+from llama_index.core import Document
+```
 
 ```python
 # LlamaIndex
@@ -67,7 +69,7 @@ LangChain
 
 
 def test_blocks_know_their_framework() -> None:
-    """A tab or a heading names the framework of a block; the rest is for every reader."""
+    """A bold line or a heading names the framework of a block; the rest is for every reader."""
     blocks = blocks_in(TEXT)
     assert [block.framework for block in blocks] == [
         "LangChain",
