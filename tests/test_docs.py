@@ -23,6 +23,7 @@ READ_ON_GITHUB = [
 ]
 ONLY_THE_SITE = r'^\s*(=== "|!!! |\?\?\?|-+8<-+ |:::)|\{[:.#] ?[\w-]'  # GitHub shows these as text
 CODE = re.compile(r"^ *```.*?^ *```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+SITE = runpy.run_path(str(ROOT / "docs" / "site" / "hooks.py"))
 LABEL = re.compile(r"^\*\*([^*\n]+)\*\*$", re.MULTILINE)
 ERRORS = [
     name
@@ -79,7 +80,7 @@ def test_github_renders_all_of_a_page(page: str) -> None:
 def test_the_site_shows_labelled_blocks_as_tabs(page: str) -> None:
     """Labels come in pairs at least; each has one code block, and is a tab of the site."""
     text = text_of(page)
-    with_tabs = runpy.run_path(str(ROOT / "docs" / "site" / "markdown.py"))["with_tabs"](text)
+    with_tabs = SITE["with_tabs"](text)
     labels = LABEL.findall(text)
     assert re.findall(r'^=== "(.+)"$', with_tabs, re.MULTILINE) == labels
     assert not LABEL.search(with_tabs)
@@ -87,6 +88,24 @@ def test_the_site_shows_labelled_blocks_as_tabs(page: str) -> None:
         assert tabs.count('=== "') > 1, tabs
         assert tabs.count("    ```") == 2 * tabs.count('=== "'), tabs
         assert not re.search(r"^    #+ \w.*\n\n    ```", tabs, re.MULTILINE), tabs
+
+
+def test_cells_of_the_site_know_their_column() -> None:
+    """A narrow screen shows a row as lines: each cell has the title of its column."""
+    head = '<table>\n<tr>\n<th></th>\n<th style="x"><code>a=</code> "b" &amp; c</th>\n</tr>\n'
+    rows = "<tr>\n<td>1</td>\n<td style='x'>2</td>\n</tr>\n"
+    rows += "<tr>\n<td></td>\n<td>4</td>\n</tr>\n</table>"
+    titled = SITE["with_titled_cells"](f"<p>{head}{rows}<p>")
+    title = 'data-title="a= &quot;b&quot; &amp; c"'
+    assert titled.startswith(f"<p>{head}")
+    cells = re.findall(r"<td.*</td>", titled)
+    assert cells == [
+        '<td data-title="">1</td>',
+        f"<td {title} style='x'>2</td>",
+        '<td data-title=""></td>',
+        f"<td {title}>4</td>",
+    ]
+    assert re.sub(r' data-title="[^"]*"', "", titled) == f"<p>{head}{rows}<p>"
 
 
 @pytest.mark.parametrize("name", ERRORS)
