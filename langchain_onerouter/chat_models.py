@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, closing
 from copy import deepcopy
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -23,11 +24,12 @@ from langchain_core.tools import BaseTool
 from pydantic import AliasChoices, ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
-from langchain_onerouter.errors import OneRouterError, translate_errors
+from langchain_onerouter.errors import OneRouterError, TranslateErrors, translate_errors
 from langchain_onerouter.messages import PROVIDER, to_messages
 from langchain_onerouter.profiles import to_profile
 from langchain_onerouter.replies import (
     ReplyChunks,
+    ReplyForm,
     combine_llm_outputs,
     complete_result,
     to_result,
@@ -40,7 +42,6 @@ from onerouter_core import (
     GatewayFields,
     GatewayModel,
     JsonSchema,
-    OnRetry,
     Request,
     SupportedMethods,
     __version__,
@@ -206,8 +207,8 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
 
     def _prepare(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> tuple[Gateway, Request]:
-        """Return the gateway and the request of one call; raise ConfigurationError.
+    ) -> tuple[Gateway, Request, ReplyForm]:
+        """Return gateway, request and form of the answer of one call; raise ConfigurationError.
 
         Secret arguments are taken out of `kwargs`.
         """
@@ -226,11 +227,12 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         request = Request(
             model=settings.model,
             messages=to_messages(messages, settings.model, self.replay_reasoning),
-            tools=to_tools(tools),
+            tools=to_tools(tools) if tools else (),
             tool_choice=decode_tool_choice(choice),
             parameters=settings.parameters,
         )
-        return gateway, request
+        raw_of = self.include_raw_response and self._raw_json
+        return gateway, request, {"cost_in_usage": self.cost_in_usage, "raw_of": raw_of}
 
     def preview(
         self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
@@ -249,8 +251,8 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
 
         """
         options = {name: value for name, value in kwargs.items() if name not in _TRACING_KEYWORDS}
-        with translate_errors():
-            _, request = self._prepare(self.to_messages(messages), stop, options)
+        with translate_errors:
+            _, request, _ = self._prepare(self.to_messages(messages), stop, options)
             # The body shares its schemas with those kept by class.
             return deepcopy(encode_request(request)[0])
 
@@ -265,14 +267,10 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with translate_errors():
-            gateway, request = self._prepare(messages, stop, kwargs)
-            reply = gateway.complete(request, self._retry(run_manager))
-            return to_result(
-                reply,
-                cost_in_usage=self.cost_in_usage,
-                raw_of=self.include_raw_response and self._raw_json,
-            )
+        with translate_errors:
+            gateway, request, form = self._prepare(messages, stop, kwargs)
+            on_retry = partial(self._on_retry, run_manager)
+            return to_result(gateway.complete(request, on_retry), **form)
 
     async def _agenerate(
         self,
@@ -281,14 +279,10 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with translate_errors():
-            gateway, request = self._prepare(messages, stop, kwargs)
-            reply = await gateway.acomplete(request, self._aretry(run_manager))
-            return to_result(
-                reply,
-                cost_in_usage=self.cost_in_usage,
-                raw_of=self.include_raw_response and self._raw_json,
-            )
+        with translate_errors:
+            gateway, request, form = self._prepare(messages, stop, kwargs)
+            on_retry = partial(self._aon_retry, run_manager)
+            return to_result(await gateway.acomplete(request, on_retry), **form)
 
     async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """Return the answers to several lists of messages, see `BaseChatModel.agenerate`.
@@ -311,13 +305,11 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        with translate_errors():
-            gateway, request = self._prepare(messages, stop, kwargs)
-            chunks = ReplyChunks(
-                cost_in_usage=self.cost_in_usage,
-                raw_of=self.include_raw_response and self._raw_json,
-            )
-            with closing(gateway.stream(request, self._retry(run_manager))) as deltas:
+        with translate_errors:
+            gateway, request, form = self._prepare(messages, stop, kwargs)
+            chunks = ReplyChunks(**form)
+            on_retry = partial(self._on_retry, run_manager)
+            with closing(gateway.stream(request, on_retry)) as deltas:
                 for delta in deltas:
                     yield from chunks.convert(delta)
 
@@ -328,53 +320,44 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        with translate_errors():
-            gateway, request = self._prepare(messages, stop, kwargs)
-            chunks = ReplyChunks(
-                cost_in_usage=self.cost_in_usage,
-                raw_of=self.include_raw_response and self._raw_json,
-            )
-            stream = await gateway.astream(request, self._aretry(run_manager))
-            async with aclosing(stream) as deltas:
+        with translate_errors:
+            gateway, request, form = self._prepare(messages, stop, kwargs)
+            chunks = ReplyChunks(**form)
+            on_retry = partial(self._aon_retry, run_manager)
+            async with aclosing(await gateway.astream(request, on_retry)) as deltas:
                 async for delta in deltas:
                     for chunk in chunks.convert(delta):
                         yield chunk
 
     # BaseChatModel's own hooks, not public ones: in a version without them nothing is added.
     def _generate_with_cache(self, *args: Any, **kwargs: Any) -> ChatResult:
-        with translate_errors(kwargs):
+        with TranslateErrors(kwargs):
             result = super()._generate_with_cache(*args, **kwargs)
         return complete_result(result, cost_in_usage=self.cost_in_usage)
 
     async def _agenerate_with_cache(self, *args: Any, **kwargs: Any) -> ChatResult:
-        with translate_errors(kwargs):
+        with TranslateErrors(kwargs):
             result = await super()._agenerate_with_cache(*args, **kwargs)
         return complete_result(result, cost_in_usage=self.cost_in_usage)
 
-    def _retry(self, run_manager: CallbackManagerForLLMRun | None) -> OnRetry:
-        """Return the hook before a retry: notify callbacks, and wait for the rate limiter.
+    def _on_retry(self, run_manager: CallbackManagerForLLMRun | None, state: Any) -> None:
+        """Notify callbacks before a retry, and wait for the rate limiter.
 
         LangChain itself waits for the rate limiter only once per call.
         """
+        if run_manager is not None:
+            run_manager.on_retry(state)
+        if self.rate_limiter is not None:
+            self.rate_limiter.acquire()
 
-        def on_retry(state: Any) -> None:
-            if run_manager is not None:
-                run_manager.on_retry(state)
-            if self.rate_limiter is not None:
-                self.rate_limiter.acquire()
-
-        return on_retry
-
-    def _aretry(self, run_manager: AsyncCallbackManagerForLLMRun | None) -> OnRetry:
-        """Return the async hook before a retry, see `_retry`."""
-
-        async def on_retry(state: Any) -> None:
-            if run_manager is not None:
-                await run_manager.on_retry(state)
-            if self.rate_limiter is not None:
-                await self.rate_limiter.aacquire()
-
-        return on_retry
+    async def _aon_retry(
+        self, run_manager: AsyncCallbackManagerForLLMRun | None, state: Any
+    ) -> None:
+        """Notify callbacks and wait, see `_on_retry`."""
+        if run_manager is not None:
+            await run_manager.on_retry(state)
+        if self.rate_limiter is not None:
+            await self.rate_limiter.aacquire()
 
     # --- tools and structured output ---
 
@@ -403,7 +386,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
                 `tool_choice` names none of the tools.
 
         """
-        with translate_errors(kwargs):
+        with TranslateErrors(kwargs):
             dicts = to_dicts(tools, strict=strict)
             check_choice(tool_choice, dicts)
             if isinstance(kwargs.get("response_format"), type):
@@ -447,7 +430,7 @@ class ChatOneRouter(GatewayModel, BaseChatModel):
                 ContentFilterError.
 
         """
-        with translate_errors(kwargs):
+        with TranslateErrors(kwargs):
             return structured_output_runnable(
                 self,
                 self._supported_methods,

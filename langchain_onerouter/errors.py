@@ -118,30 +118,29 @@ class LengthLimitError(OneRouterError, core.LengthLimitError):
     """The answer was cut by `max_tokens` or the context window before it was usable."""
 
 
-def to_langchain(error: core.OneRouterError) -> OneRouterError:
-    """Convert an error of the core to the class of this module with the same name."""
+def to_langchain(
+    error: core.OneRouterError, error_class: type[OneRouterError] | None = None
+) -> OneRouterError:
+    """Convert an error of the core: to the class of this module with its name, or to another."""
     if isinstance(error, OneRouterError):
         return error
-    return _as(getattr(sys.modules[__name__], type(error).__name__), error)
+    error_class = error_class or getattr(sys.modules[__name__], type(error).__name__)
+    converted: OneRouterError = error_class(error.message)
+    converted.__dict__.update(error.__dict__, is_retryable=error.transient)
+    return converted
 
 
 def to_object_error(error: core.OneRouterError, message: BaseMessage) -> OneRouterError:
     """Convert an error about the object in a message to the class of this module."""
     is_moderation = isinstance(error, core.ContentFilterError)
-    converted = _as(ModerationStopError, error) if is_moderation else to_langchain(error)
+    converted = to_langchain(error, ModerationStopError if is_moderation else None)
     if isinstance(converted, RefusalError | ModerationStopError):
         converted.raw_message = message
     converted.__cause__ = error.__cause__
     return converted
 
 
-def _as(error_class: type[OneRouterError], error: core.OneRouterError) -> OneRouterError:
-    converted = error_class(error.message)
-    converted.__dict__.update(error.__dict__, is_retryable=error.transient)
-    return converted
-
-
-class translate_errors:  # noqa: N801 -- used as a function
+class TranslateErrors:
     """Context manager that converts errors of the core with `to_langchain`.
 
     A generator-based context manager would make a reference cycle, see `onerouter_core.tracebacks`.
@@ -149,23 +148,23 @@ class translate_errors:  # noqa: N801 -- used as a function
 
     __slots__ = ("_options",)
 
-    def __init__(self, options: dict[str, Any] | None = None) -> None:
-        """Convert errors.
-
-        Args:
-            options: keywords of the caller; an error takes the secret ones out of them.
-
-        """
-        self._options = {} if options is None else options
+    def __init__(self, options: dict[str, Any]) -> None:
+        """Convert errors; any error takes the secret ones out of the caller's keywords."""
+        self._options = options
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if error is not None:
-            for name in SECRET_ARGUMENTS & self._options.keys():
-                del self._options[name]  # a local of the frame in the traceback of an error
+        if error is None:
+            return
+        for name in SECRET_ARGUMENTS & self._options.keys():
+            del self._options[name]  # a local of the frame in the traceback of an error
         if isinstance(error, core.OneRouterError):
             errors = [to_langchain(error)]
             cause, error.__traceback__, error.__context__ = error.__cause__, None, None
             del error, traceback  # with the error in a local variable: see tracebacks.py
             raise errors.pop() from cause
+
+
+translate_errors = TranslateErrors({})
+"""The context manager for functions that have no keywords with secrets."""

@@ -19,6 +19,7 @@ from langchain_core.messages import (
     ChatMessage,
     FunctionMessage,
     HumanMessage,
+    InvalidToolCall,
     SystemMessage,
     ToolMessage,
 )
@@ -83,7 +84,13 @@ def to_messages(
     messages: Sequence[BaseMessage], model: str, replay: ReplayPolicy = "same_model"
 ) -> tuple[Message, ...]:
     """Convert messages for a request to `model`."""
-    if [message for message in messages if _legacy_call(message) or _is_function_result(message)]:
+    may_be_legacy = [
+        message
+        for message in messages
+        if "function_call" in message.additional_kwargs
+        or isinstance(message, (FunctionMessage, ChatMessage))
+    ]
+    if may_be_legacy:
         messages = [*_with_legacy_call_ids(messages)]
     return tuple([_to_message(message, model, replay) for message in messages])
 
@@ -114,7 +121,7 @@ def _is_function_result(message: BaseMessage) -> bool:
     return False
 
 
-def _legacy_call(message: BaseMessage | None) -> Json | None:
+def _legacy_call(message: BaseMessage) -> Json | None:
     """Return OpenAI's legacy `function_call` of a message without tool calls, else None."""
     match message:
         case AIMessage(
@@ -134,7 +141,7 @@ def to_reply(message: BaseMessage) -> Reply:
     return Reply(
         text=str(message.text),
         reasoning=extras.get("reasoning_content", ""),
-        tool_calls=tuple(_tool_calls(message, {})) if isinstance(message, AIMessage) else (),
+        tool_calls=_tool_calls(message, {}) if isinstance(message, AIMessage) else (),
         refusal=extras.get("refusal"),
         model=metadata.get("model_name"),
         attempts=metadata.get("attempts", 1),
@@ -145,10 +152,11 @@ def to_reply(message: BaseMessage) -> Reply:
 def _to_message(message: BaseMessage, model: str, replay: ReplayPolicy) -> Message:
     if isinstance(message, AIMessage):
         return _from_assistant(message, model, replay)
-    role = _role(message)
-    call_id = message.tool_call_id if isinstance(message, ToolMessage) else None
-    name = None if role == "tool" else message.name
-    return Message(role, tuple(_to_parts(message, role)), name=name, tool_call_id=call_id)
+    role = "user" if isinstance(message, HumanMessage) else _role(message)
+    parts = _to_parts(message.content, role)
+    if isinstance(message, ToolMessage):
+        return Message(role, parts, tool_call_id=message.tool_call_id)
+    return Message(role, parts, name=message.name)
 
 
 def _should_replay(message: AIMessage, model: str, replay: ReplayPolicy) -> bool:
@@ -163,8 +171,6 @@ def _should_replay(message: AIMessage, model: str, replay: ReplayPolicy) -> bool
 
 def _role(message: BaseMessage) -> Role:
     match message:
-        case HumanMessage():
-            return "user"
         case SystemMessage():
             is_developer = message.additional_kwargs.get("__openai_role__") == "developer"
             return "developer" if is_developer else "system"
@@ -181,14 +187,18 @@ def _role(message: BaseMessage) -> Role:
 def _from_assistant(message: AIMessage, model: str, replay: ReplayPolicy) -> Message:
     extras = message.additional_kwargs
     is_own = _should_replay(message, model, "same_model")  # whatever the policy for reasoning
+    has_reasoning = is_own if replay == "same_model" else _should_replay(message, model, replay)
+    content = () if isinstance(message.content, str) else message.content
+    blocks = [_unwrapped(block) for block in content if not isinstance(block, str)]
+    refusals = [block["refusal"] for block in blocks if block.get("refusal")]
     return Message(
         "assistant",
         _assistant_parts(message),
         name=message.name,
-        tool_calls=tuple(_tool_calls(message, _call_extras(message) if is_own else {})),
-        refusal=extras.get("refusal") or _refusal(message),
+        tool_calls=_tool_calls(message, _call_extras(blocks, extras) if is_own else {}),
+        refusal=extras.get("refusal") or next(iter(refusals), None),
         extra={key: extras[key] for key in REPLAYED_KEYS if key in extras} if is_own else {},
-        **(_reasoning_fields(message) if _should_replay(message, model, replay) else {}),
+        **(_reasoning_fields(message) if has_reasoning else {}),
     )
 
 
@@ -203,15 +213,14 @@ def _reasoning_fields(message: AIMessage) -> dict[str, Any]:
     }
 
 
-def _call_extras(message: AIMessage) -> dict[str, Json]:
+def _call_extras(blocks: Sequence[Json], extras: Json) -> Json:
     """Return the other keys of tool calls, by id: from v1 content, and from `additional_kwargs`."""
-    blocks = [block for block in _iter_blocks(message) if not isinstance(block, str)]
-    extras = {
+    in_blocks = {
         str(block.get("id")): as_mapping(block.get("extras"))
         for block in blocks
         if block.get("type") in {"tool_call", "tool_call_chunk"}
     }
-    return {**extras, **as_mapping(message.additional_kwargs.get(CALL_EXTRAS_KEY))}
+    return {**in_blocks, **as_mapping(extras.get(CALL_EXTRAS_KEY))}
 
 
 def _assistant_parts(message: AIMessage) -> tuple[Part, ...]:
@@ -219,33 +228,38 @@ def _assistant_parts(message: AIMessage) -> tuple[Part, ...]:
 
     ChatOpenAI keeps the transcript in `additional_kwargs["audio"]`.
     """
-    parts = tuple(_to_parts(message, "assistant"))
+    parts = _to_parts(message.content, "assistant")
     transcript = as_text(as_mapping(message.additional_kwargs.get("audio")).get("transcript"))
     if transcript is None or any(isinstance(part, Text) for part in parts):
         return parts
     return Text(transcript), *parts
 
 
-def _refusal(message: AIMessage) -> str | None:
-    """Return the text of the first refusal block, else None."""
-    blocks = (block for block in _iter_blocks(message) if not isinstance(block, str))
-    return next((refusal for block in blocks if (refusal := block.get("refusal"))), None)
-
-
-def _tool_calls(message: AIMessage, extras: Mapping[str, Json]) -> Iterator[ToolCall]:
+def _tool_calls(message: AIMessage, extras: Json) -> tuple[ToolCall, ...]:
     texts = as_mapping(message.additional_kwargs.get(ARGUMENTS_KEY))
-    for call in message.tool_calls:
-        arguments = _arguments_text(call["args"], texts.get(call["id"] or ""))
-        extra = as_mapping(extras.get(call["id"] or ""))
-        yield ToolCall(call["id"] or "", call["name"], arguments, parsed=call["args"], extra=extra)
-    for invalid in received_invalid_calls(message):
-        error = invalid.get("error") or "The arguments are not a JSON object."
-        arguments = invalid["args"] or ""
-        call_id = invalid["id"] or ""
-        extra = as_mapping(extras.get(call_id))
-        yield ToolCall(call_id, invalid["name"] or "", arguments, error=error, extra=extra)
+    calls = [
+        ToolCall(
+            call["id"] or "",
+            call["name"],
+            _arguments_text(call["args"], texts.get(call["id"] or "")),
+            parsed=call["args"],
+            extra=as_mapping(extras.get(call["id"] or "")),
+        )
+        for call in message.tool_calls
+    ]
+    if message.invalid_tool_calls:
+        calls += (_invalid_call(call, extras) for call in received_invalid_calls(message))
     if "function_call" in message.additional_kwargs and (legacy := _legacy_call(message)):
-        yield ToolCall(legacy["id"], legacy["name"], as_text(legacy.get("arguments")) or "")
+        arguments = as_text(legacy.get("arguments")) or ""
+        calls.append(ToolCall(legacy["id"], legacy["name"], arguments))
+    return tuple(calls)
+
+
+def _invalid_call(call: InvalidToolCall, extras: Json) -> ToolCall:
+    error = call.get("error") or "The arguments are not a JSON object."
+    call_id, name = call["id"] or "", call["name"] or ""
+    extra = as_mapping(extras.get(call_id))
+    return ToolCall(call_id, name, call["args"] or "", error=error, extra=extra)
 
 
 def _arguments_text(arguments: Json, received: Any) -> str:
@@ -257,24 +271,25 @@ def _arguments_text(arguments: Json, received: Any) -> str:
     return json.dumps(arguments, ensure_ascii=False, default=str)
 
 
-def _iter_blocks(message: BaseMessage) -> Iterator[str | Json]:
-    """Yield strings and blocks of the content; `non_standard` blocks of LangChain unwrapped."""
-    content = message.content
-    for block in [content] if isinstance(content, str) else content:
-        match block:
-            case {"type": "non_standard", "value": Mapping() as wrapped}:
-                yield wrapped
-            case _:
-                yield block
+def _unwrapped(block: Any) -> Any:
+    """Return what a `non_standard` block of LangChain holds, and any other block as it is."""
+    match block:
+        case {"type": "non_standard", "value": Mapping() as wrapped}:
+            return wrapped
+    return block
 
 
-def _to_parts(message: BaseMessage, role: Role) -> Iterator[Part]:
-    for block in _iter_blocks(message):
-        if isinstance(block, str):
-            if block:
-                yield Text(block)
-        elif not (role == "assistant" and _is_skipped_block(block)):
-            yield _to_part(block, role)
+def _to_parts(content: str | Sequence[str | Json], role: Role) -> tuple[Part, ...]:
+    if isinstance(content, str):
+        return (Text(content),) if content else ()
+    blocks = [_unwrapped(block) for block in content if block != ""]
+    return tuple(
+        [
+            Text(block) if isinstance(block, str) else _to_part(block, role)
+            for block in blocks
+            if not (role == "assistant" and _is_skipped_block(block))
+        ]
+    )
 
 
 def _is_skipped_block(block: Json) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
@@ -42,6 +42,13 @@ _NORMALIZED_FINISH_REASONS = {
 
 RawOf: TypeAlias = Callable[[Reply], dict[str, Any]] | Literal[False]
 """Function that returns the JSON of a reply. False: messages have none."""
+
+
+class ReplyForm(TypedDict):
+    """What messages have beside the answer: see the fields of ChatOneRouter."""
+
+    cost_in_usage: bool
+    raw_of: RawOf
 
 
 def to_result(reply: Reply, *, cost_in_usage: bool = False, raw_of: RawOf = False) -> ChatResult:
