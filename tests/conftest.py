@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a simulator, a clean environment, no waits between retries."""
+"""Fixtures of all tests: a simulator, a clean environment, one certificate, no waits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from onerouter_core.retry import waiting
 from onerouter_simulator import Simulator
+from tests.one_certificate import write_one_certificate
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +25,16 @@ def sim(simulator: Simulator) -> Iterator[Simulator]:
     simulator.clear()
     yield simulator
     simulator.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _single_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trust one certificate only."""
+    file = tmp_path_factory.mktemp("certificates") / "single.pem"
+    write_one_certificate(file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(file))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import TypeAlias
 
-import certifi
 import pytest
 
 from onerouter_core.errors import OneRouterError
@@ -123,17 +121,6 @@ def results_without_quirk() -> Iterator[Callable[[type[Asker], str], dict[str, R
                 return ask_all(opened)
 
         yield ask
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _single_ca_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Trust one certificate: loading the complete bundle takes most of a client's start-up time."""
-    first, end, _ = Path(certifi.where()).read_text("utf-8").partition("-----END CERTIFICATE-----")
-    file = tmp_path_factory.mktemp("certificates") / "one.pem"
-    file.write_text(first + end, "utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(file))
-        yield
 
 
 def failure_of(quirk: str, mode: str) -> str | None:

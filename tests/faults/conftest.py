@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import certifi
 import openai
 import pytest
 import trustme
@@ -26,6 +25,7 @@ from tests.faults.adapters import (
 )
 from tests.faults.leak_check import answer_scripts
 from tests.faults.server import Endpoint, HTTPScript, Server
+from tests.one_certificate import write_one_certificate
 
 Loop: TypeAlias = asyncio.AbstractEventLoop
 MakeCaller: TypeAlias = Callable[[str, CallVariant], Caller]
@@ -38,16 +38,6 @@ CLASSES: dict[str, tuple[type, Adapter]] = {
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _single_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Trust one certificate only: to load all of them is most of the time to make a client."""
-    file = tmp_path_factory.mktemp("certificates") / "single.pem"
-    write_one_certificate(file)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(file))
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
 def _no_implicit_event_loop() -> None:
     """Keep asyncio from making an event loop when code asks for the current one."""
     asyncio.set_event_loop(None)
@@ -57,12 +47,6 @@ def answer(variant: CallVariant | Caller, text: str = "Hi") -> HTTPScript:
     """Return the script of an answer in the mode of a variant or a caller."""
     script: HTTPScript = getattr(answer_scripts(text), variant.mode)
     return script
-
-
-def write_one_certificate(file: Path) -> None:
-    """Write the first of certifi's certificates to a file."""
-    first, end, _ = Path(certifi.where()).read_text("utf-8").partition("-----END CERTIFICATE-----")
-    file.write_text(first + end, "utf-8")
 
 
 @pytest.fixture(scope="module")

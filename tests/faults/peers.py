@@ -44,9 +44,9 @@ from tests.faults.adapters import (
     call_model,
 )
 from tests.faults.cases import FaultCase, Outcome
-from tests.faults.conftest import write_one_certificate
 from tests.faults.http_scripts import response
 from tests.faults.server import End, HTTPScript, Repeat, Server, Step
+from tests.one_certificate import write_one_certificate
 
 Check: TypeAlias = tuple[FaultCase, CallVariant, int]  # the number is `max_retries`
 

@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import reduce
 from operator import add
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-import certifi
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage
@@ -86,17 +84,6 @@ class Async:
 
 def _messages(result: LLMResult) -> list[Any]:
     return [generation.message for generation in result.generations[0]]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _single_ca_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Trust one certificate: loading the complete bundle takes most of a client's start-up time."""
-    first, end, _ = Path(certifi.where()).read_text("utf-8").partition("-----END CERTIFICATE-----")
-    file = tmp_path_factory.mktemp("certificates") / "one.pem"
-    file.write_text(first + end, "utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(file))
-        yield
 
 
 @pytest.fixture(params=[Sync(), Async()], ids=["sync", "async"])
