@@ -8,7 +8,7 @@ So the first and the last chunk of a stream are of a class that adds them as we 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 from langchain_core.messages import AIMessageChunk, BaseMessageChunk
@@ -26,11 +26,6 @@ class EdgeChunk(AIMessageChunk):
 
     Outside of memory it is an AIMessageChunk, too: it is serialized as one, and equal to one.
     """
-
-    @property
-    def cost(self) -> float | None:
-        """Cost (USD) that the sum has in its usage; LangChain could not add that of a chunk."""
-        return None
 
     def __add__(self, other: Any) -> Any:
         """Return the sum with a chunk, or with a sequence of chunks."""
@@ -51,7 +46,7 @@ class EdgeChunk(AIMessageChunk):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as an AIMessageChunk whose class is changed afterwards."""
-        return _unpickle, (_plain(self), self.cost is not None)
+        return _unpickle, (_plain(self), isinstance(self, PricedChunk))
 
     @classmethod
     def lc_id(cls) -> list[str]:
@@ -60,12 +55,7 @@ class EdgeChunk(AIMessageChunk):
 
 
 class PricedChunk(EdgeChunk):
-    """Last chunk of a stream whose sum has the cost in its usage."""
-
-    @property
-    def cost(self) -> float | None:
-        """Cost (USD) of the reply."""
-        return self.response_metadata.get("cost")
+    """Last chunk of a stream whose sum has its cost in the usage: LangChain could not add that."""
 
 
 # LangGraph's checkpoints store the name of the class, and load only those of LangChain unasked.
@@ -93,12 +83,16 @@ def as_chunk(chunk: BaseMessageChunk, chunk_class: type[T]) -> T:
 def add_chunks(chunks: Sequence[AIMessageChunk]) -> AIMessageChunk:
     """Return the sum of chunks with invalid calls as received, name and cost."""
     ends = [chunk for chunk in chunks if chunk.chunk_position]  # last chunks, and earlier sums
-    first, *others = [_summand(chunk) for chunk in chunks] if _has_cost(ends) else chunks
-    total = add_ai_message_chunks(_plain(first), *others)  # of the class of the first
+    costs = [cost for cost in map(_cost, ends) if cost is not None]
+    first, *others = [_summand(chunk) for chunk in chunks] if costs else chunks
+    total = add_ai_message_chunks(first, *others)  # of the class of the first
+    if isinstance(total, EdgeChunk):
+        as_chunk(total, AIMessageChunk)
     if INVALID_CALLS_KEY in total.additional_kwargs:
         total.invalid_tool_calls = [*received_invalid_calls(total)]
     total.name = next(iter([end.name for end in ends if end.name]), None)
-    total.usage_metadata = with_cost(total.usage_metadata, _sum_costs(ends))
+    if costs:
+        total.usage_metadata = with_cost(total.usage_metadata, sum(costs))
     return total
 
 
@@ -117,25 +111,18 @@ def _plain(value: Any) -> Any:
 
 
 def _usage(chunk: AIMessageChunk) -> dict[str, Any]:
-    return dict(chunk.usage_metadata or {})
-
-
-def _has_cost(chunks: Iterable[AIMessageChunk]) -> bool:
-    return bool([chunk for chunk in chunks if COST_KEY in (chunk.usage_metadata or {})])
+    return {**(chunk.usage_metadata or {})}
 
 
 def _summand(chunk: AIMessageChunk) -> AIMessageChunk:
     """Return the chunk as LangChain can add it: without the cost of an earlier sum."""
-    if not _has_cost([chunk]):
+    if COST_KEY not in (chunk.usage_metadata or {}):
         return chunk
     return chunk.model_copy(update={"usage_metadata": omit(_usage(chunk), [COST_KEY])})
 
 
-def _sum_costs(chunks: Iterable[AIMessageChunk]) -> float | None:
-    """Return the sum of the costs of last chunks, and of those in the usage of earlier sums."""
-    costs = [
-        chunk.cost if isinstance(chunk, EdgeChunk) else _usage(chunk).get(COST_KEY)
-        for chunk in chunks
-    ]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if known else None
+def _cost(end: AIMessageChunk) -> float | None:
+    """Return the cost of a last chunk, or that in the usage of an earlier sum."""
+    if isinstance(end, PricedChunk):
+        return end.response_metadata.get("cost")
+    return _usage(end).get(COST_KEY) if end.usage_metadata else None

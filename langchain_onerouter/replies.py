@@ -131,8 +131,13 @@ def _add_counts(left: Any, right: Any) -> Any:
 
 def to_message(reply: Reply, *, cost_in_usage: bool = False, raw_of: RawOf = False) -> AIMessage:
     """Convert a complete reply to a message."""
+    fields = _common_fields(reply, raw_of)
+    if reply.logprobs:
+        fields["response_metadata"] |= _logprobs(reply)
+    if cost_in_usage:
+        fields["usage_metadata"] = with_cost(fields["usage_metadata"], reply.cost)
     return AIMessage(
-        content=_message_content(reply.text, reply.images, reply),
+        content=_message_content(reply.text, reply.images, reply.audio),
         additional_kwargs=_additional_kwargs(reply, reasoning=True),
         tool_calls=[
             tool_call(name=call.name, args=dict(call.parsed), id=call.id)
@@ -140,9 +145,7 @@ def to_message(reply: Reply, *, cost_in_usage: bool = False, raw_of: RawOf = Fal
             if call.parsed is not None
         ],
         invalid_tool_calls=to_invalid_calls(reply),
-        name=_name(reply),
-        usage_metadata=with_cost(to_usage(reply.usage), reply.cost if cost_in_usage else None),
-        response_metadata=_response_metadata(reply, raw_of) | _logprobs(reply),
+        **fields,
     )
 
 
@@ -173,12 +176,10 @@ class ReplyChunks:
     def _last_chunk(self, reply: Reply) -> AIMessageChunk:
         cost = reply.cost if self._cost_in_usage else None
         chunk = AIMessageChunk(
-            content=_message_content("", (), reply),
+            content=_message_content("", (), reply.audio) if reply.audio else "",
             additional_kwargs=_additional_kwargs(reply, reasoning=False),
-            name=_name(reply),
-            usage_metadata=to_usage(reply.usage),
-            response_metadata=_response_metadata(reply, self._raw_of),
             chunk_position="last",
+            **_common_fields(reply, self._raw_of),
         )
         if self._has_begun:
             return as_chunk(chunk, EdgeChunk if cost is None else PricedChunk)
@@ -260,11 +261,11 @@ def _without_index(item: Any) -> Any:
     return omit(item, ("index",)) if isinstance(item, dict) and "index" in item else item
 
 
-def _message_content(text: str, images: tuple[Image, ...], reply: Reply | None = None) -> Any:
+def _message_content(text: str, images: tuple[Image, ...], audio: Audio | None = None) -> Any:
     """Return a string if there is only text, as users of LangChain expect, otherwise blocks."""
     media = [_image_block(image) for image in images]
-    if reply is not None and reply.audio is not None:
-        media.append(_audio_block(reply.audio))
+    if audio is not None:
+        media.append(_audio_block(audio))
     if not media:
         return text
     return [{"type": "text", "text": text}, *media] if text else media
@@ -313,33 +314,29 @@ def _received_arguments(reply: Reply) -> dict[str, str]:
     }
 
 
-def _response_metadata(reply: Reply, raw_of: RawOf) -> dict[str, Any]:
+def _common_fields(reply: Reply, raw_of: RawOf) -> dict[str, Any]:
+    """Return the fields that a message and the last chunk of a stream have alike."""
     metadata = {name: getattr(reply, name) for name in _METADATA_FIELDS}
     metadata["model_name"] = reply.model
     metadata["headers"] = dict(reply.headers) or None
     if reply.reasoning_keys not in {(), ("reasoning",)}:
         metadata["reasoning_keys"] = list(reply.reasoning_keys)
     metadata["attempts"] = reply.attempts if reply.attempts > 1 else None
-    metadata["normalized_finish_reason"] = _normalized_finish_reason(reply)
+    meaning = finish_meaning(reply.finish_reason, reply.native_finish_reason) or ""
+    metadata["normalized_finish_reason"] = (
+        _NORMALIZED_FINISH_REASONS.get(meaning) if reply.refusal is None else "refusal"
+    )
     metadata["token_usage"] = dict(reply.usage.raw) if reply.usage else None
     metadata["raw"] = raw_of(reply) if raw_of else None
     known = {n: v for n, v in metadata.items() if v is not None or n in _ALWAYS_PRESENT}
     # LangChain adds the metadata of chunks: a key of theirs must not be in the last one, too.
     extra = omit(reply.extra, ("logprobs",)) if reply.logprobs else reply.extra
-    return {**extra, **known, "model_provider": PROVIDER}
-
-
-def _normalized_finish_reason(reply: Reply) -> str | None:
-    meaning = finish_meaning(reply.finish_reason, reply.native_finish_reason)
-    if reply.refusal is not None:
-        return "refusal"
-    return _NORMALIZED_FINISH_REASONS.get(meaning or "")
-
-
-def _name(reply: Reply) -> str | None:
-    """Return the name of the participant that a server gives the message."""
-    name = reply.extra.get("name")
-    return name if name and isinstance(name, str) else None
+    name = reply.extra.get("name")  # a server may name the participant
+    return {
+        "name": name if name and isinstance(name, str) else None,
+        "usage_metadata": to_usage(reply.usage) if reply.usage else None,
+        "response_metadata": {**extra, **known, "model_provider": PROVIDER},
+    }
 
 
 def to_usage(usage: Usage | None) -> UsageMetadata | None:
