@@ -11,6 +11,7 @@ import json
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, cast, get_args
 
 from langchain_core.messages import (
@@ -26,6 +27,7 @@ from langchain_core.messages import (
 
 from langchain_onerouter.invalid_tool_calls import received_invalid_calls
 from onerouter_core import (
+    Answer,
     Audio,
     CacheControl,
     File,
@@ -133,8 +135,25 @@ def _legacy_call(message: BaseMessage) -> Json | None:
     return None
 
 
-def to_reply(message: BaseMessage) -> Reply:
-    """Return the answer in a message, of ours or of another package, to be read as an object."""
+def to_answer(message: BaseMessage) -> Answer:
+    """Return what of a message, of ours or of another package, can hold an object."""
+    calls: list[ToolCall] = []
+    if isinstance(message, AIMessage):
+        calls += (ToolCall(c["id"] or "", c["name"], parsed=c["args"]) for c in message.tool_calls)
+        calls += (_invalid_call(call, {}) for call in received_invalid_calls(message))
+    metadata = message.response_metadata
+    return Answer(
+        text=str(message.text),
+        tool_calls=calls,
+        refusal=message.additional_kwargs.get("refusal"),
+        finish_reason=metadata.get("finish_reason"),
+        native_finish_reason=metadata.get("native_finish_reason"),
+        to_reply=partial(_to_reply, message),
+    )
+
+
+def _to_reply(message: BaseMessage) -> Reply:
+    """Return the reply in a message, for an error without an object."""
     extras, metadata = message.additional_kwargs, message.response_metadata
     names = ("finish_reason", "native_finish_reason", "cost", "provider", "id", "request_id")
     fields: dict[str, Any] = {name: metadata.get(name) for name in names}

@@ -18,7 +18,7 @@ from pydantic import WithJsonSchema, create_model
 
 from langchain_onerouter.chunk_sums import add_chunks
 from langchain_onerouter.errors import to_object_error
-from langchain_onerouter.messages import to_reply
+from langchain_onerouter.messages import to_answer
 from onerouter_core import GrowingObject, ObjectReader, ReplyDelta, ToolCallDelta
 from onerouter_core.errors import OneRouterError
 
@@ -84,7 +84,7 @@ class ObjectParser(BaseTransformOutputParser[Any]):
 
     def _parse_object(self, message: BaseMessage) -> Any:
         try:
-            return self.reader.read(to_reply(message))
+            return self.reader.read_answer(to_answer(message))
         except OneRouterError as error:
             errors = [to_object_error(error, message)]
         raise self.reader.redact(errors.pop())

@@ -48,10 +48,10 @@ from onerouter_core import (
     Json,
     Reply,
     ReplyDelta,
+    RunningReply,
     TokenLogprob,
     ToolCall,
     Usage,
-    parse_incomplete_json,
 )
 from onerouter_core.wire import decode_citations, decode_logprobs
 
@@ -285,15 +285,8 @@ class _RunningResponse:
 
     def __init__(self, *, single_tool_call: bool) -> None:
         self._single_tool_call = single_tool_call
-        self._text = ""
-        self._reasoning = ""
+        self._reply = RunningReply()
         self._images: list[ImageBlock] = []
-        self._calls: dict[int, tuple[str, str, str]] = {}
-        """Id, name and arguments' text by call index."""
-
-        self._parsed_arguments: dict[int, tuple[int, dict[str, Any]]] = {}
-        """Length of the text that was parsed last and its value, by call index."""
-
         self._new_response = constructor_of(ChatResponse)
         self._new_text_block = constructor_of(TextBlock)
         self._new_thinking_block = constructor_of(ThinkingBlock)
@@ -305,56 +298,37 @@ class _RunningResponse:
                 single_tool_call=self._single_tool_call,
                 last=delta,
             )
-        self._append(delta)
+        self._reply.add(delta)
+        if delta.images:
+            self._images += filter(None, map(_to_image_block, delta.images))
         body = ResponseBody()
         body.received = delta
         return self._new_response(
-            message=_message(self._to_blocks(), self._partial_tool_calls() if self._calls else ()),
+            message=_message(
+                self._to_blocks(), self._partial_tool_calls() if self._reply.calls else ()
+            ),
             raw=body,
             delta=delta.text,
             logprobs=_to_logprobs(delta.logprobs) if delta.logprobs else None,
             additional_kwargs={"thinking_delta": delta.reasoning} if delta.reasoning else {},
         )
 
-    def _append(self, delta: ReplyDelta) -> None:
-        self._text += delta.text
-        self._reasoning += delta.reasoning
-        if delta.images:
-            self._images += filter(None, map(_to_image_block, delta.images))
-        for call in delta.tool_calls:
-            call_id, name, arguments = self._calls.get(call.index, ("", "", ""))
-            self._calls[call.index] = (
-                call.id or call_id,
-                call.name or name,
-                arguments + call.arguments,
-            )
-
     def _to_blocks(self) -> list[ContentBlock]:
         blocks: list[ContentBlock] = []
-        if self._reasoning:
-            blocks.append(self._new_thinking_block(content=self._reasoning))
-        if self._text:
-            blocks.append(self._new_text_block(text=self._text))
+        if self._reply.reasoning:
+            blocks.append(self._new_thinking_block(content=self._reply.reasoning))
+        if self._reply.text:
+            blocks.append(self._new_text_block(text=self._reply.text))
         if self._images:
             blocks += (image.model_copy() for image in self._images)
         return blocks
 
     def _partial_tool_calls(self) -> tuple[ToolCall, ...]:
         """Return the incomplete calls, for display: LlamaIndex runs only those of the last item."""
-        calls = list(self._calls.items())[: 1 if self._single_tool_call else None]
+        calls = list(self._reply.calls.values())[: 1 if self._single_tool_call else None]
         return tuple(
-            ToolCall(call_id, name, arguments, dict(self._partial_arguments(index, arguments)))
-            for index, (call_id, name, arguments) in calls
+            [
+                ToolCall(call.id, call.name, call.arguments, call.incomplete_arguments())
+                for call in calls
+            ]
         )
-
-    def _partial_arguments(self, index: int, arguments: str) -> dict[str, Any]:
-        """Return the incomplete arguments, parsed again only after the text grew by 1/32.
-
-        Parsing them for every delta would take quadratic time.
-        """
-        length, parsed = self._parsed_arguments.get(index, (0, {}))
-        if len(arguments) > length + length // 32:
-            value = parse_incomplete_json(arguments)
-            parsed = value if isinstance(value, dict) else {}
-            self._parsed_arguments[index] = len(arguments), parsed
-        return parsed

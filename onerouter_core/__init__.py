@@ -26,6 +26,7 @@ from onerouter_core.ledger_entry import LedgerEntry, Prices
 from onerouter_core.model_ids import ReplayPolicy, should_replay
 from onerouter_core.model_template import ModelTemplate
 from onerouter_core.object_reader import (
+    Answer,
     GrowingObject,
     ObjectReader,
     excerpt,
@@ -48,6 +49,7 @@ from onerouter_core.response_format import (
     to_json_schema,
 )
 from onerouter_core.retry import OnRetry
+from onerouter_core.running_reply import RunningCall, RunningReply
 from onerouter_core.strict_schema import inline_root_ref, schema_name, to_strict_schema
 from onerouter_core.structured_output import (
     ObjectAttempts,
@@ -87,6 +89,7 @@ from onerouter_core.version import __version__
 __all__ = [
     "PUBLIC",
     "SECRET_ARGUMENTS",
+    "Answer",
     "ApiKey",
     "AsyncDeltaStream",
     "Audio",
@@ -135,6 +138,8 @@ __all__ = [
     "RequestSize",
     "Reservation",
     "Role",
+    "RunningCall",
+    "RunningReply",
     "StructuredMethod",
     "SupportedMethods",
     "Text",

@@ -8,10 +8,10 @@ complete, and broken JSON is never repaired. This module knows no framework.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from onerouter_core.errors import (
     ContentFilterError,
@@ -22,6 +22,7 @@ from onerouter_core.errors import (
     format_validation_errors,
 )
 from onerouter_core.json_text import parse_incomplete_json, parse_json_text
+from onerouter_core.running_reply import RunningCall, RunningReply
 from onerouter_core.types import Json, Reply, ReplyDelta, ToolCall
 from onerouter_core.wire import finish_meaning
 
@@ -36,8 +37,40 @@ def excerpt(text: str | None) -> str:
     return f"It sent: {shown!r}"
 
 
+_STOPPED: dict[str | None, tuple[type[OneRouterError], str]] = {
+    "length": (
+        LengthLimitError,
+        "The object was cut off at the length limit. Raise max_tokens.",
+    ),
+    "moderation": (ContentFilterError, "Moderation, a content filter, stopped the answer."),
+}
+"""Error class and message of answers that did not come to their end, by the meaning of it."""
+
+
 def _unchanged(error: OneRouterError) -> OneRouterError:
     return error
+
+
+class Answer(NamedTuple):
+    """What of an answer can hold an object, or says why there is none."""
+
+    text: str
+    """Text of the answer."""
+
+    tool_calls: Sequence[ToolCall]
+    """Tool calls; the text of valid arguments is not needed."""
+
+    refusal: str | None
+    """Text with which the model declined to answer."""
+
+    finish_reason: str | None
+    """As in `Reply`."""
+
+    native_finish_reason: str | None
+    """As in `Reply`."""
+
+    to_reply: Callable[[], Reply]
+    """Returns the answer as a reply, for the error that says why there is no object."""
 
 
 @dataclass(frozen=True)
@@ -63,40 +96,55 @@ class ObjectReader:
             MalformedReplyError: the answer has no object, or one that does not fit the schema.
 
         """
+        finish = (reply.finish_reason, reply.native_finish_reason)
+        answer = Answer(reply.text, reply.tool_calls, reply.refusal, *finish, lambda: reply)
+        return self.read_answer(answer)
+
+    def read_answer(self, answer: Answer) -> Any:
+        """Return the object in an answer that is no Reply; raise as `read` does."""
         try:
-            return self._read(reply)
+            return self._read(answer)
         except OneRouterError as error:
             errors = [error]  # in no local variable: see `onerouter_core.tracebacks`
         raise self.redact(errors.pop())
 
-    def _read(self, reply: Reply) -> Any:
-        sent = excerpt(self.text_of(reply))
-        if reply.refusal:
-            raise _error(RefusalError, f"The model refused: {reply.refusal}", reply)
-        match finish_meaning(reply.finish_reason, reply.native_finish_reason):
-            case "length":
-                message = "The object was cut off at the length limit. Raise max_tokens."
-                raise _error(LengthLimitError, f"{message} {sent}", reply)
-            case "moderation":
-                message = "Moderation, a content filter, stopped the answer."
-                raise _error(ContentFilterError, f"{message} {sent}", reply)
+    def _read(self, answer: Answer) -> Any:
+        if answer.refusal:
+            raise self._error(RefusalError, f"The model refused: {answer.refusal}", answer)
+        meaning = finish_meaning(answer.finish_reason, answer.native_finish_reason)
+        if meaning in _STOPPED:
+            raise self._error(*_STOPPED[meaning], answer)
         try:
-            return self.convert(self._json_value(reply))
+            return self.convert(self._json_value(answer))
         except (ValueError, TypeError) as error:
             name = f"not a valid {self.title}: " if self.title else ""
             reason = format_validation_errors(error).rstrip(".")
-            message = f"The answer is not an object of the schema: {name}{reason}. {sent}"
-            raise _error(MalformedReplyError, message, reply) from error
+            message = f"The answer is not an object of the schema: {name}{reason}."
+            raise self._error(MalformedReplyError, message, answer) from error
+
+    def _error(self, kind: type[OneRouterError], message: str, answer: Answer) -> OneRouterError:
+        reply = answer.to_reply()
+        if kind is not RefusalError:
+            message = f"{message} {excerpt(self.text_of(reply))}"
+        return kind(
+            message,
+            model=reply.model,
+            provider=reply.provider,
+            request_id=reply.request_id,
+            generation_id=reply.id,
+            attempts=reply.attempts,
+            partial=reply,
+        )
 
     def text_of(self, reply: Reply) -> str:
         """Return what the model wrote as the object: arguments of a call, or the text."""
         calls = [self._call(reply), *(() if reply.text else reply.tool_calls)]
         return next((call.arguments for call in calls if call is not None), reply.text)
 
-    def _call(self, reply: Reply) -> ToolCall | None:
-        return next((call for call in reply.tool_calls if call.name == self.title), None)
+    def _call(self, answer: Reply | Answer) -> ToolCall | None:
+        return next((call for call in answer.tool_calls if call.name == self.title), None)
 
-    def _json_value(self, reply: Reply) -> Any:
+    def _json_value(self, reply: Answer) -> Any:
         call = self._call(reply)
         if call is not None and call.error is None:
             return call.parsed
@@ -117,36 +165,35 @@ class GrowingObject:
     def __init__(self, title: str = "") -> None:
         """Start without an object; `title` as in `ObjectReader`."""
         self._title = title
-        self._call_index: int | None = None  # of the object's call, once it has begun
-        self._text = ""
-        self._new_text = ""
+        self._reply = RunningReply()
+        self._call: RunningCall | None = None  # the object's call, once it has begun
+        self._read = self._taken = 0  # characters of the text
         self.value: Any = None
         """The incomplete JSON value. None: it has not begun."""
 
     def add(self, delta: ReplyDelta) -> bool:
         """Add a delta; return whether the value has changed."""
-        added = self._text_in(delta)
-        self._text += added
-        self._new_text += added
-        value = parse_incomplete_json(self._text) if added else None
+        self._reply.add(delta)
+        if self._call is None and delta.tool_calls:
+            calls = [call for call in self._reply.calls.values() if call.name == self._title]
+            if self._title and calls:
+                self._call, self._read, self._taken = calls[0], 0, 0
+        text = self._text()
+        value = parse_incomplete_json(text) if len(text) > self._read else None
+        self._read = len(text)
         if value is None or value == self.value:
             return False
         self.value = value
         return True
 
-    def _text_in(self, delta: ReplyDelta) -> str:
-        """Return the next characters of the object's call, or of the text before it."""
-        arguments = ""
-        for call in delta.tool_calls:
-            if self._call_index is None and call.name and call.name == self._title:
-                self._call_index, self._text, self._new_text = call.index, "", ""
-            if call.index == self._call_index:
-                arguments += call.arguments
-        return delta.text if self._call_index is None else arguments
+    def _text(self) -> str:
+        """Return the arguments of the object's call, or the text before it."""
+        return self._reply.text if self._call is None else self._call.arguments
 
     def take_new_text(self) -> str:
         """Return the JSON text that was added since the last call."""
-        text, self._new_text = self._new_text, ""
+        text = self._text()[self._taken :]
+        self._taken += len(text)
         return text
 
 
@@ -175,15 +222,3 @@ def _to_dict(required: list[str] | None, value: Any) -> Any:
     if missing := [key for key in required or () if key not in value]:
         raise ValueError(f"the keys {missing} are missing")
     return value
-
-
-def _error(kind: type[OneRouterError], message: str, reply: Reply) -> OneRouterError:
-    return kind(
-        message,
-        model=reply.model,
-        provider=reply.provider,
-        request_id=reply.request_id,
-        generation_id=reply.id,
-        attempts=reply.attempts,
-        partial=reply,
-    )

@@ -213,3 +213,13 @@ def test_new_text_is_the_json_added_since_it_was_taken(in_call: bool) -> None:
         growing.add(call_delta(0, name, text) if in_call else ReplyDelta(text))
         taken.append(growing.take_new_text())
     assert taken == [SONG[:5], "", SONG[5:9], SONG[9:]]
+
+
+def test_the_name_of_a_streamed_call_may_come_after_its_first_arguments() -> None:
+    """The object has what came before the name, too."""
+    growing = GrowingObject("Song")
+    assert not growing.add(ReplyDelta(tool_calls=(ToolCallDelta(0, "c", None, '{"ti'),)))
+    assert growing.add(ReplyDelta(tool_calls=(ToolCallDelta(0, None, "Song", 'tle": "M"'),)))
+    assert growing.value == {"title": "M"}
+    assert growing.take_new_text() == '{"title": "M"'
+    assert not growing.take_new_text()
