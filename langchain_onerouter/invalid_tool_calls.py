@@ -21,8 +21,6 @@ from onerouter_core.wire import nests_too_deeply
 INVALID_CALLS_KEY = "invalid_tool_calls"
 """Key in `additional_kwargs` of the invalid calls as received."""
 
-_INVALIDATING_SUFFIXES = ("]", "}", '"]', '"}', '\\"]', '\\"}')
-
 
 def received_invalid_calls(message: AIMessage) -> Iterator[InvalidToolCall]:
     """Yield the invalid calls of a message, with text and error as received where it has them."""
@@ -58,27 +56,13 @@ def invalid_call_suffixes(reply: Reply) -> list[ToolCallChunk]:
 
 
 def _invalidating_suffix(arguments: str) -> str:
-    """Return a suffix that makes the arguments unparsable: a bracket without an opening one."""
-    if nests_too_deeply(arguments):
-        return _mismatched_suffix(arguments)
-    for suffix in ("", *_INVALIDATING_SUFFIXES):
-        if not _parses_leniently(arguments + suffix):
-            return suffix
-    return _INVALIDATING_SUFFIXES[0]
+    """Return a suffix that makes the arguments unparsable, at any depth of them; often "".
 
-
-def _parses_leniently(arguments: str) -> bool:
-    """Return whether LangChain would parse the text as an object, as it does the empty one."""
-    try:
-        return not arguments or isinstance(parse_partial_json(arguments), dict)
-    except ValueError:
-        return False
-
-
-# json.loads may read such text or raise RecursionError, whatever the caller's depth; a bracket that
-# does not match the last open one makes it unparsable at any depth.
-def _mismatched_suffix(arguments: str) -> str:
-    """Return a suffix for arguments that are nested too deeply to be parsed."""
+    It ends an open string, and is a bracket that does not match the last open one. json.loads may
+    read text that is nested too deeply, or raise RecursionError, whatever the caller's depth.
+    """
+    if arguments and not nests_too_deeply(arguments) and not _parses_leniently(arguments):
+        return ""
     expected, in_string, escaped = [""], False, False
     for character in arguments:
         if in_string:
@@ -92,6 +76,13 @@ def _mismatched_suffix(arguments: str) -> str:
             expected.pop()
     end_of_string = ("\\" if escaped else "") + '"' if in_string else ""
     return end_of_string + ("]" if expected[-1] == "}" else "}")
+
+
+def _parses_leniently(arguments: str) -> bool:
+    try:
+        return isinstance(parse_partial_json(arguments), dict)
+    except ValueError:
+        return False
 
 
 _CLOSING = {"{": "}", "[": "]"}

@@ -7,10 +7,8 @@ raises UnsupportedContentError; it is never left out silently.
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, cast, get_args
 
@@ -46,12 +44,12 @@ from onerouter_core import (
 from onerouter_core.errors import UnsupportedContentError
 from onerouter_core.wire import (
     REPLAYED_KEYS,
+    arguments_text,
     as_items,
     as_mapping,
     as_text,
     decode_cache_control,
     decode_part,
-    parse_json,
 )
 
 PROVIDER = "onerouter"
@@ -184,8 +182,10 @@ def _should_replay(message: AIMessage, model: str, replay: ReplayPolicy) -> bool
     Older messages have no `requested_model`: that which served them is compared by its spelling.
     """
     metadata = message.response_metadata
+    if metadata.get("model_provider") != PROVIDER:
+        return False
     author = as_text(metadata.get("requested_model")) or as_text(metadata.get("model_name"))
-    return metadata.get("model_provider") == PROVIDER and should_replay(replay, author, model)
+    return should_replay(replay, author, model)
 
 
 def _role(message: BaseMessage) -> Role:
@@ -210,11 +210,13 @@ def _from_assistant(message: AIMessage, model: str, replay: ReplayPolicy) -> Mes
     content = () if isinstance(message.content, str) else message.content
     blocks = [_unwrapped(block) for block in content if not isinstance(block, str)]
     refusals = [block["refusal"] for block in blocks if block.get("refusal")]
+    has_calls = message.tool_calls or message.invalid_tool_calls or "function_call" in extras
+    call_extras = _call_extras(blocks, extras) if has_calls and is_own else {}
     return Message(
         "assistant",
-        _assistant_parts(message),
+        _to_parts(message.content, "assistant") if "audio" not in extras else _audio_parts(message),
         name=message.name,
-        tool_calls=_tool_calls(message, _call_extras(blocks, extras) if is_own else {}),
+        tool_calls=_tool_calls(message, call_extras) if has_calls else (),
         refusal=extras.get("refusal") or next(iter(refusals), None),
         extra={key: extras[key] for key in REPLAYED_KEYS if key in extras} if is_own else {},
         **(_reasoning_fields(message) if has_reasoning else {}),
@@ -242,13 +244,13 @@ def _call_extras(blocks: Sequence[Json], extras: Json) -> Json:
     return {**in_blocks, **as_mapping(extras.get(CALL_EXTRAS_KEY))}
 
 
-def _assistant_parts(message: AIMessage) -> tuple[Part, ...]:
+def _audio_parts(message: AIMessage) -> tuple[Part, ...]:
     """Return the content; without text in it, the transcript of the audio comes first.
 
     ChatOpenAI keeps the transcript in `additional_kwargs["audio"]`.
     """
     parts = _to_parts(message.content, "assistant")
-    transcript = as_text(as_mapping(message.additional_kwargs.get("audio")).get("transcript"))
+    transcript = as_text(as_mapping(message.additional_kwargs["audio"]).get("transcript"))
     if transcript is None or any(isinstance(part, Text) for part in parts):
         return parts
     return Text(transcript), *parts
@@ -260,7 +262,7 @@ def _tool_calls(message: AIMessage, extras: Json) -> tuple[ToolCall, ...]:
         ToolCall(
             call["id"] or "",
             call["name"],
-            _arguments_text(call["args"], texts.get(call["id"] or "")),
+            arguments_text(call["args"], texts.get(call["id"] or "")),
             parsed=call["args"],
             extra=as_mapping(extras.get(call["id"] or "")),
         )
@@ -279,15 +281,6 @@ def _invalid_call(call: InvalidToolCall, extras: Json) -> ToolCall:
     call_id, name = call["id"] or "", call["name"] or ""
     extra = as_mapping(extras.get(call_id))
     return ToolCall(call_id, name, call["args"] or "", error=error, extra=extra)
-
-
-def _arguments_text(arguments: Json, received: Any) -> str:
-    """Return the received text of arguments that the user has not edited, else encode them."""
-    if isinstance(received, str):
-        with suppress(ValueError):
-            if parse_json(received) == arguments:
-                return received
-    return json.dumps(arguments, ensure_ascii=False, default=str)
 
 
 def _unwrapped(block: Any) -> Any:

@@ -71,9 +71,6 @@ class ObjectErrors:
             raise _to_value_error(error) from error.__cause__
 
 
-object_errors = ObjectErrors
-
-
 def _to_value_error(error: core.OneRouterError) -> core.OneRouterError:
     converted = _CLASSES[type(error)](error.message)
     converted.__dict__.update(error.__dict__)

@@ -36,7 +36,7 @@ from pydantic import (
     model_serializer,
 )
 
-from llama_index_onerouter.errors import MalformedReplyError, object_errors
+from llama_index_onerouter.errors import MalformedReplyError, ObjectErrors
 from llama_index_onerouter.failed_spans import FailedSpan
 from llama_index_onerouter.messages import to_messages
 from llama_index_onerouter.replies import (
@@ -48,7 +48,7 @@ from llama_index_onerouter.replies import (
     to_responses,
 )
 from llama_index_onerouter.structured_output import StructuredPrediction
-from llama_index_onerouter.tools import to_selections, to_tool, tool_kwargs, unknown_tools_reported
+from llama_index_onerouter.tools import UnknownToolsReported, to_selections, to_tool, tool_kwargs
 from llama_index_onerouter.tracing import (
     redacted_endpoint,
     traced_endpoint,
@@ -287,7 +287,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         request = Request(
             model=settings.model,
             messages=to_messages(messages, settings.model, self.replay_reasoning),
-            tools=tuple(to_tool(tool) for tool in tools),
+            tools=tuple([to_tool(tool) for tool in tools]),
             tool_choice=decode_tool_choice(choice),
             parameters=settings.parameters,
         )
@@ -311,7 +311,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         with FailedSpan():
             gateway, request = self._prepare(messages, kwargs)
-            with object_errors(is_for_object=bool(request.tools)):
+            with ObjectErrors(is_for_object=bool(request.tools)):
                 reply = gateway.complete(request, self._retry)
         return to_response(reply, single_tool_call=_is_single_tool_call(request))
 
@@ -320,7 +320,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     ) -> ChatResponse:
         with FailedSpan():
             gateway, request = self._prepare(messages, kwargs)
-            with object_errors(is_for_object=bool(request.tools)):
+            with ObjectErrors(is_for_object=bool(request.tools)):
                 reply = await gateway.acomplete(request, self._aretry)
         return to_response(reply, single_tool_call=_is_single_tool_call(request))
 
@@ -329,7 +329,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     ) -> ChatResponseGen:
         with (span := FailedSpan()):
             gateway, request = self._prepare(messages, kwargs)
-            with (errors := object_errors(is_for_object=bool(request.tools))):
+            with (errors := ObjectErrors(is_for_object=bool(request.tools))):
                 deltas = gateway.stream(request, self._retry)
         return to_responses(deltas, span, errors, single_tool_call=_is_single_tool_call(request))
 
@@ -338,7 +338,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     ) -> ChatResponseAsyncGen:
         with (span := FailedSpan()):
             gateway, request = self._prepare(messages, kwargs)
-            with (errors := object_errors(is_for_object=bool(request.tools))):
+            with (errors := ObjectErrors(is_for_object=bool(request.tools))):
                 deltas = await gateway.astream(request, self._aretry)
         return ato_responses(deltas, span, errors, single_tool_call=_is_single_tool_call(request))
 
@@ -427,7 +427,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
             MalformedReplyError: The model called an unknown tool, or with invalid arguments.
             OneRouterError: The request failed; see `chat`.
         """
-        with unknown_tools_reported():
+        with UnknownToolsReported():
             return super().predict_and_call(tools, *args, **kwargs)
 
     @redacted_endpoint()
@@ -435,7 +435,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
         self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any
     ) -> AgentChatResponse:
         """Run the tools that the model calls; the async form of `predict_and_call`."""
-        with unknown_tools_reported():
+        with UnknownToolsReported():
             return await super().apredict_and_call(tools, *args, **kwargs)
 
     # --- copying and serialization ---

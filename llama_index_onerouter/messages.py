@@ -73,6 +73,9 @@ def _to_message(message: ChatMessage, model: str, replay: ReplayPolicy) -> Messa
     role = _ROLES.get(llama_role, cast("Role", llama_role))
     extra = message.additional_kwargs
     parts = tuple(_cached(_to_parts(message.blocks, role), extra))
+    others = [block for block in message.blocks if not isinstance(block, TextBlock)]
+    if not (extra or others or parts == (Text(""),)):
+        return Message(role, parts)
     if role == "assistant":
         is_own = _is_by_model(extra, model, "same_model")  # whatever the policy for reasoning
         calls = to_tool_calls(message)
@@ -170,11 +173,12 @@ def _cached(parts: list[Part], extra: Mapping[str, Any]) -> list[Part]:
 
     llama-index-core's DocumentContextExtractor sends it so, as Anthropic's class takes it.
     """
-    cache = decode_cache_control(extra)
+    cache = decode_cache_control(extra) if extra else None
+    if cache is None or not parts:
+        return parts
     texts = [at for at, part in enumerate(parts) if isinstance(part, Text)]
-    if cache is not None and parts:
-        at = texts[-1] if texts else -1
-        parts[at] = replace(parts[at], cache=parts[at].cache or cache)
+    at = texts[-1] if texts else -1
+    parts[at] = replace(parts[at], cache=parts[at].cache or cache)
     return parts
 
 

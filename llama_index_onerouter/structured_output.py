@@ -30,7 +30,7 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import Model, PydanticProgramMode
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from llama_index_onerouter.errors import object_errors
+from llama_index_onerouter.errors import ObjectErrors
 from llama_index_onerouter.output_schema import output_schema_of, partial_object
 from llama_index_onerouter.replies import received
 from llama_index_onerouter.structured_llm import StructuredOneRouterLLM
@@ -224,7 +224,7 @@ class StructuredPrediction(FunctionCallingLLM):
             OneRouterError: As `structured_predict`.
         """
         output, attempts = self._prepare_object(output_cls, messages, kwargs, retry=True)
-        with object_errors():
+        with ObjectErrors():
             while True:
                 with attempts:
                     response = self.chat(**output.request_kwargs(attempts))
@@ -237,7 +237,7 @@ class StructuredPrediction(FunctionCallingLLM):
     ) -> ChatResponse:
         """Send a chat request and return an object; the async form of `structured_chat`."""
         output, attempts = self._prepare_object(output_cls, messages, kwargs, retry=True)
-        with object_errors():
+        with ObjectErrors():
             while True:
                 with attempts:
                     response = await self.achat(**output.request_kwargs(attempts))
@@ -258,7 +258,7 @@ class StructuredPrediction(FunctionCallingLLM):
             object of `output_cls`; `delta` is the JSON text that was added.
         """
         output, attempts = self._prepare_object(output_cls, messages, kwargs)
-        with object_errors():
+        with ObjectErrors():
             while True:
                 with attempts:
                     responses = self.stream_chat(**output.request_kwargs(attempts))
@@ -270,7 +270,7 @@ class StructuredPrediction(FunctionCallingLLM):
     ) -> ChatResponseAsyncGen:
         """Send a chat request and yield the object so far; async `stream_structured_chat`."""
         output, attempts = self._prepare_object(output_cls, messages, kwargs)
-        with object_errors():
+        with ObjectErrors():
             while True:
                 with attempts:
                     responses = await self.astream_chat(**output.request_kwargs(attempts))
@@ -385,7 +385,7 @@ def _object_response(
 
 def _stream_objects(output: _Output, responses: ChatResponseGen) -> ChatResponseGen:
     response = ChatResponse(message=ChatMessage())  # a stream has at least one response
-    with object_errors():
+    with ObjectErrors():
         with closing(responses):
             for response in responses:
                 if (item := output.item(response)) is not None:
@@ -398,7 +398,7 @@ async def _astream_objects(
     output: _Output, responses: ChatResponseAsyncGen
 ) -> ChatResponseAsyncGen:
     response = ChatResponse(message=ChatMessage())
-    with object_errors():
+    with ObjectErrors():
         async with aclosing(responses):
             async for response in responses:
                 if (item := output.item(response)) is not None:

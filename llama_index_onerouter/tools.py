@@ -6,9 +6,7 @@ in a message's additional_kwargs. It knows no other block and no key of the API.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from traceback import walk_tb
 from types import TracebackType
@@ -27,13 +25,13 @@ from onerouter_core import Json, Tool, ToolCall, deep_merge
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.wire import (
     ToolNames,
+    arguments_text,
     as_json_text,
     as_text,
     decode_tool,
     decode_tool_call,
     encode_tool,
     omit,
-    parse_json,
     unknown_call_keys,
 )
 
@@ -134,26 +132,17 @@ def to_tool_calls(message: ChatMessage) -> Iterator[ToolCall]:
         if call.arguments or call.parsed is None:
             yield call
         else:
-            yield replace(call, arguments=_arguments_text(call.parsed, by_id.get(call.id)))
+            received = get_field(get_field(by_id.get(call.id), "function"), "arguments")
+            yield replace(call, arguments=arguments_text(call.parsed, received))
 
 
-def _arguments_text(arguments: Json, entry: Any) -> str:
-    """Return the received text of arguments that nobody has edited, else encode them.
-
-    The text has all digits of long numbers.
-    """
-    text = get_field(get_field(entry, "function"), "arguments")
-    if isinstance(text, str):
-        with suppress(ValueError):
-            if parse_json(text) == arguments:
-                return text
-    return json.dumps(arguments, ensure_ascii=False, default=str)
+def _entries(message: ChatMessage) -> Sequence[Any]:
+    entries = message.additional_kwargs.get("tool_calls")
+    return entries if isinstance(entries, (list, tuple)) else ()
 
 
 def _entries_by_id(message: ChatMessage) -> dict[str, Any]:
-    entries = message.additional_kwargs.get("tool_calls")
-    entries = entries if isinstance(entries, (list, tuple)) else ()
-    return {str(get_field(entry, "id")): entry for entry in entries}
+    return {str(get_field(entry, "id")): entry for entry in _entries(message)}
 
 
 def to_selections(message: ChatMessage) -> list[ToolSelection]:
@@ -179,13 +168,11 @@ def parse_tool_calls(message: ChatMessage) -> list[ToolCall]:
     A call whose arguments are stored as a dict has `parsed`, and no text in `arguments`.
     """
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
-    entries = message.additional_kwargs.get("tool_calls")
-    entries = entries if isinstance(entries, (list, tuple)) else ()
-    legacy = message.additional_kwargs.get("function_call")  # of LlamaIndex before 0.9
     if not blocks:
-        entries = entries or ([legacy] if legacy else [])
+        legacy = message.additional_kwargs.get("function_call")  # of LlamaIndex before 0.9
+        entries = _entries(message) or ([legacy] if legacy else [])
         return [replace(_from_entry(entry), extra=_extra_of(entry)) for entry in entries]
-    by_id = {str(get_field(entry, "id")): entry for entry in entries}
+    by_id = _entries_by_id(message)
     pairs = [(block, by_id.get(str(block.tool_call_id))) for block in blocks]
     return [replace(_from_block(block, entry), extra=_extra_of(entry)) for block, entry in pairs]
 
@@ -220,8 +207,8 @@ def _from_entry(entry: Any) -> ToolCall:
 _LOOK_UPS = {call_tool_with_selection.__code__, acall_tool_with_selection.__code__}
 
 
-class _UnknownToolsReported:
-    """Context that says what was called that could not be.
+class UnknownToolsReported:
+    """Context manager: a tool that the framework looks up in vain is an error that says its name.
 
     A generator in its place would make a cycle: see `onerouter_core.tracebacks`.
     """
@@ -240,8 +227,3 @@ class _UnknownToolsReported:
             raise MalformedReplyError(
                 f"The model called a tool that is not there: {error.args[0]}"
             ) from error
-
-
-def unknown_tools_reported() -> _UnknownToolsReported:
-    """Say what was called that could not be; the framework looks a tool up by its name."""
-    return _UnknownToolsReported()

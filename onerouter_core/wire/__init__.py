@@ -5,7 +5,7 @@ Reply, and `stream.StreamDecoder` decodes the bytes of a stream to deltas. No mo
 input or output.
 """
 
-from onerouter_core.model_json import is_reproduced, nests_too_deeply, parse_json
+from onerouter_core.model_json import is_reproduced, nests_too_deeply
 from onerouter_core.wire.annotations import decode_citations, decode_logprobs
 from onerouter_core.wire.coerce import as_items, as_json_text, as_mapping, as_text, omit
 from onerouter_core.wire.content_parts import decode_cache_control, decode_part
@@ -19,6 +19,7 @@ from onerouter_core.wire.encode import encode_request
 from onerouter_core.wire.finish_reasons import finish_meaning
 from onerouter_core.wire.tool_names import ToolNames
 from onerouter_core.wire.tools import (
+    arguments_text,
     check_tool_choice,
     decode_tool,
     decode_tool_choice,
@@ -28,6 +29,7 @@ from onerouter_core.wire.tools import (
 __all__ = [
     "REPLAYED_KEYS",
     "ToolNames",
+    "arguments_text",
     "as_items",
     "as_json_text",
     "as_mapping",
@@ -47,6 +49,5 @@ __all__ = [
     "is_reproduced",
     "nests_too_deeply",
     "omit",
-    "parse_json",
     "unknown_call_keys",
 ]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from onerouter_core.errors import ConfigurationError
-from onerouter_core.model_json import has_non_finite, is_json_object, to_strict_json
+from onerouter_core.model_json import has_non_finite, is_json_object, parse_json, to_strict_json
 from onerouter_core.strict_schema import inline_root_ref, to_strict_schema
-from onerouter_core.types import NamedTool, Request, Tool, ToolCall, ToolChoice
+from onerouter_core.types import Json, NamedTool, Request, Tool, ToolCall, ToolChoice
 from onerouter_core.wire.content_parts import add_cache_control, decode_cache_control
 from onerouter_core.wire.tool_names import ToolNames
 
@@ -125,6 +126,18 @@ def encode_tool_call(call: ToolCall, names: ToolNames) -> Body:
         "type": "function",
         "function": {**call.extra.get("function", {}), **function},
     }
+
+
+def arguments_text(arguments: Json, received: Any) -> str:
+    """Return the text of arguments as it was received, else encode them.
+
+    It has all digits of long numbers. Arguments that the user has edited are not equal to it.
+    """
+    if isinstance(received, str):
+        with suppress(ValueError):
+            if parse_json(received) == arguments:
+                return received
+    return json.dumps(arguments, ensure_ascii=False, default=str)
 
 
 def _encode_arguments(call: ToolCall) -> str:
