@@ -196,10 +196,20 @@ def _suffix_chunk(suffixes: list[ToolCallChunk]) -> ChatGenerationChunk:
 def _to_chunk(delta: ReplyDelta) -> ChatGenerationChunk:
     fields: dict[str, Any] = {
         "content": delta.text,
-        "response_metadata": {"model_provider": PROVIDER} | _logprobs(delta),
+        "response_metadata": {"model_provider": PROVIDER},
     }
+    if delta.logprobs:
+        fields["response_metadata"] |= _logprobs(delta)
     if delta.reasoning:
         fields["additional_kwargs"] = {"reasoning_content": delta.reasoning}
+    if delta.tool_calls or delta.images:
+        return _chunk_with_parts(delta, fields)
+    message = _message_template(bool(delta.reasoning)).new(**fields)
+    return _generation_template().new(message=message, text=delta.text)
+
+
+def _chunk_with_parts(delta: ReplyDelta, fields: dict[str, Any]) -> ChatGenerationChunk:
+    """Return the chunk of a delta with tool calls or images; `fields` has all the others."""
     call_chunks = [
         tool_call_chunk(name=call.name, args=call.arguments, id=call.id, index=call.index)
         for call in delta.tool_calls
@@ -216,7 +226,7 @@ def _to_chunk(delta: ReplyDelta) -> ChatGenerationChunk:
         fields["content"] = _message_content(delta.text, delta.images)
         message = AIMessageChunk(**fields)
     else:
-        message = _message_template(has_reasoning=bool(delta.reasoning)).new(**fields)
+        message = _message_template(bool(delta.reasoning)).new(**fields)
     if call_chunks and not is_parsed:
         message.tool_call_chunks = call_chunks
     if delta.images:
@@ -225,7 +235,7 @@ def _to_chunk(delta: ReplyDelta) -> ChatGenerationChunk:
 
 
 @cache
-def _message_template(*, has_reasoning: bool) -> ModelTemplate[AIMessageChunk]:
+def _message_template(has_reasoning: bool, /) -> ModelTemplate[AIMessageChunk]:
     """Return the template of chunks with text, or with text and reasoning."""
     first, other = (
         {

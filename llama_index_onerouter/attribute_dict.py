@@ -35,6 +35,8 @@ class ResponseBody(AttributeDict):
     LlamaIndex hands a response on, and nothing beside it: structured output reads the delta.
     """
 
+    __slots__ = ("received",)  # a dict for it would be one more that each held chunk has
+
     received: ReplyDelta
     """The delta, that of a complete response with the reply alone."""
 

@@ -29,10 +29,8 @@ class Progress(Protocol):
     received: int
     """Number of bytes received."""
 
-    @property
-    def finished(self) -> bool:
-        """Whether the answer has ended; only the usage may follow."""
-        raise NotImplementedError
+    finished: bool
+    """Whether the answer has ended; only the usage may follow."""
 
 
 class CallLimits:
@@ -59,24 +57,26 @@ class CallLimits:
         """
         self._is_sent = is_sent
         self._events, self._is_complete = 0, False
-        return self._extend()
+        now = monotonic()
+        self._extend(now)
+        return now
 
-    def _extend(self) -> float:
-        """Set the read deadline anew; return the present time."""
-        now, timeout = monotonic(), self._timeout
+    def _extend(self, now: float) -> None:
+        """Set the read deadline anew; `now` is the present time."""
+        timeout = self._timeout
         if self._is_complete:
             timeout = min(timeout or _USAGE_TIMEOUT, _USAGE_TIMEOUT)
         self._read_until = self.deadline_at
         if timeout is not None and not (self.deadline_at and self.deadline_at < now + timeout):
             self._read_until = now + timeout
-        return now
 
     def on_progress(self, decoder: Progress) -> None:
         """Extend the read deadline if there are new events; raise as `check` does."""
+        now = monotonic()  # once for each read of a stream
         if decoder.events > self._events:
             self._events, self._is_complete = decoder.events, decoder.finished
-            self._extend()
-        self.check(decoder.received)
+            self._extend(now)
+        self._check(now, decoder.received)
 
     def shorten(self) -> None:
         """Allow only a moment more: the stream has ended with [DONE], its response perhaps not."""
@@ -92,7 +92,10 @@ class CallLimits:
 
         The transport's own timeout is not enough: keep-alive comments restart it.
         """
-        if self._read_until is not None and monotonic() >= self._read_until:
+        self._check(monotonic(), received)
+
+    def _check(self, now: float, received: int) -> None:
+        if self._read_until is not None and now >= self._read_until:
             raise APITimeoutError("The gateway did not answer in time.")
         if received > self._max_bytes:
             message = f"The reply is larger than {self._max_bytes} bytes (max_reply_bytes)."

@@ -299,8 +299,12 @@ _START = ReplyDelta()
 # The first delta belongs to the attempt: until it has come, a failure is retried. A second
 # generator around the first, which begins with the delta, would do the same, and would cost each
 # delta 0.2 us in async and 0.05 us in sync code (Python 3.11).
-def _with_start(deltas: Iterable[ReplyDelta], call: CallState) -> Iterator[ReplyDelta]:
-    """Yield deltas; before the first one of the stream a start signal, for `_start_stream`."""
+def _with_start(deltas: Iterator[ReplyDelta], call: CallState) -> Iterator[ReplyDelta]:
+    """Return deltas; before the first one of the stream a start signal, for `_start_stream`."""
+    return _started(deltas, call) if call.accounting.first_delta_at is None else deltas
+
+
+def _started(deltas: Iterator[ReplyDelta], call: CallState) -> Iterator[ReplyDelta]:
     for delta in deltas:
         if call.accounting.first_delta_at is None:
             call.accounting.first_delta_at = monotonic()

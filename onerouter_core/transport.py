@@ -250,7 +250,7 @@ class Response:
         # aiohttp decodes bytes that are not UTF-8 to surrogates.
         headers = {name.lower(): join_surrogates(value) for name, value in raw.headers.items()}
         self.headers: dict[str, str] = headers
-        self._network_stream = None if is_shared else _network_stream(raw)
+        self._network_stream = _network_stream(raw)
         self.can_drain = is_shared or self._network_stream is not None
         """Whether read deadlines hold for sync reads, so that reading on cannot take long."""
 
@@ -269,15 +269,7 @@ class Response:
         body = iter_body(self._raw)
         try:
             with read_deadline_on(self._network_stream, deadline):
-                while True:
-                    previous = set_read_deadline(deadline())
-                    try:
-                        chunk = next(body, None)
-                    finally:
-                        set_read_deadline(previous)
-                    if chunk is None:
-                        break
-                    yield chunk
+                yield from body
         except Exception as error:  # noqa: BLE001 -- as in `send`
             errors = [error]
         else:

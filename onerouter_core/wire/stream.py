@@ -144,6 +144,8 @@ class StreamDecoder:
         """Number of events received, without [DONE]."""
         self.received = 0
         """Number of bytes received."""
+        self.finished = False
+        """Whether a finish reason was received: only usage and cost may follow."""
         self._context = context
         self._parser = SSEParser()
         self._body: bytearray | None = bytearray()  # None: these bytes are events
@@ -209,11 +211,6 @@ class StreamDecoder:
         last = ReplyDelta(self._text.flush(), self._reasoning.flush(), calls)
         yield last._replace(final_reply=decode_reply(self._to_completion(), self._context))
 
-    @property
-    def finished(self) -> bool:
-        """Whether a finish reason was received: only usage and cost may follow."""
-        return bool(self._choice.get("finish_reason"))
-
     def partial(self) -> Reply:
         """Return the reply so far."""
         return decode_partial_reply(self._to_completion(), self._context)
@@ -276,6 +273,7 @@ class StreamDecoder:
         if choice != self._last_choice:
             self._last_choice = choice
             replace_known(self._choice, choice, ("index",))
+            self.finished = bool(self._choice.get("finish_reason"))
         if logprobs is not None:
             lists = {k: v for k, v in as_mapping(logprobs).items() if isinstance(v, list)}
             logprobs = without_non_finite(lists) or None

@@ -43,6 +43,27 @@ def test_a_stream_has_these_events(stream: bytes, expected: list[bytes]) -> None
     assert reference_sse_events(stream) == expected
 
 
+@pytest.mark.parametrize("event", [b"data: b\n\n", b"data: b\r\n\r\n", b"data: b\nid: 1\n\n"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"",
+        b"\xef",
+        b"data: a",
+        b"data: a\n",
+        b"data: a\n\n",
+        b"data: a\r",
+        b": ping",
+        b"da",
+        b"xdata: a",
+    ],
+)
+def test_a_chunk_that_is_one_event_continues_what_came_before(before: bytes, event: bytes) -> None:
+    """A chunk that looks like one whole event may be the end of another line or event."""
+    expected = reference_sse_events(before + event + event)
+    assert sse_events([before, event, event]) == expected
+
+
 def test_an_event_is_returned_with_its_last_byte() -> None:
     """An event is returned with the byte that completes it, also if that is a lone CR."""
     parser = SSEParser()
