@@ -2,7 +2,8 @@
 
     python tests/compat.py --python 3.10 --column newest -- tests/core -k retry
 
-`make compat` runs the whole matrix, `make compat-once` each Python once, as the CI does. Both write
+`make compat` runs the whole matrix, `make compat-once` each Python once. The CI runs the oldest and
+the newest always, those in between if their last run is a week old or failed. All write
 the results into the table of docs/compatibility.md, where other cells keep their last result. Each
 cell has an environment of its own in .venv-compat/ and a log beside it. The environments are made
 with uv, or with pip if uv is missing. The exit status is 1 if a cell fails.
@@ -71,8 +72,7 @@ class Cell(NamedTuple):
 
     def to_row(self) -> str:
         """Return the row, with today's date."""
-        today = dt.datetime.now(tz=dt.timezone.utc).date()
-        return f"{self.key()} {self.result} | {today} | {self.versions} |"
+        return f"{self.key()} {self.result} | {today()} | {self.versions} |"
 
     def key(self) -> str:
         """Return the beginning of the row, which no other cell has."""
@@ -85,6 +85,9 @@ def main() -> int:
     parser.add_argument("--python", action="append", choices=PYTHONS)
     parser.add_argument("--column", action="append", choices=COLUMNS)
     parser.add_argument("--once", action="store_true", help="run each Python with one column only")
+    parser.add_argument(
+        "--every", type=int, metavar="DAYS", help="leave out a Python that passed since, in between"
+    )
     parser.add_argument("--without", choices=COLUMNS, help="leave this column out")
     parser.add_argument("--page", action="store_true", help="write the results into the page")
     parser.add_argument("tests", nargs="*", default=TESTS, help="arguments for pytest, after --")
@@ -93,6 +96,10 @@ def main() -> int:
     pythons = [version for version in options.python or PYTHONS if find_interpreter(version)]
     columns = options.column or list(COLUMNS)
     pairs = list(once(pythons) if options.once else itertools.product(pythons, columns))
+    if options.every is not None:
+        page = PAGE.read_text("utf-8")
+        middle = [pair for pair in pairs[1:-1] if not passed_since(page, *pair, options.every)]
+        pairs = [pairs[0], *middle, pairs[-1]]
     cells = [
         run_cell(version, column, options.tests)
         for version, column in pairs
@@ -111,6 +118,20 @@ def once(pythons: Sequence[str]) -> Iterator[tuple[str, str]]:
     yield pythons[0], "lowest"
     yield from zip(pythons[1:-1], itertools.cycle(("newest-openai2", "lowest-openai3")))
     yield pythons[-1], "newest"
+
+
+def passed_since(page: str, version: str, column: str, days: int) -> bool:
+    """Return whether the page has a run of a cell that passed, fewer days ago than these."""
+    row = next((r for r in page.splitlines() if r.startswith(Cell(version, column, "").key())), "")
+    if not row or Cell(version, column, row.split("|")[3].strip()).failed:
+        return False
+    age = today() - dt.date.fromisoformat(row.split("|")[4].strip())
+    return age.days < days
+
+
+def today() -> dt.date:
+    """Return the date, in UTC."""
+    return dt.datetime.now(tz=dt.timezone.utc).date()
 
 
 def with_rows(page: str, cells: Sequence[Cell]) -> str:

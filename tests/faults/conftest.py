@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,15 +46,6 @@ def answer(variant: CallVariant | Caller, text: str = "Hi") -> HTTPScript:
     """Return the script of an answer in the mode of a variant or a caller."""
     script: HTTPScript = getattr(answer_scripts(text), variant.mode)
     return script
-
-
-@pytest.fixture(scope="module")
-def frozen_garbage_collector() -> Iterator[None]:
-    """Have the garbage collector look only at the objects that these tests make: it is faster."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

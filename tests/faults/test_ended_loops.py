@@ -38,9 +38,6 @@ ROOT = Path(__file__).parents[2]
 NUMBER = 20
 
 
-pytestmark = pytest.mark.usefixtures("frozen_garbage_collector")
-
-
 @pytest.fixture(autouse=True)
 def _nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Check that asyncio and aiohttp log nothing; a warning is an error in all tests."""

@@ -24,9 +24,6 @@ from tests.faults.server import End, Endpoint, HTTPScript, Server
 each_class = pytest.mark.parametrize("name", CLASSES)
 
 
-pytestmark = pytest.mark.usefixtures("frozen_garbage_collector")
-
-
 @pytest.fixture(autouse=True)
 def _one_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let clients outlive their instances for a second only."""
