@@ -258,16 +258,11 @@ def _audio_parts(message: AIMessage) -> tuple[Part, ...]:
 
 def _tool_calls(message: AIMessage, extras: Json) -> tuple[ToolCall, ...]:
     texts = as_mapping(message.additional_kwargs.get(ARGUMENTS_KEY))
-    calls = [
-        ToolCall(
-            call["id"] or "",
-            call["name"],
-            arguments_text(call["args"], texts.get(call["id"] or "")),
-            parsed=call["args"],
-            extra=as_mapping(extras.get(call["id"] or "")),
-        )
-        for call in message.tool_calls
-    ]
+    calls: list[ToolCall] = []
+    for call in message.tool_calls:
+        call_id, args = call["id"] or "", call["args"]
+        text, extra = arguments_text(args, texts.get(call_id)), as_mapping(extras.get(call_id))
+        calls.append(ToolCall(call_id, call["name"], text, parsed=args, extra=extra))
     if message.invalid_tool_calls:
         calls += (_invalid_call(call, extras) for call in received_invalid_calls(message))
     if "function_call" in message.additional_kwargs and (legacy := _legacy_call(message)):
@@ -318,12 +313,8 @@ def _is_skipped_block(block: Json) -> bool:
 
 def _to_part(block: Json, role: Role) -> Part:
     lifted = _lift_extras(block)
-    part = (
-        decode_part(lifted)
-        or _from_standard_block(lifted)
-        or _from_anthropic_block(lifted)
-        or _generated_image(lifted)
-    )
+    standard = _from_anthropic_block(lifted)
+    part = decode_part(lifted) or _from_standard_block(standard) or _generated_image(lifted)
     if part is None:
         raise UnsupportedContentError(_unsupported_block_message(block, role))
     return part
@@ -408,25 +399,18 @@ def _with_title(block: Json, text: str) -> str:
     return f"{title}:\n{text}" if title else text
 
 
-def _from_anthropic_block(block: Json) -> Part | None:
-    """Convert an image or document block of Anthropic."""
-    source = block.get("source")
-    if not isinstance(source, Mapping):
-        return None
-    cache = decode_cache_control(block)
-    source_fields = {
-        "url": as_text(source.get("url")),
-        "data": as_text(source.get("data")),
-        "media_type": as_text(source.get("media_type")),
-    }
-    match block.get("type"), source.get("type"):
-        case "image", "base64" | "url":
-            return Image(**source_fields, cache=cache)
-        case "document", "base64" | "url":
-            return File(**source_fields, filename=_filename(block), cache=cache)
-        case "document", "text":
-            return Text(_with_title(block, str(source.get("data"))), cache)
-    return None
+def _from_anthropic_block(block: Json) -> Json:
+    """Return an image or document block of Anthropic as a standard one, any other as it is."""
+    kind, source = block.get("type"), as_mapping(block.get("source"))
+    match kind, source:
+        case "image" | "document", {"type": "base64" | "url"}:
+            kind = "file" if kind == "document" else kind
+            data, media_type = source.get("data"), source.get("media_type")
+            fields = {"url": source.get("url"), "base64": data, "mime_type": media_type}
+            return {**block, "type": kind, **fields}
+        case "document", {"type": "text"}:
+            return {**block, "type": "text-plain", "text": str(source.get("data"))}
+    return block
 
 
 def _generated_image(block: Json) -> Image | None:

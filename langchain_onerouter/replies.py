@@ -132,8 +132,7 @@ def _add_counts(left: Any, right: Any) -> Any:
 def to_message(reply: Reply, *, cost_in_usage: bool = False, raw_of: RawOf = False) -> AIMessage:
     """Convert a complete reply to a message."""
     fields = _common_fields(reply, raw_of)
-    if reply.logprobs:
-        fields["response_metadata"] |= _logprobs(reply)
+    fields["response_metadata"] |= _logprobs(reply)
     if cost_in_usage:
         fields["usage_metadata"] = with_cost(fields["usage_metadata"], reply.cost)
     return AIMessage(

@@ -281,8 +281,7 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     ) -> tuple[Gateway, Request]:
         """Return the gateway and the validated request of a call; raise ConfigurationError."""
         options = self._options(kwargs)
-        tools = options.pop("tools", ())
-        choice = options.pop("tool_choice", None)
+        tools, choice = options.pop("tools", ()), options.pop("tool_choice", None)
         gateway, settings = self._prepare_call(options)
         request = Request(
             model=settings.model,
@@ -296,7 +295,8 @@ class OneRouterLLM(GatewayModel, StructuredPrediction):
     def _options(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return `additional_kwargs` updated with the keywords of a call."""
         defaults = self.additional_kwargs
-        options = defaults | {n: v for n, v in unmask_secrets(kwargs).items() if v is not None}
+        given = unmask_secrets(kwargs) if kwargs else {}
+        options = defaults | {name: value for name, value in given.items() if value is not None}
         for name in options:
             if name in type(self).model_fields and name not in GatewayFields.model_fields:
                 raise ConfigurationError(

@@ -72,10 +72,11 @@ def _to_message(message: ChatMessage, model: str, replay: ReplayPolicy) -> Messa
     llama_role = message.role.value
     role = _ROLES.get(llama_role, cast("Role", llama_role))
     extra = message.additional_kwargs
-    parts = tuple(_cached(_to_parts(message.blocks, role), extra))
+    parts = tuple(_to_parts(message.blocks, role))
     others = [block for block in message.blocks if not isinstance(block, TextBlock)]
     if not (extra or others or parts == (Text(""),)):
         return Message(role, parts)
+    parts = _cached(parts, extra)
     if role == "assistant":
         is_own = _is_by_model(extra, model, "same_model")  # whatever the policy for reasoning
         calls = to_tool_calls(message)
@@ -168,18 +169,18 @@ def _block_parts(block: Any, role: Role) -> Iterator[Part]:
             )
 
 
-def _cached(parts: list[Part], extra: Mapping[str, Any]) -> list[Part]:
+def _cached(parts: tuple[Part, ...], extra: Mapping[str, Any]) -> tuple[Part, ...]:
     """Return the parts of a message; `cache_control` among its keywords marks the last text.
 
     llama-index-core's DocumentContextExtractor sends it so, as Anthropic's class takes it.
     """
-    cache = decode_cache_control(extra) if extra else None
+    cache = decode_cache_control(extra)
     if cache is None or not parts:
         return parts
     texts = [at for at, part in enumerate(parts) if isinstance(part, Text)]
-    at = texts[-1] if texts else -1
-    parts[at] = replace(parts[at], cache=parts[at].cache or cache)
-    return parts
+    at = texts[-1] if texts else len(parts) - 1
+    marked = replace(parts[at], cache=parts[at].cache or cache)
+    return (*parts[:at], marked, *parts[at + 1 :])
 
 
 def _with_cache_control(parts: list[Part], point: CachePoint, role: Role) -> Part:

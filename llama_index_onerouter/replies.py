@@ -73,7 +73,7 @@ def to_response(
         message=_message(list(_to_blocks(reply)), calls, _message_kwargs(reply, calls)),
         raw=body,
         delta=None if last is None else last.text or _refusal_text(reply),
-        logprobs=_to_logprobs(reply.logprobs),
+        logprobs=_to_logprobs(reply.logprobs) if reply.logprobs else None,
         additional_kwargs=_response_kwargs(reply)
         | ({"thinking_delta": added.reasoning} if added.reasoning else {}),
     )
@@ -110,7 +110,7 @@ def _message_kwargs(reply: Reply, calls: tuple[ToolCall, ...]) -> dict[str, Any]
     carried: dict[str, Any] = dict(reply.message_extra)
     if reply.reasoning_keys and not reply.reasoning:
         carried[REASONING_KEYS_KEY] = list(reply.reasoning_keys)
-    if reply.requested_model and (carried or any(call.extra for call in calls)):
+    if reply.requested_model and (carried or [call for call in calls if call.extra]):
         carried[REQUESTED_MODEL_KEY] = reply.requested_model
     return carried if reply.refusal is None else {"refusal": reply.refusal, **carried}
 
@@ -198,8 +198,14 @@ def _to_citation_block(citation: Citation, text: str) -> CitationBlock:
 
 def _response_kwargs(reply: Reply) -> dict[str, Any]:
     """Return token counts, cost (USD), finish reason, model, provider and ids."""
+    usage = reply.usage or Usage()
     values = {
-        **_usage_kwargs(reply.usage or Usage()),
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
         "cost": reply.cost,
         "finish_reason": reply.finish_reason,
         "native_finish_reason": reply.native_finish_reason,
@@ -215,17 +221,6 @@ def _response_kwargs(reply: Reply) -> dict[str, Any]:
 
 _ALWAYS_PRESENT = {"cost", "provider", "total_tokens"}
 """Keys that programs read from every answer: None where the server says nothing."""
-
-
-def _usage_kwargs(usage: Usage) -> dict[str, int | None]:
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-    }
 
 
 def _to_logprobs(logprobs: Json | None) -> list[list[LogProb]] | None:

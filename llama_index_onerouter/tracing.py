@@ -34,6 +34,8 @@ def mask_keywords(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str,
 
 def mask_call(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments of a call with secret keywords masked, and its tools as JSON."""
+    if not kwargs:
+        return args, {}
     masked = mask_secrets(kwargs)
     if (tools := masked.get("tools")) and _is_traced():
         # openinference writes each tool with json.dumps (4.6, _handler.py, `process_input`)
