@@ -45,7 +45,8 @@ test-lowest: $(LOWEST)/.made ## Run the tests with the oldest dependencies that 
 	$(LOWEST)/bin/pytest $(SIDE_BY_SIDE) -p no:cacheprovider --ignore=tests/test_notebooks.py
 
 integration: $(INTEGRATION)/.made ## Run the integration tests with real servers, tracers and stores
-	PYTHONDONTWRITEBYTECODE= $(INTEGRATION)/bin/pytest -p no:cacheprovider tests/integration
+	PYTHONDONTWRITEBYTECODE= $(INTEGRATION)/bin/pytest -p no:cacheprovider \
+	  --numprocesses 2 --dist loadfile tests/integration
 
 ecosystem: $(ECOSYSTEM)/.made ## Test the packages people use with the classes; results in docs/ecosystem.md
 	PYTHONDONTWRITEBYTECODE= $(ECOSYSTEM)/bin/pytest -p no:cacheprovider --timeout 180 -o faulthandler_timeout=170 \
