@@ -66,11 +66,6 @@ class _Hold:
     def __init__(self, pooled: _PooledClient) -> None:
         self.pooled = ref(pooled)
 
-    def client(self) -> Any:
-        """Return the client; None if it is closed."""
-        pooled = self.pooled()
-        return None if pooled is None else pooled.client
-
 
 # Called by the garbage collector in any thread, also while that has `_lock`: it takes no lock.
 def _start_lingering(weak_pooled: ReferenceType[_PooledClient], _: object = None) -> None:
@@ -109,7 +104,8 @@ class Clients:
         if user_client is not None:
             return new_client(sdk, user_client)
         hold = self._sync
-        if hold is None or (client := hold.client()) is None:
+        pooled = None if hold is None else hold.pooled()
+        if pooled is None or (client := pooled.client) is None:
             self._sync, client = _take_sync_client(sdk)
         return client
 
@@ -126,7 +122,8 @@ class Clients:
             _check_loop(loop, user_client)
             return client
         hold = self._by_loop.get(loop)
-        if hold is None or (client := hold.client()) is None:
+        pooled = None if hold is None else hold.pooled()
+        if pooled is None or (client := pooled.client) is None:
             hold, client = _take_async_client(loop, sdk)
             with _lock:
                 self._by_loop[loop] = hold

@@ -210,15 +210,19 @@ def without_surrogates(value: Any, kept: frozenset[str] = frozenset()) -> Any:
     return value
 
 
+_FLOATS = (float, list, dict)  # a float, or what may hold one
+
+
 def without_non_finite(value: Any) -> Any:
     """Return a JSON value with null for numbers that are not finite: a request cannot hold them."""
     match value:
         case float() if not isfinite(value):
             return None
         case list():
-            return [without_non_finite(item) for item in value]
+            return [without_non_finite(v) if isinstance(v, _FLOATS) else v for v in value]
         case dict():
-            return {key: without_non_finite(item) for key, item in value.items()}
+            items = value.items()
+            return {k: without_non_finite(v) if isinstance(v, _FLOATS) else v for k, v in items}
     return value
 
 

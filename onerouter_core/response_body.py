@@ -42,8 +42,8 @@ def iter_body(response: Any) -> Iterator[bytes]:
     if response.is_stream_consumed:  # by a hook or a mock, which decompressed it
         chunks: Iterator[bytes] = response.iter_bytes()
         return chunks
-    decode = _new_decoder(response.headers)
     chunks = response.iter_raw()
+    decode = _new_decoder(response.headers) if "content-encoding" in response.headers else None
     return chunks if decode is None else chain.from_iterable(map(decode, chunks))
 
 

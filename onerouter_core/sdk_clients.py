@@ -68,17 +68,9 @@ _loaded = False
 # --- the HTTP library of a client, whichever it is ---
 
 
-def _http_library_of(client: Any) -> Any:
-    """Return the module of the HTTP library that an SDK client uses."""
-    return sys.modules[type(client.base_url).__module__]
-
-
-def response_type(client: Any) -> Any:
-    """Return the response class of the HTTP library, for the SDK's argument `cast_to`.
-
-    The SDK returns such a response as it is, without parsing the body.
-    """
-    return _http_library_of(client).Response
+def _http_library_of(http_client: Any) -> Any:
+    """Return the module of the HTTP library that a client uses."""
+    return sys.modules[type(http_client.base_url).__module__]
 
 
 @cache
@@ -127,28 +119,32 @@ def _default_timeout(library: Any) -> Any:
     return signature(library.Client).parameters["timeout"].default
 
 
-@lru_cache(maxsize=256)
-def _parse_url(library: Any, url: str) -> Any:
-    """Return a parsed URL; without the cache, parsing was 4 % of a short call."""
-    return library.URL(url)
+@cache
+def _url_parser(library: Any) -> Any:
+    """Return the URL class with a cache; without it, parsing was 4 % of a short call."""
+    return lru_cache(maxsize=256)(library.URL)
 
 
 # --- clients ---
+
+
+def _replace_by_nothing(*_: Any) -> dict[str, str]:
+    """Take the place of methods that would add headers, or raise."""
+    return {}
 
 
 # Attributes that replace those of the SDK's client class (seen in openai 2.0 to 3.57), which would
 # take key, organization and headers from OPENAI_* variables: here they come with each request.
 _CLIENT_OVERRIDES: dict[str, Any] = {
     "auth_headers": {},
-    "_auth_headers": lambda *_: {},
+    "_auth_headers": _replace_by_nothing,
     "default_headers": {
         "accept": "application/json",
         "accept-encoding": ACCEPT_ENCODING,
         "content-type": "application/json",
         "user-agent": f"onerouter-integrations/{__version__}",
     },
-    "_validate_headers": lambda *_: None,
-    "_prepare_url": lambda client, url: _parse_url(_http_library_of(client), url),
+    "_validate_headers": _replace_by_nothing,
 }
 
 
@@ -156,19 +152,27 @@ _NEW_NAMES = {"_auth_headers"}  # of the third major version
 
 
 @cache
-def _client_class(sdk_class: Any) -> Callable[..., Any]:
-    """Return a subclass of the SDK's; raise ConfigurationError if it would have no effect."""
+def _client_class(sdk_class: Any, library: Any) -> Callable[..., Any]:
+    """Return a subclass of the SDK's; raise ConfigurationError if it would have no effect.
+
+    Its `response_type` is the SDK's argument `cast_to`: such a response is not parsed.
+    """
     # The SDK's hook for each request, so that a client of the user has deadlines, too.
     is_async = iscoroutinefunction(getattr(sdk_class, "_prepare_request", None))
     prepare = ainstall_read_deadline if is_async else install_read_deadline
-    overrides = {**_CLIENT_OVERRIDES, "_prepare_request": staticmethod(prepare)}
+    parse_url = staticmethod(_url_parser(library))
+    overrides = {
+        **_CLIENT_OVERRIDES,
+        "_prepare_url": parse_url,
+        "_prepare_request": staticmethod(prepare),
+    }
     if missing := [n for n in overrides if n not in _NEW_NAMES and not hasattr(sdk_class, n)]:
         raise ConfigurationError(
             f"{package_version(sdk_class)} cannot be used: its {sdk_class.__name__} has no "
             f"{', '.join(missing)}, so keys and deadlines would not be ours. Install a version "
             "that this package was tested with."
         )
-    return type("Client", (sdk_class,), overrides)
+    return type("Client", (sdk_class,), {**overrides, "response_type": library.Response})
 
 
 def new_client(sdk: Any, http_client: Any = None) -> Any:
@@ -204,7 +208,7 @@ def _new_sdk_client(sdk_class: Any, http_client: Any) -> Any:
     if getattr(http_client, "is_closed", False):
         raise ConfigurationError("The HTTP client is closed: give the model an open one.")
     try:
-        return _client_class(sdk_class)(
+        return _client_class(sdk_class, _http_library_of(http_client))(
             api_key="-",
             base_url="http://-/",
             max_retries=0,
@@ -238,19 +242,16 @@ class _WithoutStatusCheck:
     def send(self, *args: Any, **kwargs: Any) -> Any:
         """Send a request; of an async client, return an awaitable."""
         response = self._http_client.send(*args, **kwargs)
-        return _aaccept(response) if isawaitable(response) else _accept(response)
+        if isawaitable(response):
+            return _aaccept(response)
+        response.raise_for_status = _replace_by_nothing
+        return response
 
 
-def _accept(response: Any) -> Any:
-    response.raise_for_status = _do_nothing
+async def _aaccept(sending: Awaitable[Any]) -> Any:
+    response = await sending
+    response.raise_for_status = _replace_by_nothing
     return response
-
-
-async def _aaccept(response: Awaitable[Any]) -> Any:
-    return _accept(await response)
-
-
-def _do_nothing() -> None: ...
 
 
 def _create_http_client(create: Callable[[Any], Any], sdk: Any) -> Any:
@@ -325,15 +326,14 @@ _MAX_CONNECTIONS = 1_000_000  # more than the file descriptors that a process ma
 class _NoCookies(dict[str, str]):
     """Cookie jar that stays empty; a real one took 4 % of a short call."""
 
-    def extract_cookies(self, response: Any) -> None:
-        """Ignore the cookies of a response."""
+    extract_cookies = _replace_by_nothing
 
 
 @cache
 def _cookieless_client_class(http_class: Any) -> Callable[..., Any]:
     def build_request(client: Any, method: str, url: Any, **options: Any) -> Any:
-        parsed = _parse_url(_http_library_of(client), str(url))
-        return http_class.build_request(client, method, parsed, **options)
+        parse_url = _url_parser(_http_library_of(client))
+        return http_class.build_request(client, method, parse_url(str(url)), **options)
 
     return type(
         "HttpClient", (http_class,), {"cookies": _NoCookies(), "build_request": build_request}

@@ -30,7 +30,6 @@ from onerouter_core.sdk_clients import (
     content_argument,
     is_from_network,
     load_sdk,
-    response_type,
     stricter_timeout,
 )
 from onerouter_core.transport_errors import find_response, to_read_error, to_send_error
@@ -98,7 +97,7 @@ def send(clients: Clients, connection: ConnectionSettings, http_request: HTTPReq
     try:
         while True:
             response = _send_once(client, http_request, content, connection.http_client)
-            if not is_redirect(response.status, response.headers):
+            if response.is_success or not is_redirect(response.status, response.headers):
                 return response
             response.close()
             http_request = _redirected(http_request, response)
@@ -139,7 +138,7 @@ async def asend(
     while True:
         sending = _post(client, http_request, content, user_client)
         response = await _asend_once(read_timeout.wait(sending), http_request.url, user_client)
-        if not is_redirect(response.status, response.headers):
+        if response.is_success or not is_redirect(response.status, response.headers):
             return response
         await response.aclose()
         http_request = _redirected(http_request, response)
@@ -175,7 +174,7 @@ def _post(client: Any, http_request: HTTPRequest, content: bytes | None, user_cl
         timeout = stricter_timeout(user_client, timeout)
     # Redirects are followed here: the user's client might follow one to another host.
     options = {"headers": headers, "timeout": timeout, "follow_redirects": False}
-    arguments = {"cast_to": response_type(client), "options": options, "stream": True}
+    arguments = {"cast_to": client.response_type, "options": options, "stream": True}
     if content is None:
         return client.get(http_request.url, **arguments)
     arguments[content_argument(type(client).post)] = content
@@ -248,8 +247,10 @@ class Response:
         """Whether the status is 2xx; else the body is no reply."""
 
         # aiohttp decodes bytes that are not UTF-8 to surrogates.
-        headers = {name.lower(): join_surrogates(value) for name, value in raw.headers.items()}
-        self.headers: dict[str, str] = headers
+        self.headers: dict[str, str] = {
+            name.lower(): value if value.isascii() else join_surrogates(value)
+            for name, value in raw.headers.items()
+        }
         self._network_stream = _network_stream(raw)
         self.can_drain = is_shared or self._network_stream is not None
         """Whether read deadlines hold for sync reads, so that reading on cannot take long."""
@@ -324,7 +325,7 @@ def get_api_key(connection: ConnectionSettings) -> str | None:
         if isinstance(key, Coroutine):
             key.close()  # else Python warns that it was never awaited
         raise ConfigurationError("api_key is an async callable: only async methods can await it.")
-    return _key_text(key)
+    return key.get_secret_value() if isinstance(key, SecretStr) else _key_text(key)
 
 
 def _key_text(key: Any) -> str | None:

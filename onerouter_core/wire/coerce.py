@@ -13,6 +13,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from onerouter_core.model_json import (
+    MAX_LEVELS,
     NestingError,
     check_nesting,
     parse_int_or_infinity,
@@ -25,7 +26,8 @@ _NO_JSON = re.compile(rb"\s*[<A-Za-z]")
 
 _MAX_QUOTED_BYTES = 2**15
 
-_MAX_NUMBER = 1e15  # larger than any token count or cost; also excludes infinities and NaN
+MAX_NUMBER = 1e15
+"""Larger than any token count or cost; also excludes infinities and NaN."""
 
 
 # pydantic_core's parser is fast, and rejects some input that servers do send: bytes that are
@@ -50,7 +52,8 @@ def parse_json_bytes(
         if "recursion" in str(error):
             raise NestingError from None
     else:
-        return check_nesting(value, data.count(b"[") + data.count(b"{"))
+        brackets = data.count(b"[") + data.count(b"{")
+        return value if brackets <= MAX_LEVELS else check_nesting(value)
     if _NO_JSON.match(data):  # it is rejected at its first character
         data = data[:_MAX_QUOTED_BYTES]
     try:
@@ -97,12 +100,12 @@ def as_number(value: Any) -> float | None:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return number if abs(number) < _MAX_NUMBER else None
+    return number if abs(number) < MAX_NUMBER else None
 
 
 def as_count(value: Any) -> int | None:
     """Return a number as an integer, its fraction cut off; None as for `as_number`."""
-    if type(value) is int and abs(value) < _MAX_NUMBER:
+    if type(value) is int and abs(value) < MAX_NUMBER:
         return value
     number = as_number(value)
     return None if number is None else int(number)

@@ -12,7 +12,7 @@ from typing import Any
 from onerouter_core.errors import ConfigurationError
 from onerouter_core.json_text import json_instruction
 from onerouter_core.strict_schema import inline_root_ref, to_strict_schema
-from onerouter_core.types import JsonSchema, Message, Part, Request, Text, Tool
+from onerouter_core.types import JsonSchema, Message, Request, Text, Tool
 from onerouter_core.wire.cache_marks import add_cache_marks
 from onerouter_core.wire.content_parts import encode_part
 from onerouter_core.wire.normalize_messages import normalize
@@ -43,7 +43,7 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
     body = {
         "model": request.model,
         "messages": _encode_messages(messages, names, file_form),
-        **encode_tools(request, names),
+        **(encode_tools(request, names) if request.tools or request.tool_choice else {}),
         **_encode_parameters(parameters),
     }
     if stream:
@@ -132,16 +132,21 @@ def _encode_json_schema(schema: JsonSchema) -> Body:
 
 def _encode_messages(messages: list[Message], names: ToolNames, file_form: str) -> list[Body]:
     # OpenAI: '^[a-zA-Z0-9_-]+$' (microsoft/semantic-kernel#9340); agents are "Research Agent"
-    authors = encode_illegal_names([message.name for message in messages if message.name])
-    return [
-        _encode_message(message, _encode_parts(message.parts, file_form), names, authors)
-        for message in messages
-    ]
+    named = [message.name for message in messages if message.name]
+    authors = encode_illegal_names(named) if named else {}
+    return [_encode_message(message, file_form, names, authors) for message in messages]
 
 
 def _encode_message(
-    message: Message, content: str | list[Body], names: ToolNames, authors: Mapping[str, str]
+    message: Message, file_form: str, names: ToolNames, authors: Mapping[str, str]
 ) -> Body:
+    match message.parts:
+        case ():
+            content: str | list[Body] = ""
+        case (Text(text=text, cache=None),):
+            content = text
+        case parts:
+            content = [encode_part(part, file_form) for part in parts]
     body: Body = {"role": message.role, "content": content}
     if message.name and message.name.strip() and message.role != "tool":
         body["name"] = authors.get(message.name, message.name)
@@ -174,14 +179,3 @@ def _encode_reasoning(message: Message) -> Body:
     if message.reasoning is not None and "reasoning_content" in message.reasoning_keys:
         body["reasoning_content"] = message.reasoning
     return body
-
-
-def _encode_parts(parts: tuple[Part, ...], file_form: str) -> str | list[Body]:
-    """Return the content of a message: a string for one plain text, else a list of parts."""
-    match parts:
-        case ():
-            return ""
-        case (Text(text=text, cache=None),):
-            return text
-        case _:
-            return [encode_part(part, file_form) for part in parts]

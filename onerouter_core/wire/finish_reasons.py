@@ -65,10 +65,10 @@ def finish_meaning(reason: str | None, native: str | None = None) -> FinishMeani
     The upstream's own word decides if the gateway's says "stop" or nothing known, and the answer
     did not end by itself: OpenRouter has "stop" for some of these (reVrost/go-openrouter#43).
     """
-    meaning = _MEANINGS.get(_normalize(reason or ""))
+    meaning = _MEANINGS.get(reason or "") or _MEANINGS.get(_normalize(reason or ""))
     if native is None or meaning not in (None, "stop"):
         return meaning
-    of_native = _MEANINGS.get(_normalize(native))
+    of_native = _MEANINGS.get(native) or _MEANINGS.get(_normalize(native))
     return of_native if meaning is None or of_native in _UNUSUAL else meaning
 
 

@@ -23,8 +23,8 @@ _CONTENT_FOLLOWS = Text("The content follows in a user message.")
 _NO_TEXT = Text("The answer has no text.")
 
 
-def normalize(messages: Iterable[Message]) -> Iterator[Message]:
-    """Yield the messages with exactly one result for every tool call, directly after it.
+def normalize(messages: Sequence[Message]) -> Iterable[Message]:
+    """Return the messages with exactly one result for every tool call, directly after it.
 
     * A result that stands later in the conversation is moved to its call.
     * A call without a result gets a result with a text that says so.
@@ -35,6 +35,17 @@ def normalize(messages: Iterable[Message]) -> Iterator[Message]:
     Raises ConfigurationError for a tool result without an id, and UnsupportedContentError for
     media in a system or developer message.
     """
+    return messages if all(map(_is_plain, messages)) else _normalize(messages)
+
+
+def _is_plain(message: Message) -> bool:
+    """Return whether a message has one text, which is not blank, and nothing else to look at."""
+    text = message.parts[0] if len(message.parts) == 1 else None
+    is_text = isinstance(text, Text) and not text.text.isspace() and text.text != ""
+    return is_text and not message.tool_calls and message.role != "tool"
+
+
+def _normalize(messages: Iterable[Message]) -> Iterator[Message]:
     history = tuple(map(_without_blank_texts, messages))
     with_tools = [message for message in history if message.tool_calls or message.role == "tool"]
     results, ids = (match_results(history), encode_call_ids(history)) if with_tools else ({}, {})

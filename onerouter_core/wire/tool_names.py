@@ -27,7 +27,7 @@ class ToolNames:
         are those of earlier calls.
         """
         unique = list(dict.fromkeys(names))
-        self._encoded = encode_illegal_names(unique)
+        self._encoded = encode_illegal_names(unique) if unique else {}
         self._decoded = {encoded: name for name, encoded in self._encoded.items()}
         self._offered = {self.encode(name) for name in (unique if offered is None else offered)}
 
