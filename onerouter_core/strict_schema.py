@@ -47,8 +47,20 @@ def inline_root_ref(schema: Json) -> dict[str, Any]:
     return {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
 
 
+class _StrictSchema(dict[str, Any]):
+    """A schema that is strict: a tool is bound once, and its schema sent with each call.
+
+    Copies, which may be changed, are plain dicts: they are made strict again.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
 def to_strict_schema(schema: Json) -> dict[str, Any]:
     """Return a strict copy of a schema: all properties required, no additional properties.
+
+    What this function has returned is strict, and not copied again.
 
     Args:
         schema: JSON schema of an object; it is not changed.
@@ -58,10 +70,12 @@ def to_strict_schema(schema: Json) -> dict[str, Any]:
             an object with any keys. The message names the place.
 
     """
+    if isinstance(schema, _StrictSchema):
+        return schema
     root = inline_root_ref(schema)
     if root.get("type") != "object":
         raise _not_strict(f"type must be 'object' at the root, not {root.get('type')!r}")
-    return _to_strict(root, "the root")
+    return _StrictSchema(_to_strict(root, "the root"))
 
 
 def _to_strict(schema: Any, place: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+from collections.abc import Callable
+from copy import copy, deepcopy
 from typing import Any
 
 import pytest
@@ -173,3 +174,15 @@ def test_inline_root_ref_copies_a_schema_without_a_local_reference() -> None:
     for schema in (object_schema(a=TEXT), elsewhere, missing):
         assert inline_root_ref(schema) == schema
         assert inline_root_ref(schema) is not schema
+
+
+@pytest.mark.parametrize("make_copy", [dict, copy, deepcopy])
+def test_a_strict_schema_is_made_once_and_a_changed_copy_again(
+    make_copy: Callable[[Any], dict[str, Any]],
+) -> None:
+    """Each call sends the schema that binding a tool has made."""
+    strict = to_strict_schema({"type": "object", "properties": {"a": {"type": "string"}}})
+    assert to_strict_schema(strict) is strict
+    changed = make_copy(strict)
+    changed["properties"] = {**changed["properties"], "b": {"type": "string"}}
+    assert to_strict_schema(changed)["required"] == ["a", "b"]

@@ -18,6 +18,7 @@ from langchain_onerouter import ChatOneRouter
 from langchain_onerouter.errors import ConfigurationError
 from onerouter_simulator import Script, Simulator, chunk, completion, tool_call
 from tests.langchain.conftest import CallModel, Mode
+from tests.test_call_functions import entered
 
 X = {"type": "integer", "description": "A number."}
 PARAMETERS = {"type": "object", "properties": {"x": X}, "required": ["x"]}
@@ -438,3 +439,15 @@ def test_a_tool_is_converted_when_it_is_bound_and_not_again(sim: Simulator, kind
     assert len(Counted.schemas) == made
     first, *others = [request.body["tools"] for request in sim.requests]
     assert others == [first, first]
+
+
+@pytest.mark.parametrize("kind", COUNTED)
+def test_a_strict_tool_is_made_strict_when_it_is_bound(sim: Simulator, kind: str) -> None:
+    """A call sends the schema as it is: no function goes through its properties again."""
+    llm = ChatOneRouter(model="a/b", api_key=sim.api_key, base_url=sim.base_url)
+    bound = llm.bind_tools([COUNTED[kind]], strict=True)
+    sim.script(Script(json=completion("Hi")))
+    functions = entered(lambda: bound.invoke("Hi"))
+    in_strict_schema = [name for name in functions if "strict_schema.py" in name]
+    assert [name.rpartition(" ")[2] for name in in_strict_schema] == ["to_strict_schema"]
+    assert sim.requests[-1].body["tools"][0]["function"]["parameters"]["required"] == ["word"]
