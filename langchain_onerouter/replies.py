@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import ToolCallChunk, tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from typing_extensions import Unpack
 
 from langchain_onerouter.chunk_sums import COST_KEY, EdgeChunk, PricedChunk, as_chunk, with_cost
 from langchain_onerouter.invalid_tool_calls import (
@@ -44,24 +45,21 @@ RawOf: TypeAlias = Callable[[Reply], dict[str, Any]] | Literal[False]
 """Function that returns the JSON of a reply. False: messages have none."""
 
 
-class ReplyForm(TypedDict):
+class ReplyForm(TypedDict, total=False):
     """What messages have beside the answer: see the fields of ChatOneRouter."""
 
     cost_in_usage: bool
     raw_of: RawOf
 
 
-def to_result(reply: Reply, *, cost_in_usage: bool = False, raw_of: RawOf = False) -> ChatResult:
+def to_result(reply: Reply, **form: Unpack[ReplyForm]) -> ChatResult:
     """Convert a reply to a ChatResult with one generation per choice.
 
     Usage is in the first message only: it is that of the request, and tracers add it up. `raw_of`
     returns the JSON of a reply, which has all choices.
     """
     others = (replace(choice, usage=None) for choice in reply.alternatives)
-    messages = [
-        to_message(choice, cost_in_usage=cost_in_usage, raw_of=raw_of)
-        for choice in (reply, *others)
-    ]
+    messages = [to_message(choice, **form) for choice in (reply, *others)]
     generations = [
         ChatGeneration(message=message, generation_info=_generation_info(message))
         for message in messages
@@ -131,10 +129,8 @@ def _add_counts(left: Any, right: Any) -> Any:
 
 def to_message(reply: Reply, *, cost_in_usage: bool = False, raw_of: RawOf = False) -> AIMessage:
     """Convert a complete reply to a message."""
-    fields = _common_fields(reply, raw_of)
+    fields = _common_fields(reply, raw_of, reply.cost if cost_in_usage else None)
     fields["response_metadata"] |= _logprobs(reply)
-    if cost_in_usage:
-        fields["usage_metadata"] = with_cost(fields["usage_metadata"], reply.cost)
     return AIMessage(
         content=_message_content(reply.text, reply.images, reply.audio),
         additional_kwargs=_additional_kwargs(reply, reasoning=True),
@@ -178,12 +174,11 @@ class ReplyChunks:
             content=_message_content("", (), reply.audio) if reply.audio else "",
             additional_kwargs=_additional_kwargs(reply, reasoning=False),
             chunk_position="last",
-            **_common_fields(reply, self._raw_of),
+            **_common_fields(reply, self._raw_of, None if self._has_begun else cost),
         )
-        if self._has_begun:
-            return as_chunk(chunk, EdgeChunk if cost is None else PricedChunk)
-        chunk.usage_metadata = with_cost(chunk.usage_metadata, cost)  # the only chunk: no sum
-        return chunk
+        if not self._has_begun:  # the only chunk: no sum
+            return chunk
+        return as_chunk(chunk, EdgeChunk if cost is None else PricedChunk)
 
 
 def _suffix_chunk(suffixes: list[ToolCallChunk]) -> ChatGenerationChunk:
@@ -323,8 +318,11 @@ def _received_arguments(reply: Reply) -> dict[str, str]:
     }
 
 
-def _common_fields(reply: Reply, raw_of: RawOf) -> dict[str, Any]:
-    """Return the fields that a message and the last chunk of a stream have alike."""
+def _common_fields(reply: Reply, raw_of: RawOf, cost: float | None) -> dict[str, Any]:
+    """Return the fields that a message and the last chunk of a stream have alike.
+
+    `cost` is that in the usage (USD). None: there is none.
+    """
     metadata = {name: getattr(reply, name) for name in _METADATA_FIELDS}
     metadata["model_name"] = reply.model
     metadata["headers"] = dict(reply.headers) or None
@@ -340,10 +338,11 @@ def _common_fields(reply: Reply, raw_of: RawOf) -> dict[str, Any]:
     known = {n: v for n, v in metadata.items() if v is not None or n in _ALWAYS_PRESENT}
     # LangChain adds the metadata of chunks: a key of theirs must not be in the last one, too.
     extra = omit(reply.extra, ("logprobs",)) if reply.logprobs else reply.extra
+    usage = to_usage(reply.usage) if reply.usage else None
     name = reply.extra.get("name")  # a server may name the participant
     return {
         "name": name if name and isinstance(name, str) else None,
-        "usage_metadata": to_usage(reply.usage) if reply.usage else None,
+        "usage_metadata": usage if cost is None else with_cost(usage, cost),
         "response_metadata": {**extra, **known, "model_provider": PROVIDER},
     }
 

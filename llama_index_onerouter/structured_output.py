@@ -372,11 +372,10 @@ def _object_response(
     delta: str | None = None,
 ) -> ChatResponse:
     """Return a response with the object, its JSON, and the reasoning of the model's response."""
-    json_text = output.model_dump_json(fallback=str)  # str() of values without a JSON form
     thinking = [block for block in response.message.blocks if isinstance(block, ThinkingBlock)]
-    blocks = [*thinking, TextBlock(text=json_text)]
+    text = TextBlock(text=output.model_dump_json(fallback=str))  # of values without a JSON form
     return ChatResponse(
-        message=ChatMessage(blocks=blocks, role=MessageRole.ASSISTANT),
+        message=ChatMessage(blocks=[*thinking, text], role=MessageRole.ASSISTANT),
         raw=output,
         delta=delta,
         additional_kwargs=additional_kwargs,

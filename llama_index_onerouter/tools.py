@@ -72,8 +72,7 @@ def to_tool(tool: Any, *, strict: bool = False) -> Tool | Json:
             return tool
         case SentTool():
             return tool.source
-        case BaseTool():
-            metadata = tool.metadata
+        case BaseTool(metadata=metadata):
             name, description = metadata.get_name(), metadata.description or ""
             return Tool(name, description, parameters_of(metadata), strict or None)
         case Mapping():
