@@ -67,7 +67,14 @@ class CallAccounting:
 
         That is the number of attempts, and which of the requested models answered.
         """
-        reply = self._with_requested_model(replace(reply, attempts=self.attempts))
+        reply = replace(
+            reply,
+            attempts=self.attempts,
+            requested_model=self._requested_model(reply),
+            alternatives=tuple(
+                [replace(r, requested_model=self._requested_model(r)) for r in reply.alternatives]
+            ),
+        )
         if self.ledger is not None and not self._is_recorded:
             self._is_recorded = True
             with_model = reply if reply.model else replace(reply, model=self.model)
@@ -88,12 +95,8 @@ class CallAccounting:
         has_written = reply.usage is not None and reply.usage.cache_write_tokens
         return bool(has_written) and self._request is not None and caches_for_an_hour(self._request)
 
-    def _with_requested_model(self, reply: Reply) -> Reply:
-        """Return a reply, alternatives included, with the requested id of the model."""
+    def _requested_model(self, reply: Reply) -> str | None:
+        """Return the requested id of the model that gave a reply."""
         if self.model is None:
-            return reply
-        return replace(
-            reply,
-            requested_model=answering_model(self.model, self._fallback_models or (), reply.model),
-            alternatives=tuple(map(self._with_requested_model, reply.alternatives)),
-        )
+            return None
+        return answering_model(self.model, self._fallback_models or (), reply.model)

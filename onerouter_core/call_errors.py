@@ -65,7 +65,8 @@ class CallErrors:
 
     def secrets(self) -> tuple[str | None, ...]:
         """Return the key and the secret headers of the last request."""
-        return (self.key, *secret_values(self._connection.headers))
+        headers = self._connection.headers
+        return (self.key, *secret_values(headers)) if headers else (self.key,)
 
     def deadline_error(self) -> DeadlineExceededError:
         """Return the error of a call that took too long."""
@@ -144,5 +145,6 @@ class CallErrors:
         error.model = error.model or accounting.model
         for name, value in vars(error).items():
             if isinstance(value, str):
-                setattr(error, name, redact(join_surrogates(value), *secrets))
+                text = value if value.isascii() else join_surrogates(value)
+                setattr(error, name, redact(text, *secrets))
         error.args = (error.message,)

@@ -118,7 +118,7 @@ class OneRouterError(Exception):
         self.retry_after = None
         self.partial = None
         self.attempts = 0
-        self.add(**attributes)
+        vars(self).update({k: v for k, v in attributes.items() if v is not None})
 
     def add(self, **attributes: Any) -> None:
         """Set attributes, except those given as None."""
@@ -315,7 +315,6 @@ _TABLE = (
     _Row(frozenset({_UNKNOWN}), "model_not_found|not_found_error", ModelNotFoundError),
     _Row(frozenset({_UNKNOWN}), "invalid_\\w{0,40}request|BadRequest", InvalidRequestError),
     _Row(frozenset({_UNKNOWN}), "", UpstreamError),
-    _Row(_ANY, "", MalformedReplyError),
 )
 
 
@@ -328,12 +327,11 @@ def classify(status: int | None, text: str) -> type[OneRouterError]:
 
     """
     text = shorten(text)
-    return next(
-        row.kind
-        for row in _TABLE
-        if (row.statuses is None or status in row.statuses)
-        and re.search(row.pattern, text, re.IGNORECASE)
-    )
+    for row in _TABLE:
+        is_status = row.statuses is None or status in row.statuses
+        if is_status and re.search(row.pattern, text, re.IGNORECASE):
+            return row.kind
+    return MalformedReplyError
 
 
 _SHORTENED = 8000, 2000  # characters that are kept of the beginning and of the end
@@ -362,8 +360,9 @@ def retry_after(headers: Mapping[str, str], message: str) -> float | None:
     Retry-After (RFC 9110, section 10.2.3: seconds or a date), the text of the message.
     """
     for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1)):
-        with suppress(ValueError, OverflowError):  # an unreadable header is ignored
-            return _parse_retry_after(headers.get(header, "").strip()) * unit
+        if header in headers:
+            with suppress(ValueError, OverflowError):  # an unreadable header is ignored
+                return _parse_retry_after(headers[header].strip()) * unit
     if match := _RETRY_TEXT.search(shorten(message)):
         seconds = float(match[1]) / (1000 if match[2].lower() == "ms" else 1)
         return min(seconds, _MAX_SECONDS)
@@ -386,7 +385,7 @@ def redact(value: T, *secrets: str | None) -> T:
     object. The longest secret goes first: where one contains another, the shorter one would leave
     the rest of the longer one readable.
     """
-    texts = sorted((s for s in secrets if s and len(s) >= MIN_SECRET), key=len, reverse=True)
+    texts = sorted([s for s in secrets if s and len(s) >= MIN_SECRET], key=len, reverse=True)
     return _redact(value, texts) if texts else value
 
 

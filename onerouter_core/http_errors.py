@@ -19,20 +19,6 @@ MAX_HELD_BYTES = 2**15
 memory, and its other text is quoted in part."""
 
 
-class _Beginning:
-    """The first bytes of a body, and how many were received."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self._received = 0
-
-    def add(self, chunk: bytes) -> bool:
-        """Add a chunk; return whether more may be read."""
-        self.data += chunk[: MAX_HELD_BYTES - len(self.data)]
-        self._received += len(chunk)
-        return self._received <= MAX_ERROR_BODY_BYTES
-
-
 def read_error_body(chunks: Iterable[bytes], check: Callable[[], None]) -> bytearray:
     """Return the beginning of a body, which is read up to the limit, or until its connection fails.
 
@@ -41,20 +27,24 @@ def read_error_body(chunks: Iterable[bytes], check: Callable[[], None]) -> bytea
         check: function that raises an OneRouterError if the time is over.
 
     """
-    beginning = _Beginning()
+    beginning, received = bytearray(), 0
     with suppress(OneRouterError):
         for chunk in chunks:
-            if not beginning.add(chunk):
+            beginning += chunk[: MAX_HELD_BYTES - len(beginning)]
+            received += len(chunk)
+            if received > MAX_ERROR_BODY_BYTES:
                 break
             check()
-    return beginning.data
+    return beginning
 
 
 async def aread_error_body(chunks: AsyncIterable[bytes]) -> bytearray:
     """Return the beginning of a body; the async variant of `read_error_body`."""
-    beginning = _Beginning()
+    beginning, received = bytearray(), 0
     with suppress(OneRouterError):
         async for chunk in chunks:
-            if not beginning.add(chunk):
+            beginning += chunk[: MAX_HELD_BYTES - len(beginning)]
+            received += len(chunk)
+            if received > MAX_ERROR_BODY_BYTES:
                 break
-    return beginning.data
+    return beginning

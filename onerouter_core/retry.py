@@ -79,6 +79,8 @@ def policy(
             try:
                 return fn(*args)
             except OneRouterError as error:
+                if not (error.transient and max_retries):
+                    raise
                 retries = retries or _Retries(max_retries, deadline, on_retry)
                 if not retries.may_follow(error):
                     raise
@@ -99,6 +101,8 @@ def apolicy(
             try:
                 return await fn(*args)
             except OneRouterError as error:
+                if not (error.transient and max_retries):
+                    raise
                 retries = retries or _Retries(max_retries, deadline, on_retry)
                 if not retries.may_follow(error):
                     raise
@@ -114,7 +118,7 @@ class _Retries:
 
     def __init__(self, max_retries: int, deadline: float | None, on_retry: OnRetry | None) -> None:
         self._policy = Retrying(
-            retry=retry_if_exception(_is_retryable),
+            retry=retry_if_exception(_is_soon),
             stop=stop_after_attempt(max_retries + 1),
             wait=_wait_seconds,
         )
@@ -167,13 +171,9 @@ class _Retries:
         return state
 
 
-def _is_retryable(error: BaseException) -> bool:
-    """Tell whether the same request may succeed within MAX_RETRY_AFTER seconds."""
-    return (
-        isinstance(error, OneRouterError)
-        and error.transient
-        and (error.retry_after or 0) <= MAX_RETRY_AFTER
-    )
+def _is_soon(error: BaseException) -> bool:
+    """Tell whether a transient error may pass within MAX_RETRY_AFTER seconds."""
+    return isinstance(error, OneRouterError) and (error.retry_after or 0) <= MAX_RETRY_AFTER
 
 
 # A server that is too busy and says 0 would get all retries within a moment.

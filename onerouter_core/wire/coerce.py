@@ -84,11 +84,6 @@ def as_text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def is_text_or_null(value: Any) -> bool:
-    """Return whether a value is a string or None, the two types of an optional text field."""
-    return value is None or isinstance(value, str)
-
-
 def as_number(value: Any) -> float | None:
     """Return a number, also one written as a string.
 

@@ -32,11 +32,10 @@ from onerouter_core.wire.coerce import (
     as_mapping,
     as_number,
     as_text,
-    is_text_or_null,
     omit,
 )
 from onerouter_core.wire.error_bodies import decode_error
-from onerouter_core.wire.finish_reasons import FinishMeaning, finish_meaning
+from onerouter_core.wire.finish_reasons import finish_meaning
 from onerouter_core.wire.tool_names import ToolNames
 from onerouter_core.wire.usage import decode_usage
 
@@ -51,6 +50,8 @@ MESSAGE_KEYS = (
     *("refusal", "images", "audio", "annotations", "function_call"),
 )
 """Keys of a message that have a field in Reply; any other goes to `Reply.extra`."""
+
+_PLAIN_KEYS = {"role", "content"}
 
 REPLAYED_KEYS = ("extra_content", "provider_specific_fields")
 """Keys of a message that later turns need: Gemini's thought signature beside a text, in Google's
@@ -104,7 +105,8 @@ def decode_reply(completion: Any, context: ReplyContext) -> Reply:
     first, *others = sorted(replies, key=_is_empty)  # choices with an answer come first
     reply_with_alternatives = replace(first, alternatives=tuple(others)) if others else first
     for reply in replies:
-        _raise_for_failed_choice(reply, reply_with_alternatives)
+        if error := _error_of_choice(reply):
+            raise decode_error({**reply.raw, "error": error}, partial=reply_with_alternatives)
     if _is_empty(first) and not _may_be_empty(first, ends_turn=context.ends_turn):
         raise _empty_reply_error(reply_with_alternatives)
     return reply_with_alternatives
@@ -126,23 +128,18 @@ def _decode_choice(
 ) -> Reply:
     """Return the reply in one choice; `is_cut` if it may have ended anywhere."""
     message = as_mapping(choice.get("message"))
-    text, images = decode_content(message.get("content"))
-    calls = decode_calls(message)
     # Moonshot streams the usage in the choice.
     usage = as_mapping(root.get("usage")) or as_mapping(choice.get("usage"))
     finish_reason = as_text(choice.get("finish_reason"))
     native_finish_reason = as_text(choice.get("native_finish_reason"))
     is_cut = is_cut or finish_meaning(finish_reason, native_finish_reason) == "length"
+    content, is_plain = message.get("content"), message.keys() <= _PLAIN_KEYS
+    if is_plain and isinstance(content, str) and content.isascii():
+        fields: dict[str, Any] = {"text": content}
+    else:
+        fields = _decode_message(root, message, context.names, is_cut=is_cut)
     return Reply(
-        text=join_surrogates(text),
-        reasoning=join_surrogates(decode_reasoning(message)),
-        reasoning_keys=decode_reasoning_keys(message),
-        reasoning_details=tuple(as_items(message.get("reasoning_details"))),
-        tool_calls=_decode_tool_calls(root, calls, context.names, is_cut=is_cut) if calls else (),
-        refusal=as_text(message.get("refusal")),
-        images=(*images, *decode_images(message)) if message.get("images") else images,
-        audio=_decode_audio(message["audio"]) if message.get("audio") else None,
-        annotations=tuple(as_items(message.get("annotations"))),
+        **fields,
         logprobs=as_mapping(choice.get("logprobs")) or None,
         finish_reason=finish_reason,
         native_finish_reason=native_finish_reason,
@@ -152,10 +149,26 @@ def _decode_choice(
         or as_mapping(usage.get("cost_details"))
         or None,
         **_decode_identity(root, context.headers),
-        message_extra=_replayed_keys(message),
-        extra=_unknown_keys(root, choice, message),
+        **_decode_unknown_keys(root, choice, message),
         raw=root,
     )
+
+
+def _decode_message(root: Json, message: Json, names: ToolNames, *, is_cut: bool) -> dict[str, Any]:
+    """Return the fields of a Reply that come from its message."""
+    text, images = decode_content(message.get("content"))
+    calls = decode_calls(message)
+    return {
+        "text": join_surrogates(text),
+        "reasoning": join_surrogates(decode_reasoning(message)),
+        "reasoning_keys": decode_reasoning_keys(message),
+        "reasoning_details": tuple(as_items(message.get("reasoning_details"))),
+        "tool_calls": _decode_tool_calls(root, calls, names, is_cut=is_cut) if calls else (),
+        "refusal": as_text(message.get("refusal")),
+        "images": (*images, *decode_images(message)) if message.get("images") else images,
+        "audio": _decode_audio(message["audio"]) if message.get("audio") else None,
+        "annotations": tuple(as_items(message.get("annotations"))),
+    }
 
 
 def _decode_cost(root: Json, usage: Json, headers: Mapping[str, str]) -> float | None:
@@ -184,32 +197,27 @@ def _decode_identity(root: Json, headers: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _unknown_keys(root: Json, choice: Json, message: Json) -> Json:
+def _decode_unknown_keys(root: Json, choice: Json, message: Json) -> dict[str, Any]:
     """Return the keys without a field in Reply, and text fields with a value of another type."""
-    wrong_type = {key: root[key] for key in _TEXT_KEYS if not is_text_or_null(root.get(key))}
-    return {
+    replayed = {key: message[key] for key in REPLAYED_KEYS if as_mapping(message.get(key))}
+    texts = {key: root[key] for key in _TEXT_KEYS if root.get(key) is not None}
+    extra = {
         **omit(root, _ROOT_KEYS),
         **omit(choice, _CHOICE_KEYS),
-        **omit(message, {*MESSAGE_KEYS, *_replayed_keys(message)}),
-        **wrong_type,
+        **omit(message, {*MESSAGE_KEYS, *replayed}),
+        **{key: value for key, value in texts.items() if not isinstance(value, str)},
     }
+    return {"message_extra": replayed, "extra": extra}
 
 
-def _replayed_keys(message: Json) -> Json:
-    return {key: message[key] for key in REPLAYED_KEYS if as_mapping(message.get(key))}
-
-
-def _raise_for_failed_choice(reply: Reply, reply_with_alternatives: Reply) -> None:
-    """Raise the error of a choice, if it has one, with all choices as the partial reply."""
-    error = reply.extra.get("error")
-    if error or _finish_meaning(reply) == "failure":
-        reasons = filter(None, (reply.finish_reason, reply.native_finish_reason))
-        error = error or f"The upstream failed while it answered ({', '.join(reasons)})."
-        raise decode_error({**reply.raw, "error": error}, partial=reply_with_alternatives)
-
-
-def _finish_meaning(reply: Reply) -> FinishMeaning | None:
-    return finish_meaning(reply.finish_reason, reply.native_finish_reason)
+def _error_of_choice(reply: Reply) -> Any:
+    """Return the error of a choice, or a text for a finish reason of failure; None for neither."""
+    if error := reply.extra.get("error"):
+        return error
+    if finish_meaning(reply.finish_reason, reply.native_finish_reason) != "failure":
+        return None
+    reasons = filter(None, (reply.finish_reason, reply.native_finish_reason))
+    return f"The upstream failed while it answered ({', '.join(reasons)})."
 
 
 def _may_be_empty(reply: Reply, *, ends_turn: bool) -> bool:
@@ -219,7 +227,8 @@ def _may_be_empty(reply: Reply, *, ends_turn: bool) -> bool:
     anywhere, reasoning alone is an answer without text (MoonshotAI/kimi-code#520).
     """
     has_reasoning = bool(reply.reasoning or reply.reasoning_details)
-    return (ends_turn or has_reasoning) and _finish_meaning(reply) == "stop"
+    meaning = finish_meaning(reply.finish_reason, reply.native_finish_reason)
+    return (ends_turn or has_reasoning) and meaning == "stop"
 
 
 def _is_empty(reply: Reply) -> bool:
@@ -229,7 +238,7 @@ def _is_empty(reply: Reply) -> bool:
 def _empty_reply_error(reply: Reply) -> OneRouterError:
     """Return the error for a reply without content, by its finish reason."""
     context = error_context(reply)
-    match _finish_meaning(reply):
+    match finish_meaning(reply.finish_reason, reply.native_finish_reason):
         case "length":
             message = "max_tokens was used up before the answer began."
             return LengthLimitError(message, **context)

@@ -44,7 +44,7 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
         "model": request.model,
         "messages": _encode_messages(messages, names, file_form),
         **(encode_tools(request, names) if request.tools or request.tool_choice else {}),
-        **_encode_parameters(parameters),
+        **(_encode_parameters(parameters) if parameters else {}),
     }
     if stream:
         if (n := extra_body.get("n", 1)) != 1:

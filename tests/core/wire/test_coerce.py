@@ -16,7 +16,6 @@ from onerouter_core.wire.coerce import (
     as_mapping,
     as_number,
     as_text,
-    is_text_or_null,
     omit,
     parse_json_bytes,
 )
@@ -113,7 +112,6 @@ def test_any_value_is_coerced(value: Any) -> None:
     items = value if isinstance(value, list) else []
     assert as_items(value) == [item for item in items if isinstance(item, dict)]
     assert as_text(value) == (value if isinstance(value, str) and value else None)
-    assert is_text_or_null(value) is (value is None or isinstance(value, str))
     assert isinstance(as_number(value), (float, type(None)))
     assert isinstance(as_count(value), (int, type(None)))
     assert isinstance(as_json_text(value), str)
