@@ -37,30 +37,24 @@ class CallAccounting:
         self._is_recorded = False  # the ledger has an entry of this attempt
         self._reservation: Reservation | None = None  # of this attempt
 
-    def reserve(self, body: Json | None) -> None:
-        """Reserve what the next request is expected to cost; raise if a budget is spent.
+    def start_attempt(self, body: Json | None, now: float) -> None:
+        """Count a request that is sent now, and reserve its cost; raise if a budget is spent.
 
-        Args:
-            body: body of the request. None: the call is free.
-
+        Without a body, the call is free.
         """
-        if body is None:
-            return
-        check_limits_count(self.ledger)
-        if self.ledger is not None:
-            size_of = partial(request_size, body)
-            self._reservation = self.ledger.reserve(self.model, size_of, self._prices)
+        if body is not None:
+            check_limits_count(self.ledger)
+            if self.ledger is not None:
+                size_of = partial(request_size, body)
+                self._reservation = self.ledger.reserve(self.model, size_of, self._prices)
+        self.attempts += 1
+        self._sent_at = now
+        self._is_recorded = False
 
     def release(self) -> None:
         """Give back what the last request has reserved, unless it is recorded."""
         if self._reservation is not None:
             self._reservation.release()
-
-    def start_attempt(self, now: float) -> None:
-        """Count a request that is sent now."""
-        self.attempts += 1
-        self._sent_at = now
-        self._is_recorded = False
 
     def record(self, reply: Reply, *, partial: bool = False) -> Reply:
         """Record a reply in the ledger, once per attempt; return it with what is known of the call.

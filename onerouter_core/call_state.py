@@ -78,10 +78,9 @@ class CallState:
         deadline_at = self.limits.deadline_at
         if deadline_at is not None and monotonic() >= deadline_at:
             raise self.errors.deadline_error()
-        self.accounting.reserve(self.body)
-        self.errors.key = key
         now = self.limits.restart(is_sent=True)
-        self.accounting.start_attempt(now)
+        self.accounting.start_attempt(self.body, now)
+        self.errors.key = key
         read_until = self.limits.read_deadline()
         timeout = None if read_until is None else max(read_until - now, MIN_TIMEOUT)
         headers = {"authorization": f"Bearer {key}"} if key else {}

@@ -22,10 +22,7 @@ memory, and its other text is quoted in part."""
 def read_error_body(chunks: Iterable[bytes], check: Callable[[], None]) -> bytearray:
     """Return the beginning of a body, which is read up to the limit, or until its connection fails.
 
-    Args:
-        chunks: the chunks of the body.
-        check: function that raises an OneRouterError if the time is over.
-
+    `check` raises an OneRouterError if the time is over.
     """
     beginning, received = bytearray(), 0
     with suppress(OneRouterError):

@@ -144,11 +144,9 @@ class _Retries:
         self._error = error
         return True
 
+    # The state is no local of the loop: it has the error, whose traceback has the loop's frame.
     def announce(self) -> Any:
-        """Log the retry, and call `on_retry`; return its result, which may be awaitable.
-
-        The state is no local of the loop: it has the error, whose traceback has the loop's frame.
-        """
+        """Log the retry, and call `on_retry`; return its result, which may be awaitable."""
         error, self._error = self._error, None
         if error is None:
             return None

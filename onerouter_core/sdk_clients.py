@@ -120,9 +120,9 @@ def _default_timeout(library: Any) -> Any:
 
 
 @cache
-def _url_parser(library: Any) -> Any:
-    """Return the URL class with a cache; without it, parsing was 4 % of a short call."""
-    return lru_cache(maxsize=256)(library.URL)
+def _url_parser(url_class: Any) -> Any:
+    """Return a URL class with a cache; without it, parsing was 4 % of a short call."""
+    return lru_cache(maxsize=256)(url_class)
 
 
 # --- clients ---
@@ -160,7 +160,7 @@ def _client_class(sdk_class: Any, library: Any) -> Callable[..., Any]:
     # The SDK's hook for each request, so that a client of the user has deadlines, too.
     is_async = iscoroutinefunction(getattr(sdk_class, "_prepare_request", None))
     prepare = ainstall_read_deadline if is_async else install_read_deadline
-    parse_url = staticmethod(_url_parser(library))
+    parse_url = staticmethod(_url_parser(library.URL))
     overrides = {
         **_CLIENT_OVERRIDES,
         "_prepare_url": parse_url,
@@ -332,8 +332,8 @@ class _NoCookies(dict[str, str]):
 @cache
 def _cookieless_client_class(http_class: Any) -> Callable[..., Any]:
     def build_request(client: Any, method: str, url: Any, **options: Any) -> Any:
-        parse_url = _url_parser(_http_library_of(client))
-        return http_class.build_request(client, method, parse_url(str(url)), **options)
+        url_class: Any = type(client.base_url)
+        return http_class.build_request(client, method, _url_parser(url_class)(str(url)), **options)
 
     return type(
         "HttpClient", (http_class,), {"cookies": _NoCookies(), "build_request": build_request}

@@ -37,7 +37,7 @@ from onerouter_core.wire.decode import (
     error_context,
     with_finite_numbers,
 )
-from onerouter_core.wire.error_bodies import decode_error, has_error
+from onerouter_core.wire.error_bodies import decode_error
 from onerouter_core.wire.fragments import (
     append_audio,
     append_text,
@@ -256,7 +256,7 @@ class StreamDecoder:
         if event != self._last_root:
             self._last_root = event
             replace_known(self._root, event)
-            if has_error(event if choices is None else {**event, "choices": choices}):
+            if event.get("error") or (choices is None and event.get("message")):
                 raise decode_error(event, headers=self._context.headers, partial=self.partial())
         return reply_delta
 
@@ -388,19 +388,20 @@ class StreamDecoder:
     def _to_completion(self) -> dict[str, Any]:
         """Return the completion that the chunks so far add up to."""
         details: list[Json] = [joined(detail) for detail in self._details]
+        has_reasoning = self._reasoning_source or str(self._reasoning)
         message = {
             "role": "assistant",
             "content": str(self._text) or None,
-            **self._reasoning_fields(details),
+            **(self._reasoning_fields(details) if has_reasoning else {}),
             "reasoning_details": details or None,
             "tool_calls": self._calls.to_message() if self._calls else None,
             "images": self._images or None,
         }
         message = {key: value for key, value in message.items() if value is not None}
-        message = without_surrogates(message | joined(self._message))
-        choice = {"index": 0, "message": message, **self._choice}
-        root: dict[str, Any] = without_non_finite(self._root)
-        return {**root, "object": "chat.completion", "choices": [without_non_finite(choice)]}
+        message |= joined(self._message) if self._message else {}
+        choice = {"index": 0, "message": without_surrogates(message), **self._choice}
+        completion = {**self._root, "object": "chat.completion", "choices": [choice]}
+        return dict(without_non_finite(completion))
 
     def _reasoning_fields(self, details: list[Json]) -> dict[str, Any]:
         """Return the reasoning text under the keys with which it came, if not in details alone."""

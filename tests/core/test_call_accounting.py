@@ -42,7 +42,8 @@ def test_alternatives_have_the_requested_model_too() -> None:
     assert (reply.requested_model, reply.alternatives[0].requested_model) == ("c/d", "a/b")
     listing = CallAccounting(ConnectionSettings(ledger=Ledger("0.1")), None)
     assert listing.record(Reply(cost=1)).requested_model is None
-    listing.reserve(None)
+    listing.start_attempt(None, 0.0)
+    assert listing.attempts == 1
 
 
 def test_the_first_delta_is_handed_out_once(sim: Simulator, gateway: Make, caller: Caller) -> None:
