@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from http.client import HTTPConnection
+from importlib import import_module
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -44,6 +45,7 @@ def create_targets(server_url: str) -> dict[str, Target]:
     targets: dict[str, Target] = {
         "HTTP + JSON": HttpTarget(server_url),
         "httpx + JSON": HttpxTarget(server_url),
+        "SDK transport + JSON": SdkTransportTarget(server_url),
         "openai SDK": SdkTarget(server_url),
         "openai SDK, aiohttp": SdkTarget(server_url, over_aiohttp=True),
         "onerouter_core": CoreTarget(server_url),
@@ -185,6 +187,61 @@ class SdkTarget:
         for client in self._clients.values():
             if isinstance(client, openai.AsyncOpenAI):
                 await client.close()
+
+
+def _response_class() -> Any:
+    """Return the response class of the SDK's HTTP client: httpx, or httpx2 with openai 3."""
+    return import_module(openai.DefaultHttpxClient.__mro__[-2].__module__.split(".")[0]).Response
+
+
+class SdkTransportTarget(SdkTarget):
+    """The SDK as transport only, over the HTTP libraries that our classes use, and json."""
+
+    def _post(self, client_class: type, spec: CallSpec, *, stream: bool) -> Any:
+        key = client_class, spec.path
+        if key not in self._clients:
+            is_async = client_class is openai.AsyncOpenAI
+            http = {"http_client": openai.DefaultAioHttpClient()} if is_async else {}
+            base_url = self._server_url + spec.path
+            self._clients[key] = client_class(
+                api_key=API_KEY, base_url=base_url, max_retries=0, **http
+            )
+        client = self._clients[key]
+        arguments = {"cast_to": _response_class(), "stream": stream}
+        return client.post("/chat/completions", body=spec.body(stream=stream), **arguments)
+
+    def stream(self, spec: CallSpec) -> Iterator[Any]:
+        """Yield the decoded events."""
+        last = b""
+        for chunk in self._post(openai.OpenAI, spec, stream=True).iter_raw():
+            *lines, last = (last + chunk).split(b"\n")
+            for line in lines:
+                if line.startswith(b"data: {"):
+                    yield json.loads(line[6:])
+
+    async def astream(self, spec: CallSpec) -> AsyncIterator[Any]:
+        """Return the decoded events."""
+        return self._events(await self._post(openai.AsyncOpenAI, spec, stream=True))
+
+    async def _events(self, response: Any) -> AsyncIterator[Any]:
+        last = b""
+        async for chunk in response.aiter_raw():
+            *lines, last = (last + chunk).split(b"\n")
+            for line in lines:
+                if line.startswith(b"data: {"):
+                    yield json.loads(line[6:])
+
+    def call(self, spec: CallSpec) -> Any:
+        """Return the decoded completion."""
+        return json.loads(self._post(openai.OpenAI, spec, stream=False).content)
+
+    async def acall(self, spec: CallSpec) -> Any:
+        """Return the decoded completion."""
+        return json.loads((await self._post(openai.AsyncOpenAI, spec, stream=False)).content)
+
+    def text(self, item: Any) -> str:
+        """Return the text of an event."""
+        return item["choices"][0]["delta"].get("content") or ""
 
 
 class CoreTarget:

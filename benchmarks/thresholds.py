@@ -18,6 +18,7 @@ _NO_OP_MODELS = {
     for target, framework in ((LANGCHAIN, "LangChain"), (LLAMA_INDEX, "LlamaIndex"))
 }
 _HTTP, _HTTPX = "HTTP + JSON", "httpx + JSON"
+SDK_TRANSPORT = "SDK transport + JSON"
 
 
 class Threshold(NamedTuple):
@@ -43,20 +44,27 @@ class Threshold(NamedTuple):
         ours, *references = medians
         return ours / (sum(references) or math.nan) if references else ours
 
-    def lower_bound(self, metrics: Metrics) -> float | None:
-        """Return the same ratio for HTTP, JSON and the framework alone; None if not measured."""
+    def lower_bound(
+        self, metrics: Metrics, transports: tuple[str, ...] = (_HTTP, _HTTPX)
+    ) -> float | None:
+        """Return the same ratio for a transport, JSON and the framework; None if not measured.
+
+        Args:
+            metrics: the metrics of a run.
+            transports: targets of which the cheapest one counts.
+
+        """
         if self.metric not in metrics or not self.references:
             return None
         metric = metrics[self.metric]
-        parts = [(_HTTP, _HTTPX), _NO_OP_MODELS.get(self.target.partition(",")[0], ())]
-        medians = [
+        frameworks = _NO_OP_MODELS.get(self.target.partition(",")[0], ())
+        medians, others = (
             [metric.by_target[name].median for name in names if name in metric.by_target]
-            for names in parts
-            if names
-        ]
-        if not all(medians):
+            for names in (transports, frameworks)
+        )
+        if not medians:
             return None
-        cost = sum(map(min, medians))
+        cost = min(medians) + min(others, default=0)
         by_target = {**metric.by_target, self.target: Measurement(cost, cost)}
         return self.value({**metrics, self.metric: metric._replace(by_target=by_target)})
 
