@@ -6,8 +6,11 @@ This module knows entries and budgets. It knows no framework and sends nothing.
 from __future__ import annotations
 
 import csv
+import inspect
 import json
+import logging
 import threading
+import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -38,6 +41,8 @@ from onerouter_core.errors import ConfigurationError, format_validation_errors
 from onerouter_core.html_table import to_html
 from onerouter_core.ledger_entry import LedgerEntry, Prices, token_prices
 
+_log = logging.getLogger("onerouter_core")
+
 
 class Ledger:
     """Record of the cost of every call, with an optional budget; many models can share one.
@@ -47,7 +52,11 @@ class Ledger:
     """
 
     def __init__(
-        self, budget_usd: Decimal | float | str | None = None, budget_tokens: int | None = None
+        self,
+        budget_usd: Decimal | float | str | None = None,
+        budget_tokens: int | None = None,
+        *,
+        on_entry: Callable[[LedgerEntry], object] | None = None,
     ) -> None:
         """Create an empty ledger.
 
@@ -56,17 +65,41 @@ class Ledger:
                 may exceed it; the next request is not sent. Calls at the same time reserve what
                 they are expected to cost. None: no budget.
             budget_tokens: budget in tokens of prompts and answers, from 0. None: no budget.
+            on_entry: function that is called with each new entry; see the attribute.
 
         Raises:
-            ConfigurationError: a budget is not a number, or below 0.
+            ConfigurationError: a budget is not a number, or below 0; or on_entry is not a plain
+                function.
 
         """
+        self.on_entry = on_entry
         usd = usd_limit(budget_usd, "budget_usd")
         self._budget = Budget(usd, token_limit(budget_tokens, "budget_tokens"))
         self._entries: list[LedgerEntry] = []
         self._expected = ExpectedCosts()
         self._ended: deque[tuple[Sequence[Budget], Amount]] = deque()  # reservations
         self._lock = threading.Lock()
+
+    @property
+    def on_entry(self) -> Callable[[LedgerEntry], object] | None:
+        """Function that is called with each new entry, of a call, `record` or `merge`; None: none.
+
+        It is called once per entry, after the entry was added, in the thread that adds it: for
+        async calls that of the event loop, so it must be quick and must not be async. An exception
+        of it is logged at ERROR; the call goes on. It can be set. It is not pickled, nor compared.
+        """
+        return self._on_entry
+
+    @on_entry.setter
+    def on_entry(self, value: Callable[[LedgerEntry], object] | None) -> None:
+        is_async = inspect.iscoroutinefunction
+        if value is not None and (
+            not callable(value) or is_async(value) or is_async(type(value).__call__)
+        ):
+            raise ConfigurationError(
+                f"on_entry must be a function that takes an entry, and not async: {value!r}."
+            )
+        self._on_entry = value
 
     @property
     def budget_usd(self) -> Decimal | None:
@@ -210,9 +243,9 @@ class Ledger:
     def _record_reserved(
         self, model: str | None, limits: Sequence[Budget], entry: LedgerEntry
     ) -> None:
-        self._extend([entry], limits)
         with self._lock:
             self._expected.add(model, Amount(entry.billed, entry.tokens))
+        self._extend([entry], limits)
 
     def book(self, entry: LedgerEntry) -> None:
         """Record an entry; deprecated alias of `record`."""
@@ -225,14 +258,17 @@ class Ledger:
         The other one may have begun as a copy of this one, in another process.
         """
         known = set(self.entries)
-        self._extend(entry for entry in other.entries if entry not in known)
+        self._extend([entry for entry in other.entries if entry not in known])
 
-    def _extend(self, entries: Iterable[LedgerEntry], limits: Sequence[Budget] = ()) -> None:
+    def _extend(self, entries: Sequence[LedgerEntry], limits: Sequence[Budget] = ()) -> None:
         with self._lock:
             for entry in entries:
                 self._entries.append(entry)
                 for budget in (self._budget, *limits):
                     budget.spend(Amount(entry.billed, entry.tokens))
+        if (on_entry := self._on_entry) is not None:
+            for entry in entries:
+                _call_hook(on_entry, entry)
 
     # --- export and import ---
 
@@ -327,6 +363,15 @@ class Ledger:
         return _unpickle, (self.budget_usd, self.entries, self.budget_tokens)
 
 
+def _call_hook(on_entry: Callable[[LedgerEntry], object], entry: LedgerEntry) -> None:
+    try:
+        on_entry(entry)
+    except Exception as error:  # noqa: BLE001 -- neither the answer nor the entry may be lost
+        # Without its context: that is the error of a failed call, from which no key was removed.
+        lines = traceback.format_exception(type(error), error, error.__traceback__, chain=False)
+        _log.error("on_entry of a ledger raised an exception:\n%s", "".join(lines))
+
+
 def _without_nul(row: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value.replace("\0", "\ufffd") if isinstance(value, str) else value
@@ -340,7 +385,7 @@ def _entry_adapter() -> TypeAdapter[LedgerEntry]:
 
 
 def _unpickle(
-    budget_usd: Decimal | None, entries: Iterable[LedgerEntry], budget_tokens: int | None = None
+    budget_usd: Decimal | None, entries: Sequence[LedgerEntry], budget_tokens: int | None = None
 ) -> Ledger:
     ledger = Ledger(budget_usd, budget_tokens)
     ledger._extend(entries)  # noqa: SLF001 -- the second half of __reduce__
