@@ -6,6 +6,7 @@ This module knows replies, the ledger and budgets; it sends nothing. Times are v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -26,7 +27,8 @@ class CallAccounting:
         """Begin without attempts; without a request, the call is free."""
         self._request = request
         self.model = request.model if request else None
-        self._fallback_models = request.parameters.get("fallback_models") if request else None
+        fallbacks = request.parameters.get("fallback_models") if request else None
+        self._fallbacks: Sequence[str] = fallbacks or ()
         self.ledger = connection.ledger if request else None
         self._prices = connection.prices
         self.attempts = 0
@@ -61,14 +63,13 @@ class CallAccounting:
 
         That is the number of attempts, and which of the requested models answered.
         """
-        reply = replace(
-            reply,
-            attempts=self.attempts,
-            requested_model=self._requested_model(reply),
-            alternatives=tuple(
-                [replace(r, requested_model=self._requested_model(r)) for r in reply.alternatives]
-            ),
-        )
+        reply = replace(reply, attempts=self.attempts)
+        if self.model is not None:
+            reply, *others = [
+                replace(r, requested_model=answering_model(self.model, self._fallbacks, r.model))
+                for r in (reply, *reply.alternatives)
+            ]
+            reply = replace(reply, alternatives=tuple(others)) if others else reply
         if self.ledger is not None and not self._is_recorded:
             self._is_recorded = True
             with_model = reply if reply.model else replace(reply, model=self.model)
@@ -88,9 +89,3 @@ class CallAccounting:
     def _writes_for_an_hour(self, reply: Reply) -> bool:
         has_written = reply.usage is not None and reply.usage.cache_write_tokens
         return bool(has_written) and self._request is not None and caches_for_an_hour(self._request)
-
-    def _requested_model(self, reply: Reply) -> str | None:
-        """Return the requested id of the model that gave a reply."""
-        if self.model is None:
-            return None
-        return answering_model(self.model, self._fallback_models or (), reply.model)

@@ -231,6 +231,7 @@ class _WithoutStatusCheck:
 
     def __init__(self, http_client: Any) -> None:
         self._http_client = http_client
+        self.build_request = http_client.build_request  # used by each request
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._http_client, name)

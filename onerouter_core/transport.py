@@ -251,7 +251,10 @@ class Response:
             name.lower(): value if value.isascii() else join_surrogates(value)
             for name, value in raw.headers.items()
         }
-        self._network_stream = _network_stream(raw)
+        # Only of HTTP/1 (httpx documentation, "Extensions"): an HTTP/2 connection carries several
+        # responses. That of a mock has none.
+        is_http_1 = raw.extensions.get("http_version") in {b"HTTP/1.1", b"HTTP/1.0"}
+        self._network_stream = raw.extensions.get("network_stream") if is_http_1 else None
         self.can_drain = is_shared or self._network_stream is not None
         """Whether read deadlines hold for sync reads, so that reading on cannot take long."""
 
@@ -298,16 +301,6 @@ class Response:
         """Close the connection, unless the body was read to its end."""
         raw, self._raw = self._raw, None
         await raw.aclose()
-
-
-# HTTP/2 is left out: one connection carries several responses.
-def _network_stream(raw: Any) -> Any:
-    """Return the network stream of a response (httpx documentation, "Extensions"), if it has one.
-
-    A response of a mock has none.
-    """
-    is_http_1 = raw.extensions.get("http_version") in {b"HTTP/1.1", b"HTTP/1.0"}
-    return raw.extensions.get("network_stream") if is_http_1 else None
 
 
 # --- API key ---

@@ -36,7 +36,7 @@ from onerouter_core.wire.coerce import (
 )
 from onerouter_core.wire.error_bodies import decode_error
 from onerouter_core.wire.finish_reasons import finish_meaning
-from onerouter_core.wire.tool_names import ToolNames
+from onerouter_core.wire.tool_names import NO_TOOL_NAMES, ToolNames
 from onerouter_core.wire.usage import decode_usage
 
 _ROOT_KEYS = (
@@ -67,7 +67,7 @@ _ERROR_KEYS = ("error", "code")
 class ReplyContext:
     """Context of a reply: facts beyond its bytes that its decoder needs."""
 
-    names: ToolNames = field(default_factory=ToolNames)
+    names: ToolNames = NO_TOOL_NAMES
     """Names of the request's tools."""
 
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from onerouter_core.types import JsonSchema, Message, Request, Text, Tool
 from onerouter_core.wire.cache_marks import add_cache_marks
 from onerouter_core.wire.content_parts import encode_part
 from onerouter_core.wire.normalize_messages import normalize
-from onerouter_core.wire.tool_names import ToolNames, encode_illegal_names
+from onerouter_core.wire.tool_names import NO_TOOL_NAMES, ToolNames, encode_illegal_names
 from onerouter_core.wire.tools import encode_tool_call, encode_tools
 
 Body = dict[str, Any]
@@ -29,7 +29,7 @@ def encode_request(request: Request, *, stream: bool = False) -> tuple[Body, Too
     """
     offered = [tool.name for tool in request.tools if isinstance(tool, Tool)]
     called = [call.name for message in request.messages for call in message.tool_calls]
-    names = ToolNames([*offered, *called], offered)
+    names = ToolNames([*offered, *called], offered) if offered or called else NO_TOOL_NAMES
     parameters = dict(request.parameters)
     file_form = parameters.pop("file_form", "data")
     stream_usage = parameters.pop("stream_usage", True)

@@ -399,7 +399,9 @@ class StreamDecoder:
         }
         message = {key: value for key, value in message.items() if value is not None}
         message |= joined(self._message) if self._message else {}
-        choice = {"index": 0, "message": without_surrogates(message), **self._choice}
+        if message.keys() != _TEXT_ONLY:  # the text has no surrogates: it comes out of its buffer
+            message = without_surrogates(message)
+        choice = {"index": 0, "message": message, **self._choice}
         completion = {**self._root, "object": "chat.completion", "choices": [choice]}
         return dict(without_non_finite(completion))
 

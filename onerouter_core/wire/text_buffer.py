@@ -64,11 +64,12 @@ class TextBuffer:
 
     def flush(self) -> str:
         """Add and return what is held back, with unpaired surrogates replaced; often ""."""
+        if not self._held:
+            return ""
         replaced, self._held = join_surrogates(self._held), ""
         if self._is_json:
             replaced = replace_half_escapes(replaced)
-        if replaced:  # to join one text copies nothing
-            self._fragments.append(replaced)
+        self._fragments.append(replaced)
         return replaced
 
 

@@ -27,7 +27,7 @@ class ToolNames:
         are those of earlier calls.
         """
         unique = list(dict.fromkeys(names))
-        self._encoded = encode_illegal_names(unique) if unique else {}
+        self._encoded = encode_illegal_names(unique)
         self._decoded = {encoded: name for name, encoded in self._encoded.items()}
         self._offered = {self.encode(name) for name in (unique if offered is None else offered)}
 
@@ -79,3 +79,7 @@ def _legal_name(name: str, taken: set[str], max_length: int) -> str:
         return plain
     digest = blake2s(name.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).hexdigest()
     return f"{plain[: max_length - len(digest) - 1]}_{digest}"
+
+
+NO_TOOL_NAMES = ToolNames()
+"""The names of a request without tools."""
