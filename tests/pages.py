@@ -4,7 +4,9 @@ A block after a bold line with the name of a framework (`**LangChain**`; the sit
 or in a section with that heading is for users of that framework. A page is read once for each
 framework that it names: the Python blocks of the framework and those of no framework run in order,
 share one namespace, and need no other framework. In a block, a line that begins with `# ->` is a
-line of output of the code above it. A block after `<!-- not run: reason -->` is not run.
+line of output of the code above it. `await` may stand outside of a function, as in a notebook. A
+block after `<!-- not run: reason -->` is not run; one after `<!-- needs: module -->` is run where
+the module is installed (tests/integration/test_pages.py).
 
 `python -I tests/pages.py LangChain` reads README and all pages with the installed packages, against
 the simulator.
@@ -13,12 +15,15 @@ the simulator.
 from __future__ import annotations
 
 import ast
+import asyncio
+import inspect
 import io
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import dedent
@@ -32,7 +37,7 @@ PACKAGE_NAMES = {  # how the names of a framework's packages begin
 NEEDS_CHECKOUT = {"docs/llama-index-conformance.md"}
 SECTIONS_OF_THEIR_OWN = {"docs/ecosystem.md"}  # each section is a program, with packages of its own
 _PART = re.compile(
-    r"(?:<!-- not run: (?P<reason>.+?) -->\s+)?"
+    r"(?:<!-- (?:not run: (?P<reason>.+?)|needs: (?P<module>[\w.]+)) -->\s+)?"
     r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^(?P=indent)```$"
     r"|^\*\*(?P<tab>[^*\n]+)\*\*$"
     r"|^(?P<level>#+) (?P<heading>[^\n]+)$",
@@ -92,9 +97,17 @@ def _blocks_in(text: str) -> Iterator[CodeBlock]:
             elif level <= section_level:
                 section = ""
         else:
-            code, reason = dedent(part["code"]), part["reason"] or ""
+            code, reason = dedent(part["code"]), part["reason"] or _why_not_run(part["module"])
             yield CodeBlock(part["language"], code, reason, tab or section)
             tab = ""
+
+
+def _why_not_run(module: str | None) -> str:
+    try:
+        is_here = module is None or find_spec(module) is not None
+    except ModuleNotFoundError:  # the package above it
+        is_here = False
+    return "" if is_here else f"needs {module}"
 
 
 def frameworks_of(blocks: Iterable[CodeBlock]) -> set[str]:
@@ -130,15 +143,25 @@ def check_page(page: str, framework: str = "") -> str:
     output = ""
     for number, block in enumerate(blocks_of(page, framework), start=1):
         with redirect_stdout(io.StringIO()) as stdout:
-            exec(  # noqa: S102 -- our own pages
-                compile(block.code, f"{page}, {framework} block {number}", "exec"), namespace
-            )
+            _run(block.code, f"{page}, {framework} block {number}", namespace)
         printed = stdout.getvalue()
         if block.shown_output:
             lines = [line.rstrip() for line in printed.splitlines()]
             assert lines == block.shown_output, f"{page}, {framework} block {number}: {printed}"
         output += printed
     return output
+
+
+def _run(source: str, name: str, namespace: dict[str, object]) -> None:
+    """Run a block of our own pages, on an event loop if it awaits something."""
+    code = compile(source, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    result = eval(code, namespace)  # noqa: S307 -- our own pages
+    if inspect.isawaitable(result):
+        asyncio.run(_finish(result))
+
+
+async def _finish(result: Awaitable[object]) -> None:
+    await result
 
 
 def pages_for(framework: str) -> list[str]:
