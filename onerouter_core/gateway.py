@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator
 from contextlib import aclosing, closing, suppress
 from decimal import Decimal
+from functools import partial
 from time import monotonic
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from onerouter_core.call_state import CallState
 from onerouter_core.client_pool import ClientOwner, Clients
@@ -82,7 +83,7 @@ class Gateway(ClientOwner):
         prepare(self._clients, self.connection)
         call = CallState(self.connection, request)
         retrying = policy(self.connection.max_retries, call.limits.deadline_at, on_retry)
-        reply: Reply = retrying(self._complete_once, call)
+        reply: Reply = retrying(self._fetch, call, partial(BodyDecoder, call.context))
         return call.accounting.record(reply)
 
     async def acomplete(self, request: Request, on_retry: OnRetry | None = None) -> Reply:
@@ -91,34 +92,28 @@ class Gateway(ClientOwner):
         call = CallState(self.connection, request)
         reply: Reply = await apolicy(
             self.connection.max_retries, call.limits.deadline_at, on_retry
-        )(self._acomplete_once, call)
+        )(self._afetch, call, partial(BodyDecoder, call.context))
         return call.accounting.record(reply)
 
-    def _complete_once(self, call: CallState) -> Reply:
+    def _fetch(self, call: CallState, new_decoder: Callable[[], _Decoder]) -> Any:
         with call.errors:
-            decoder = BodyDecoder(call.context)
-            self._fetch(call, decoder)
-            return decoder.finish()
-
-    async def _acomplete_once(self, call: CallState) -> Reply:
-        with call.errors:
-            decoder = BodyDecoder(call.context)
-            await self._afetch(call, decoder)
-            return decoder.finish()
-
-    def _fetch(self, call: CallState, decoder: _Decoder) -> None:
-        with closing(self._send(call)) as response:
-            for chunk in response.chunks(call.limits.read_deadline):
-                decoder.feed(chunk)
-                call.limits.check(decoder.received)
-
-    async def _afetch(self, call: CallState, decoder: _Decoder) -> None:
-        with closing(ReadTimeout(call.limits.read_deadline)) as read_timeout:
-            response = await self._asend(call, read_timeout)
-            async with aclosing(response):
-                async for chunk in response.achunks(read_timeout):
+            decoder = new_decoder()
+            with closing(self._send(call)) as response:
+                for chunk in response.chunks(call.limits.read_deadline):
                     decoder.feed(chunk)
                     call.limits.check(decoder.received)
+            return decoder.finish()
+
+    async def _afetch(self, call: CallState, new_decoder: Callable[[], _Decoder]) -> Any:
+        with call.errors:
+            decoder = new_decoder()
+            with closing(ReadTimeout(call.limits.read_deadline)) as read_timeout:
+                response = await self._asend(call, read_timeout)
+                async with aclosing(response):
+                    async for chunk in response.achunks(read_timeout):
+                        decoder.feed(chunk)
+                        call.limits.check(decoder.received)
+            return decoder.finish()
 
     def _send(self, call: CallState) -> Response:
         http_request = call.next_request(get_api_key(self.connection))
@@ -252,43 +247,36 @@ class Gateway(ClientOwner):
         prepare(self._clients, self.connection)
         call = CallState(self.connection, path=path)
         retrying = policy(self.connection.max_retries, call.limits.deadline_at)
-        value: T = retrying(self._get_once, call, decode)
+        value: T = retrying(self._fetch, call, partial(_Body, decode))
         return value
 
     async def _aget(self, path: str, decode: Callable[[bytearray], T]) -> T:
         await aprepare(self._clients, self.connection)
         call = CallState(self.connection, path=path)
         retrying = apolicy(self.connection.max_retries, call.limits.deadline_at)
-        value: T = await retrying(self._aget_once, call, decode)
+        value: T = await retrying(self._afetch, call, partial(_Body, decode))
         return value
-
-    def _get_once(self, call: CallState, decode: Callable[[bytearray], T]) -> T:
-        with call.errors:
-            body = _Body()
-            self._fetch(call, body)
-            return decode(body.data)
-
-    async def _aget_once(self, call: CallState, decode: Callable[[bytearray], T]) -> T:
-        with call.errors:
-            body = _Body()
-            await self._afetch(call, body)
-            return decode(body.data)
 
 
 class _Body:
     """The bytes of a body that is decoded when it is complete."""
 
-    def __init__(self) -> None:
-        self.data = bytearray()
+    def __init__(self, decode: Callable[[bytearray], Any]) -> None:
+        self._decode = decode
+        self._data = bytearray()
 
     @property
     def received(self) -> int:
         """Number of bytes received."""
-        return len(self.data)
+        return len(self._data)
 
     def feed(self, chunk: bytes) -> None:
         """Add bytes of the body."""
-        self.data += chunk
+        self._data += chunk
+
+    def finish(self) -> Any:
+        """Return the value of the body."""
+        return self._decode(self._data)
 
 
 _Decoder: TypeAlias = BodyDecoder | _Body

@@ -163,7 +163,9 @@ def _decode_message(root: Json, message: Json, names: ToolNames, *, is_cut: bool
         "reasoning": join_surrogates(decode_reasoning(message)),
         "reasoning_keys": decode_reasoning_keys(message),
         "reasoning_details": tuple(as_items(message.get("reasoning_details"))),
-        "tool_calls": _decode_tool_calls(root, calls, names, is_cut=is_cut) if calls else (),
+        "tool_calls": _doubt_blank_arguments(
+            tuple(_iter_tool_calls(root, calls, names, is_cut=is_cut))
+        ),
         "refusal": as_text(message.get("refusal")),
         "images": (*images, *decode_images(message)) if message.get("images") else images,
         "audio": _decode_audio(message["audio"]) if message.get("audio") else None,
@@ -336,12 +338,6 @@ def _decode_audio(audio: Any) -> Audio | None:
     formats = (name for prefix, name in _AUDIO_PREFIXES.items() if data.startswith(prefix))
     transcript = as_text(audio.get("transcript"))
     return Audio(data=data, format=next(formats, "pcm16"), transcript=transcript)
-
-
-def _decode_tool_calls(
-    root: Json, calls: list[Json], names: ToolNames, *, is_cut: bool
-) -> tuple[ToolCall, ...]:
-    return _doubt_blank_arguments(tuple(_iter_tool_calls(root, calls, names, is_cut=is_cut)))
 
 
 def _iter_tool_calls(

@@ -97,12 +97,8 @@ def _is_blank(part: Part) -> bool:
 
 def _is_empty(message: Message) -> bool:
     """Return whether a message says nothing: no content, and nothing else that is sent."""
-    return not (message.parts or message.tool_calls or message.refusal or _goes_back(message))
-
-
-def _goes_back(message: Message) -> bool:
-    """Return whether there is reasoning, or another key, that the model gets back."""
-    return bool(message.reasoning or message.reasoning_details or message.extra)
+    goes_back = message.reasoning or message.reasoning_details or message.extra
+    return not (message.parts or message.tool_calls or message.refusal or goes_back)
 
 
 def _with_some_content(message: Message) -> Message:
