@@ -146,11 +146,11 @@ def to_answer(message: BaseMessage) -> Answer:
         refusal=message.additional_kwargs.get("refusal"),
         finish_reason=metadata.get("finish_reason"),
         native_finish_reason=metadata.get("native_finish_reason"),
-        to_reply=partial(_to_reply, message),
+        to_reply=partial(to_reply, message),
     )
 
 
-def _to_reply(message: BaseMessage) -> Reply:
+def to_reply(message: BaseMessage) -> Reply:
     """Return the reply in a message, for an error without an object."""
     extras, metadata = message.additional_kwargs, message.response_metadata
     names = ("finish_reason", "native_finish_reason", "cost", "provider", "id", "request_id")

@@ -83,7 +83,7 @@ class StructuredPrediction(FunctionCallingLLM):
 
     _supported_methods: SupportedMethods = PrivateAttr(default_factory=SupportedMethods)
 
-    # --- LlamaIndex's structured prediction methods ---
+    # --- structured prediction: LlamaIndex's methods, each with the arguments of its base class ---
 
     @traced_endpoint(mask=mask_prediction)
     def structured_predict(

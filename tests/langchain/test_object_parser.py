@@ -38,6 +38,7 @@ from tests.langchain.structured_replies import (
     to_dict,
     tool_call_replies,
 )
+from tests.test_call_functions import entered
 
 
 @pytest.fixture(params=[City, CITY_SCHEMA], ids=["pydantic", "JSON schema"])
@@ -300,3 +301,22 @@ def test_the_error_carries_the_answer_and_the_attempts(
         mode.invoke(make_llm().with_structured_output(CityDict, method="json_schema"), QUESTION)
     assert caught.value.partial.text == reply_body["choices"][0]["message"]["content"]
     assert caught.value.attempts == 2
+
+
+@pytest.mark.parametrize("include_raw", [False, True])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["invoke", "stream"])
+def test_an_object_is_read_in_the_message_and_no_reply_is_made_of_it(
+    llm: ChatOneRouter, schema: Any, method: Any, include_raw: bool, is_streamed: bool
+) -> None:
+    """A reply with the arguments' text is made for an error only, which carries it."""
+    runnable: Any = llm.with_structured_output(schema, method=method, include_raw=include_raw)
+    outputs: list[Any] = []
+
+    def call() -> None:
+        outputs.extend(runnable.stream(QUESTION) if is_streamed else [runnable.invoke(QUESTION)])
+
+    functions = {name.rpartition(" ")[2] for name in entered(call)}
+    assert to_dict(outputs[-1]["parsed"] if include_raw else outputs[-1]) == ANSWER
+    assert "read_answer" in functions
+    assert not functions & {"arguments_text", "to_reply"}
