@@ -74,7 +74,7 @@ conformance-peers: $(PEERS)/.made ## Print the conformance results of OneRouterL
 faults-peers: $(PEERS)/.made ## Run the faults of tests/faults against the peers and our classes
 	$(PEERS)/bin/python -m tests.faults.peers
 
-notebooks: $(VENV)/.made ## Run the notebooks and save their outputs
+notebooks: $(VENV)/.made ## Run the notebooks and save their outputs in notebooks/
 	$(BIN)/python notebooks/run.py
 
 docs: $(DOCS)/.made ## Build the documentation into build/site and check its links
