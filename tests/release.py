@@ -9,6 +9,7 @@ type checkers check a program against the installed wheel.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -87,6 +88,9 @@ def wheel_faults(wheel: Path) -> Iterator[str]:
     yield from (f"{wheel.name} holds {folder}" for folder in sorted(top_folders - PACKAGES))
     markers = {f"{package}/py.typed" for package in PACKAGES}
     yield from (f"{wheel.name} has no {marker}" for marker in sorted(markers - set(names)))
+    (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+    for link in re.findall(r"\]\((?!http)[^)]+\)", ZipFile(wheel).read(metadata).decode()):
+        yield f"{wheel.name}: the description links to {link}, which no package index has"
     if not any(name.endswith(".dist-info/licenses/LICENSE") for name in names):
         yield f"{wheel.name} has no LICENSE"
 
