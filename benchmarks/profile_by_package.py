@@ -12,6 +12,7 @@ import pstats
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from time import process_time
 from typing import Any
 
 from benchmarks.cases import FULL, Harness, adrain
@@ -60,6 +61,11 @@ def _runs(harness: Harness, name: str) -> dict[str, Callable[[], Any]]:
     return {
         "short call": harness.call_run(name, CallSpec("complete-20")),
         "short call, async": harness.acall_run(name, CallSpec("complete-20")),
+        "call with 200 messages": harness.call_run(
+            name, CallSpec("complete-20", message_count=200)
+        ),
+        "1,000 text chunks": harness.stream_run(name, CallSpec("text-1000")),
+        "400 text chunks, paced": harness.stream_run(name, CallSpec("text-400", "paced")),
         "1,000 text chunks, async": harness.astream_run(name, CallSpec("text-1000")),
         "1,000 tool-call deltas": harness.stream_run(name, CallSpec("tool-1000", tool_count=1)),
         "500 concurrent streams": lambda: harness.run_until_complete(read_streams()),
@@ -69,7 +75,7 @@ def _runs(harness: Harness, name: str) -> dict[str, Callable[[], Any]]:
 def _shares(run: Callable[[], Any]) -> Counter[str]:
     """Return the share of each library in the time of the second run."""
     run()
-    profile = cProfile.Profile()
+    profile = cProfile.Profile(process_time)  # waiting is no work
     profile.runcall(run)
     totals: Counter[str] = Counter()
     for package, seconds in _seconds_by_package(pstats.Stats(profile)):
