@@ -45,6 +45,10 @@ prompt tokens, writing 1.25 (5 minutes) or 2 (1 hour).
 pixel, a recording of silence, and log probabilities. Models named `simulated/dead...` fail over to
 `fallback_models`; models named `unknown/...` have no provider; every other model id is served.
 
+Embeddings. POST /embeddings returns a vector of length 1 for each text, or list of token numbers,
+in `input`: texts that share words, or parts of words, are near each other. `dimensions` (1,536) and
+`encoding_format` are OpenAI's.
+
 Validation is strict: a request that the API page does not allow is rejected with the gateway's own
 error body. A `Script` replaces the rules for one chat completion: an exact reply, or any failure
 that HTTP and TCP allow. With `failing=0.02`, every 50th request fails with status 500. With

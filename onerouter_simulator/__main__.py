@@ -51,7 +51,8 @@ def argument_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m onerouter_simulator",
-        description="Serve a simulated OneRouter gateway. It answers by rules; it has no model.",
+        description="Serve a simulated OneRouter gateway: chat completions, embeddings, models and"
+        " balance. It answers by rules; it has no model.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
@@ -84,14 +85,20 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def print_request(request: RecordedRequest) -> None:
-    """Print method, path, model, number of messages and kind of a request."""
+    """Print method, path, model, number of messages or inputs and kind of a request."""
     body = request.body if isinstance(request.body, dict) else {}
     facts = [request.method, request.path]
     if model := body.get("model"):
-        facts += [f"model={model}", f"messages={len(body.get('messages') or ())}"]
+        counted = "input" if request.path.endswith("/embeddings") else "messages"
+        facts += [f"model={model}", f"{counted}={count_items(body.get(counted))}"]
     facts += [name for name in ("stream", "tools", "response_format") if body.get(name)]
     sys.stdout.write(" ".join(map(str, facts)) + "\n")
     sys.stdout.flush()
+
+
+def count_items(value: object) -> int:
+    """Return the number of messages or inputs in a request; a text is one input."""
+    return len(value) if isinstance(value, list) else int(isinstance(value, str))
 
 
 if __name__ == "__main__":

@@ -16,13 +16,16 @@ from starlette.routing import Route
 
 from onerouter_simulator import catalog
 from onerouter_simulator.delivery import ScriptResponse
+from onerouter_simulator.embeddings import build_embeddings
 from onerouter_simulator.errors import RejectedError
 from onerouter_simulator.prompt_cache import PromptCache
 from onerouter_simulator.quirks import ActiveQuirks
 from onerouter_simulator.replies import build_reply
 from onerouter_simulator.request_log import RecordedRequest, RequestLog
+from onerouter_simulator.routing import select_model
 from onerouter_simulator.scripts import Script
 from onerouter_simulator.validation import validate_request
+from onerouter_simulator.validation.embeddings import validate_embeddings
 
 Handler: TypeAlias = Callable[[RecordedRequest], Script]
 # The client disconnected while its request was read. No client receives this status.
@@ -127,6 +130,7 @@ class GatewayApp(SimulatorApp):
         """Return the gateway's paths."""
         return [
             Route("/v1/chat/completions", self.endpoint(self.chat), methods=["POST"]),
+            Route("/v1/embeddings", self.endpoint(self.embeddings), methods=["POST"]),
             Route("/v1/models", self.endpoint(self.models), methods=["GET"]),
             Route("/v1/balance", self.endpoint(self.balance), methods=["GET"]),
         ]
@@ -148,11 +152,22 @@ class GatewayApp(SimulatorApp):
         self.check_api_key(recorded)
         request = validate_request(recorded.body)
         self.quirks.check(recorded)
-        if should_fail(self.log.next_number(), self.failing):
-            raise RejectedError(500, "Internal server error")
+        self.fail_if_due()
         rewrite, use_cache = self.quirks.rewrite, self.cache.use
         reply = build_reply(request, self.chunk_size, self.delay, rewrite, use_cache)
         return self.quirks.play(reply, request)
+
+    def embeddings(self, recorded: RecordedRequest) -> Script:
+        """POST /v1/embeddings; it leaves queued scripts to chat completions."""
+        self.check_api_key(recorded)
+        request = validate_embeddings(recorded.body)
+        self.fail_if_due()
+        return Script(json=build_embeddings(request, select_model(request)), delay=self.delay)
+
+    def fail_if_due(self) -> None:
+        """Count a valid request; raise RejectedError (500) if it is one of the failing share."""
+        if should_fail(self.log.next_number(), self.failing):
+            raise RejectedError(500, "Internal server error")
 
     def models(self, _: RecordedRequest) -> Script:
         """GET /v1/models; it needs no API key."""

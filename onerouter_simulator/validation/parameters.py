@@ -143,7 +143,7 @@ PARAMETERS: Constraints = {
         },
     },
 }
-REQUIRED = frozenset({"model", "messages", "web_search_options.user_location.type"})
+REQUIRED = frozenset({"model", "messages", "input", "web_search_options.user_location.type"})
 
 
 def check_parameters(body: dict[str, Any]) -> None:

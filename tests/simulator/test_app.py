@@ -25,7 +25,10 @@ from tests.simulator.conftest import authorization
         ("Bearer wrong", "The token status is not available"),
     ],
 )
-@pytest.mark.parametrize(("method", "path"), [("POST", "/chat/completions"), ("GET", "/balance")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/chat/completions"), ("POST", "/embeddings"), ("GET", "/balance")],
+)
 def test_a_missing_or_wrong_key_is_a_401(
     http: httpx.Client, method: str, path: str, header: str | None, message: str
 ) -> None:
