@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,24 @@ def test_code_blocks_run_and_print_the_shown_output(
     assert "Why is the sky blue?" in printed
     assert "84" in printed
     assert "Ada Lovelace" in printed
+
+
+def test_the_bill_is_the_one_that_the_demo_prints() -> None:
+    """The demo reads README: a change of its text changes the tokens and the cost."""
+    environment = {key: os.environ[key] for key in ("PATH", "PYTHONPATH") if key in os.environ}
+    printed = subprocess.run(
+        [sys.executable, "examples/demo.py"],
+        cwd=ROOT,
+        env=environment | {"COLUMNS": "120", "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
+    rows = [[cell.strip() for cell in line[1:-1].split("│")] for line in printed.splitlines()]
+    bill = [row[:-1] for row in rows if len(row) == 6]  # without the seconds
+    shown = README.partition("\n scene ")[2].partition("\n```")[0].splitlines()[1:]
+    assert [re.split(" {2,}", line.strip()) for line in shown] == bill
 
 
 def test_the_make_targets_exist() -> None:
