@@ -5,8 +5,7 @@ late for it, and after some data the full timeout starts again. A read deadline 
 a value of `time.monotonic()`, and the caller decides which data extends it.
 
 Threads: `install_read_deadline` wraps the sockets of an HTTP client, which then read, write and
-shake hands until the deadline that `set_read_deadline` has set for the thread; `read_deadline_on`
-limits the reads of one response's body, on a connection of any client. Event loops:
+shake hands until the deadline that `set_read_deadline` has set for the thread. Event loops:
 `ReadTimeout` cancels an awaited read. This module knows no HTTP library, only the "trace" extension
 that calls back for new connections (httpcore documentation, "Extensions"), and it sets TCP
 keep-alive there.
@@ -138,7 +137,7 @@ def _limited_start_tls(stream: Any) -> Callable[..., Any]:
 def read_deadline_on(
     network_stream: Any, deadline: DeadlineFn
 ) -> AbstractContextManager[None, bool | None]:
-    """Make the reads of one response's body end at a deadline.
+    """Make the reads of one response end at a deadline, on a connection of the user's client.
 
     Args:
         network_stream: the stream of an HTTP/1 response, which no other response uses. None:

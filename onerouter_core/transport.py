@@ -254,7 +254,8 @@ class Response:
         # Only of HTTP/1 (httpx documentation, "Extensions"): an HTTP/2 connection carries several
         # responses. That of a mock has none.
         is_http_1 = raw.extensions.get("http_version") in {b"HTTP/1.1", b"HTTP/1.0"}
-        self._network_stream = raw.extensions.get("network_stream") if is_http_1 else None
+        is_limited = is_http_1 and not is_shared
+        self._network_stream = raw.extensions.get("network_stream") if is_limited else None
         self.can_drain = is_shared or self._network_stream is not None
         """Whether read deadlines hold for sync reads, so that reading on cannot take long."""
 
@@ -273,7 +274,17 @@ class Response:
         body = iter_body(self._raw)
         try:
             with read_deadline_on(self._network_stream, deadline):
-                yield from body
+                # Of the thread, not of the connection: when the body has ended, another thread may
+                # already use its connection, and would be given the deadline of this one.
+                while True:
+                    previous = set_read_deadline(deadline())
+                    try:
+                        chunk = next(body, None)
+                    finally:
+                        set_read_deadline(previous)
+                    if chunk is None:
+                        break
+                    yield chunk
         except Exception as error:  # noqa: BLE001 -- as in `send`
             errors = [error]
         else:
