@@ -12,7 +12,7 @@ DOCUMENTED_MODULES = (
     *("table", "random_faults", "size_limits", "deadlines", "client_pool"),
     *("instance_lifetime", "leaks", "closing_connections", "tls", "http_clients", "unclean_ends"),
     *("ended_loops", "leftover_bytes"),
-    "bounds",
+    *("bounds", "cancellation"),
 )
 
 
