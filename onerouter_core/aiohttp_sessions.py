@@ -15,6 +15,7 @@ from typing import Any
 
 from onerouter_core.http_internals import (
     close_aiohttp_leftovers,
+    close_when_collected,
     find_aiohttp_body,
     replace_protocol,
     track_connections,
@@ -48,6 +49,7 @@ def _new_session(create: Callable[[], Any]) -> Any:
     replace_protocol(session.connector, _protocol_class)
     close_aiohttp_leftovers(session.connector)
     track_connections(session.connector)
+    close_when_collected(session.connector)
     return session
 
 

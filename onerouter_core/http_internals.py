@@ -224,20 +224,41 @@ def track_connections(connector: Any) -> None:
     connector.connect, connector.open_connections = tracked_connect, open_connections
 
 
+# Of a dropped event loop and all that it owns, Python finalizes the objects in any order.
+def close_when_collected(connector: Any) -> None:
+    """Have an aiohttp connector close its connections when it is collected; it only warns."""
+    connector.__class__ = _closing_class(type(connector))
+
+
+@cache
+def _closing_class(connector_class: type[Any]) -> type[Any]:
+    def __del__(connector: Any) -> None:  # noqa: N807 -- a method of the class
+        with suppress(Exception):  # as in `abort_connections`
+            _abort_all(_connector_transports(connector))
+
+    return type(connector_class.__name__, (connector_class,), {"__del__": __del__})
+
+
 def abort_connections(http_client: Any) -> None:
     """Close the sockets of an async httpx client at once; its event loop may have been closed."""
     for transport in iter_transports(http_client):
         found = _aiohttp_connections if is_aiohttp(transport) else _httpcore_connections
         with suppress(Exception):  # at the end of the interpreter anything may be missing
-            for connection in list(found(transport)):
-                _abort(connection)
+            _abort_all(found(transport))
+
+
+def _abort_all(asyncio_transports: Iterator[Any]) -> None:
+    for asyncio_transport in list(asyncio_transports):
+        _abort(asyncio_transport)
 
 
 def _aiohttp_connections(transport: Any) -> Iterator[Any]:
-    """Yield the asyncio transports of an aiohttp session; let all go, else they would warn."""
     connector = getattr(getattr(transport, "client", None), "connector", None)
-    if connector is None:
-        return
+    return iter(()) if connector is None else _connector_transports(connector)
+
+
+def _connector_transports(connector: Any) -> Iterator[Any]:
+    """Yield the asyncio transports of an aiohttp connector; let all go, else they would warn."""
     idle = [found for conns in (_find(connector, "_conns") or {}).values() for found, _ in conns]
     for protocol in (*idle, *(_find(connector, "_acquired") or ())):
         if protocol.transport is not None:
