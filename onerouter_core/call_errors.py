@@ -8,7 +8,8 @@ its framework. This module knows neither the wire format nor HTTP.
 
 from __future__ import annotations
 
-from typing import Protocol
+from contextlib import suppress
+from typing import Any, Protocol
 
 from onerouter_core.call_accounting import CallAccounting
 from onerouter_core.call_limits import CallLimits
@@ -40,6 +41,13 @@ class PartialReply(Protocol):
         """Drop all that was received."""
 
 
+class WholeReply(Protocol):
+    """Decoder of a reply that is not streamed."""
+
+    def finish(self) -> Any:
+        """Return the reply; raise OneRouterError if it is not whole."""
+
+
 class CallErrors:
     """Context manager of one attempt: an error leaves it as the user may see it.
 
@@ -48,7 +56,7 @@ class CallErrors:
     cancelled) is raised as it is. A generator in its place would take three times as long.
     """
 
-    __slots__ = ("_accounting", "_connection", "_limits", "decoder", "key")
+    __slots__ = ("_accounting", "_connection", "_limits", "body", "decoder", "key")
 
     def __init__(
         self, connection: ConnectionSettings, limits: CallLimits, accounting: CallAccounting
@@ -59,6 +67,9 @@ class CallErrors:
         self._accounting = accounting
         self.decoder: PartialReply | None = None
         """Decoder of the attempt's stream."""
+
+        self.body: WholeReply | None = None
+        """Decoder of the attempt's reply, if it is not streamed."""
 
         self.key: str | None = None
         """API key of the last request."""
@@ -84,6 +95,7 @@ class CallErrors:
         self.key = None
         if self.decoder is not None:
             self.decoder.forget()
+        self.body = None
         if isinstance(failure, Exception) and not isinstance(failure, OneRouterError):
             without_library_frames(failure)  # of the user's code, such as a function for the key
         else:
@@ -98,9 +110,12 @@ class CallErrors:
         """Return the error to raise for an exception that ended the attempt."""
         decoder, accounting = self.decoder, self._accounting
         has_events = decoder is not None and decoder.events > 0
-        if not isinstance(failure, OneRouterError):
+        if not isinstance(failure, OneRouterError):  # it was closed or cancelled
             if decoder is not None and has_events and accounting.ledger is not None:
-                accounting.record(decoder.partial(), partial=True)  # it was closed or cancelled
+                accounting.record(decoder.partial(), partial=True)
+            elif self.body is not None and accounting.ledger is not None:
+                with suppress(OneRouterError):  # the reply is not whole
+                    accounting.record(self.body.finish())
             return failure
         kind, failure.message = self._explain(failure, has_events=has_events)
         if failure.partial is None and decoder is not None and has_events:

@@ -97,7 +97,7 @@ class Gateway(ClientOwner):
 
     def _fetch(self, call: CallState, new_decoder: Callable[[], _Decoder]) -> Any:
         with call.errors:
-            decoder = new_decoder()
+            decoder = call.errors.body = new_decoder()
             with closing(self._send(call)) as response:
                 for chunk in response.chunks(call.limits.read_deadline):
                     decoder.feed(chunk)
@@ -106,7 +106,7 @@ class Gateway(ClientOwner):
 
     async def _afetch(self, call: CallState, new_decoder: Callable[[], _Decoder]) -> Any:
         with call.errors:
-            decoder = new_decoder()
+            decoder = call.errors.body = new_decoder()
             with closing(ReadTimeout(call.limits.read_deadline)) as read_timeout:
                 response = await self._asend(call, read_timeout)
                 async with aclosing(response):

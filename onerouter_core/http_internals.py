@@ -227,7 +227,8 @@ def track_connections(connector: Any) -> None:
 # Of a dropped event loop and all that it owns, Python finalizes the objects in any order.
 def close_when_collected(connector: Any) -> None:
     """Have an aiohttp connector close its connections when it is collected; it only warns."""
-    connector.__class__ = _closing_class(type(connector))
+    connector_class: Any = type(connector)
+    connector.__class__ = _closing_class(connector_class)
 
 
 @cache

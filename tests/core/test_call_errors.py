@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import importlib
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
+import openai
 import pytest
 
 from onerouter_core import ConnectionSettings, Gateway, Ledger, Reply
@@ -21,7 +25,7 @@ from onerouter_core.errors import (
 )
 from onerouter_simulator import Script, Simulator
 from tests.core.conftest import Caller
-from tests.core.payloads import HELLO, chunk
+from tests.core.payloads import HELLO, chunk, completion
 
 Make = Callable[..., Gateway]
 KEY = "sk-secret-key"
@@ -124,3 +128,48 @@ def test_the_attempts_of_a_stream_do_not_share_a_partial_reply(
     with pytest.raises(UpstreamError) as caught:
         caller.stream(gateway(max_retries=0), HELLO)
     assert caught.value.partial.text == "Hel"
+
+
+# --- an interrupted call whose reply had come ---
+
+HTTP: Any = importlib.import_module(openai.DefaultHttpxClient.__mro__[1].__module__.split(".")[0])
+"""The HTTP library of the SDK: httpx or httpx2."""
+
+WHOLE = json.dumps(completion("Hi")).encode()
+
+
+class Interrupted(HTTP.SyncByteStream, HTTP.AsyncByteStream):  # type: ignore[misc]
+    """Body whose reader is interrupted, or cancelled, before the response has ended."""
+
+    def __init__(self, body: bytes) -> None:
+        """Begin with the bytes that come."""
+        self.body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the bytes."""
+        yield self.body
+        raise KeyboardInterrupt
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the bytes."""
+        yield self.body
+        raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(("body", "entries"), [(WHOLE, 1), (WHOLE[:-1], 0), (b"", 0)])
+def test_a_whole_reply_of_an_interrupted_call_is_recorded(body: bytes, entries: int) -> None:
+    """It is paid for."""
+    transport = HTTP.MockTransport(lambda _: HTTP.Response(200, stream=Interrupted(body)))
+    ledger = Ledger()
+    settings = ConnectionSettings(api_key=KEY, ledger=ledger, max_retries=0)
+    with HTTP.Client(transport=transport) as client, pytest.raises(KeyboardInterrupt):
+        Gateway(replace(settings, http_client=client)).complete(HELLO)
+    assert len(ledger.entries) == entries
+
+    async def cancel() -> None:
+        async with HTTP.AsyncClient(transport=transport) as client:
+            with pytest.raises(asyncio.CancelledError):
+                await Gateway(replace(settings, http_async_client=client)).acomplete(HELLO)
+
+    asyncio.run(cancel())
+    assert len(ledger.entries) == 2 * entries
