@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("openinference.instrumentation", reason="make integration installs the tracers")
+
 from onerouter_simulator import Simulator
 from tests.pages import ROOT, code_blocks
 
