@@ -124,8 +124,8 @@ def to_langchain(
     """Convert an error of the core: to the class of this module with its name, or to another."""
     if isinstance(error, OneRouterError):
         return error
-    error_class = error_class or getattr(sys.modules[__name__], type(error).__name__)
-    converted: OneRouterError = error_class(error.message)
+    named: type[OneRouterError] = getattr(sys.modules[__name__], type(error).__name__)
+    converted = (error_class or named)(error.message)
     converted.__dict__.update(error.__dict__, is_retryable=error.transient)
     return converted
 

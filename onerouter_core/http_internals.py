@@ -145,7 +145,8 @@ def _has_leftover(connection: Any) -> bool:
     stream, state = getattr(http11, "_network_stream", None), getattr(http11, "_h11_state", None)
     if stream is None or state is None:
         if not hasattr(http11, "_h2_state"):  # HTTP/2 numbers its responses
-            _find(http11, "_network_stream"), _find(http11, "_h11_state")
+            for name in ("_network_stream", "_h11_state"):
+                _find(http11, name)
         return False
     if state.trailing_data[0]:
         return True

@@ -38,8 +38,9 @@ def build_embeddings(request: dict[str, Any], model: str) -> dict[str, Any]:
 
 def list_inputs(given: Any) -> list[Input]:
     """Return the inputs of a request: a text and a list of token numbers are one input each."""
-    is_one = isinstance(given, str) or isinstance(given[0], int)
-    return [given] if is_one else given
+    if isinstance(given, str) or isinstance(given[0], int):
+        return [given]
+    return list(given)
 
 
 def count_input_tokens(given: Input) -> int:
