@@ -16,8 +16,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
@@ -134,38 +133,16 @@ def _limited_start_tls(stream: Any) -> Callable[..., Any]:
     return start_tls_until_deadline
 
 
-def read_deadline_on(
-    network_stream: Any, deadline: DeadlineFn
-) -> AbstractContextManager[None, bool | None]:
-    """Make the reads of one response end at a deadline, on a connection of the user's client.
+def limit_reads(network_stream: Any) -> None:
+    """Make the reads of a connection end at the deadline of their thread, from now on.
 
     Args:
-        network_stream: the stream of an HTTP/1 response, which no other response uses. None:
-            nothing is done.
-        deadline: function that returns the present deadline.
+        network_stream: the stream of an HTTP/1 response. A connection that was opened during a call
+            of ours is limited already; a client of the user may have opened it before.
 
     """
-    return _NO_DEADLINE if network_stream is None else _read_deadline_on(network_stream, deadline)
-
-
-_NO_DEADLINE = nullcontext()  # one for all calls: a generator would cost each 2 us
-
-
-@contextmanager
-def _read_deadline_on(network_stream: Any, deadline: DeadlineFn) -> Iterator[None]:
-    read, own_read = network_stream.read, vars(network_stream).get("read")
-
-    def read_until_deadline(max_bytes: int, timeout: float | None = None) -> bytes:
-        data: bytes = read(max_bytes, _limit(timeout, deadline()))
-        return data
-
-    network_stream.read = read_until_deadline
-    try:
-        yield
-    finally:
-        del network_stream.read  # to set it to its own method would make a reference cycle
-        if own_read is not None:
-            network_stream.read = own_read
+    if "read" not in vars(network_stream):
+        network_stream.read = _limited_read(network_stream.read)
 
 
 def _enable_tcp_keepalive(stream: Any) -> None:

@@ -139,23 +139,18 @@ def _checked_connection_class(connection_class: type[Any]) -> type[Any]:
 
 def _has_leftover(connection: Any) -> bool:
     """Tell whether an idle connection of httpcore has bytes in a buffer above its socket."""
-    http11 = connection
-    while (inner := getattr(http11, "_connection", None)) is not None:
-        http11 = inner
-    stream, state = getattr(http11, "_network_stream", None), getattr(http11, "_h11_state", None)
+    http11 = _innermost(connection, "_connection")
+    if hasattr(http11, "_h2_state"):  # HTTP/2 numbers its responses
+        return False
+    stream, state = _find(http11, "_network_stream"), _find(http11, "_h11_state")
     if stream is None or state is None:
-        if not hasattr(http11, "_h2_state"):  # HTTP/2 numbers its responses
-            for name in ("_network_stream", "_h11_state"):
-                _find(http11, name)
         return False
     if state.trailing_data[0]:
         return True
     decrypter = stream.get_extra_info("ssl_object")
     if isinstance(decrypter, ssl.SSLObject) and _has_decrypted(decrypter):
         return True
-    source = stream
-    while inner := getattr(source, "_stream", None) or getattr(source, "transport_stream", None):
-        source = inner
+    source = _innermost(stream, "_stream", "transport_stream")
     is_async = type(source).__module__.startswith("anyio")
     return is_async and bool(_find(_find(source, "_protocol"), "read_queue"))
 

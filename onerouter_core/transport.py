@@ -20,7 +20,7 @@ from pydantic import BaseModel, SecretStr
 
 from onerouter_core.client_pool import Clients, remember_loop
 from onerouter_core.connection import ConnectionSettings
-from onerouter_core.deadlines import DeadlineFn, ReadTimeout, read_deadline_on, set_read_deadline
+from onerouter_core.deadlines import DeadlineFn, ReadTimeout, limit_reads, set_read_deadline
 from onerouter_core.errors import APIConnectionError, APITimeoutError, ConfigurationError
 from onerouter_core.model_json import join_surrogates
 from onerouter_core.redirects import MAX_REDIRECTS, is_redirect, redirect_target
@@ -230,7 +230,7 @@ def _redirected(http_request: HTTPRequest, response: Response) -> HTTPRequest:
 class Response:
     """HTTP response whose body is read in chunks; `headers` have names in lower case."""
 
-    __slots__ = ("_network_stream", "_raw", "_url", "can_drain", "headers", "is_success", "status")
+    __slots__ = ("_raw", "_url", "can_drain", "headers", "is_success", "status")
 
     def __init__(self, raw: Any, *, is_shared: bool = True) -> None:
         """Wrap the SDK's response.
@@ -251,12 +251,7 @@ class Response:
             name.lower(): value if value.isascii() else join_surrogates(value)
             for name, value in raw.headers.items()
         }
-        # Only of HTTP/1 (httpx documentation, "Extensions"): an HTTP/2 connection carries several
-        # responses. That of a mock has none.
-        is_http_1 = raw.extensions.get("http_version") in {b"HTTP/1.1", b"HTTP/1.0"}
-        is_limited = is_http_1 and not is_shared
-        self._network_stream = raw.extensions.get("network_stream") if is_limited else None
-        self.can_drain = is_shared or self._network_stream is not None
+        self.can_drain = is_shared or _limit_reads_of(raw)
         """Whether read deadlines hold for sync reads, so that reading on cannot take long."""
 
     def chunks(self, deadline: DeadlineFn) -> Generator[bytes, None, None]:
@@ -273,18 +268,17 @@ class Response:
         """
         body = iter_body(self._raw)
         try:
-            with read_deadline_on(self._network_stream, deadline):
-                # Of the thread, not of the connection: when the body has ended, another thread may
-                # already use its connection, and would be given the deadline of this one.
-                while True:
-                    previous = set_read_deadline(deadline())
-                    try:
-                        chunk = next(body, None)
-                    finally:
-                        set_read_deadline(previous)
-                    if chunk is None:
-                        break
-                    yield chunk
+            # Of the thread, not of the connection: when the body has ended, another thread may
+            # already use its connection, and would be given the deadline of this one.
+            while True:
+                previous = set_read_deadline(deadline())
+                try:
+                    chunk = next(body, None)
+                finally:
+                    set_read_deadline(previous)
+                if chunk is None:
+                    break
+                yield chunk
         except Exception as error:  # noqa: BLE001 -- as in `send`
             errors = [error]
         else:
@@ -312,6 +306,17 @@ class Response:
         """Close the connection, unless the body was read to its end."""
         raw, self._raw = self._raw, None
         await raw.aclose()
+
+
+# Only of HTTP/1 (httpx documentation, "Extensions"): an HTTP/2 connection carries several
+# responses. That of a mock has none, and that of an async client needs none: `ReadTimeout`.
+def _limit_reads_of(raw: Any) -> bool:
+    """Have the connection of a user's response read until deadlines; return whether it does."""
+    stream = raw.extensions.get("network_stream")
+    if stream is None or raw.extensions.get("http_version") not in {b"HTTP/1.1", b"HTTP/1.0"}:
+        return False
+    limit_reads(stream)
+    return True
 
 
 # --- API key ---

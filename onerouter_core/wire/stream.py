@@ -37,7 +37,7 @@ from onerouter_core.wire.decode import (
     error_context,
     with_finite_numbers,
 )
-from onerouter_core.wire.error_bodies import decode_error
+from onerouter_core.wire.error_bodies import decode_error, has_error
 from onerouter_core.wire.fragments import (
     append_audio,
     append_text,
@@ -256,7 +256,7 @@ class StreamDecoder:
         if event != self._last_root:
             self._last_root = event
             replace_known(self._root, event)
-            if event.get("error") or (choices is None and event.get("message")):
+            if has_error(event if choices is None else {**event, "choices": choices}):
                 raise decode_error(event, headers=self._context.headers, partial=self.partial())
         return reply_delta
 

@@ -5,7 +5,6 @@ Knows the parameters. Knows no vector.
 
 from typing import Any
 
-from onerouter_simulator.errors import RejectedError
 from onerouter_simulator.validation.parameters import (
     MODEL,
     STRING,
@@ -16,6 +15,7 @@ from onerouter_simulator.validation.parameters import (
     integer,
     list_of,
     one_of,
+    to_object,
 )
 
 MAX_INPUTS = 2048  # of one request; OpenAI's limit
@@ -56,8 +56,6 @@ def validate_embeddings(body: Any) -> dict[str, Any]:
     Raises:
         RejectedError: The body is not allowed; the error has status 400 and names the parameter.
     """
-    if not isinstance(body, dict):
-        problem = "Invalid embeddings request: not a JSON object"
-        raise RejectedError(400, problem, param="", code="invalid_embeddings_request")
-    check_object(body, PARAMETERS, "")
-    return body
+    request = to_object(body, "embeddings")
+    check_object(request, PARAMETERS, "")
+    return request

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from onerouter_simulator.errors import bad_request
+from onerouter_simulator.errors import RejectedError, bad_request
 
 INFINITY = float("inf")
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}")
@@ -144,6 +144,14 @@ PARAMETERS: Constraints = {
     },
 }
 REQUIRED = frozenset({"model", "messages", "input", "web_search_options.user_location.type"})
+
+
+def to_object(body: Any, kind: str) -> dict[str, Any]:
+    """Return the body of a request of a kind; raise RejectedError if it is no JSON object."""
+    if not isinstance(body, dict):
+        problem = f"Invalid {kind} request: not a JSON object"
+        raise RejectedError(400, problem, param="", code=f"invalid_{kind}_request")
+    return body
 
 
 def check_parameters(body: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from time import monotonic
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from onerouter_core import Clients, Gateway
-from onerouter_core.deadlines import ReadTimeout
+from onerouter_core.deadlines import ReadTimeout, limit_reads, set_read_deadline
 from onerouter_core.errors import APITimeoutError, DeadlineExceededError
 from onerouter_simulator import Script, Simulator
 from tests.core.conftest import Caller
@@ -156,3 +157,29 @@ async def test_a_closed_read_timeout_does_not_cancel() -> None:
     await read_timeout.wait(asyncio.sleep(0))
     read_timeout.close()
     assert await asyncio.sleep(0.1, "not cancelled") == "not cancelled"
+
+
+class Stream:
+    """A connection of a user's client, which was opened before the call."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return data at once."""
+        return b"x" * max_bytes
+
+
+def test_reads_of_a_connection_end_at_the_deadline_of_their_thread() -> None:
+    """Another thread, which uses it next, has its own; a connection is limited once."""
+    stream = Stream()
+    limit_reads(stream)
+    read = stream.read
+    limit_reads(stream)
+    assert stream.read is read
+    previous = set_read_deadline(monotonic() - 1)
+    try:
+        with pytest.raises(TimeoutError):
+            stream.read(1)
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(stream.read, 1).result() == b"x"
+    finally:
+        set_read_deadline(previous)
+    assert stream.read(1) == b"x"

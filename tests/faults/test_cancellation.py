@@ -8,12 +8,12 @@ connecting is walked, too. The reader of a stream suspends after each result.
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Coroutine, Generator
 from contextlib import aclosing
 from functools import partial
 from typing import Any
 
+import openai
 import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
 
@@ -29,6 +29,7 @@ TEXT = "Hello"
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 PAUSE = 0.002  # seconds between the parts of a response
 MOST_POINTS = 200
+MODES = ("complete", "stream")
 LEAST_POINTS = {
     ("complete", True): 3,
     ("complete", False): 6,
@@ -37,8 +38,10 @@ LEAST_POINTS = {
 }
 """Points of the shortest walks, OneRouterLLM over aiohttp, less one; by mode and `is_kept`."""
 
-# On Python 3.10 the SDK's default client keeps one connection more, seen with httpcore 1.0.9.
-EXTRA_CONNECTIONS = int(sys.version_info < (3, 11))
+# httpcore (1.0.9, of openai 2) does not protect the moments after it has connected and before it
+# has let a response go from `Task.cancel`, only from anyio's: that connection stays in its pool
+# until the client is closed, as new or active. httpcore2 (2.16, of openai 3) closes it.
+EXTRA_CONNECTIONS = {"aiohttp": 0, "default": int(openai.__version__ < "3")}
 
 
 def script_of(mode: str, *, is_kept: bool) -> HTTPScript:
@@ -204,24 +207,28 @@ async def closed_down_to(server: Server, most: int) -> int:
     return len(server.connections)
 
 
-@pytest.mark.parametrize("name", CLASSES)
-@pytest.mark.parametrize("mode", ["complete", "stream"])
+@pytest.fixture
+def most_open(request: pytest.FixtureRequest, server: Server, backend: None) -> int:
+    """Return how many connections a walk may leave open, without one that is kept."""
+    return len(server.connections) + EXTRA_CONNECTIONS[request.node.callspec.params["backend"]]
+
+
+@pytest.mark.parametrize("call", [(name, mode) for name in CLASSES for mode in MODES], ids="-".join)
 @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "closed"])
-@pytest.mark.usefixtures("backend")
 def test_a_call_can_be_cancelled_wherever_it_waits(
-    server: Server, make_model: MakeModel, name: str, mode: str, *, is_kept: bool
+    server: Server, make_model: MakeModel, most_open: int, call: tuple[str, str], *, is_kept: bool
 ) -> None:
     """CancelledError only; no task, no connection, no reservation is left; the next is right."""
+    name, mode = call
     endpoint = server.endpoint(script_of(mode, is_kept=is_kept))
     ledger = Ledger(budget_usd=1_000, budget_tokens=10_000_000)
     model = make_model(name, endpoint, ledger=ledger)
-    connections = len(server.connections)
     descriptors = OpenDescriptors()
 
     async def run() -> int:
         await Read(name, mode).call(model)
         points = await walk(name, mode, model, ledger)
-        most = connections + is_kept + EXTRA_CONNECTIONS
+        most = most_open + is_kept
         assert await closed_down_to(server, most) <= most
         await model.aclose()
         return points
