@@ -41,6 +41,7 @@ LEAST_POINTS = {
 # httpcore (1.0.9, of openai 2) does not protect the moments after it has connected and before it
 # has let a response go from `Task.cancel`, only from anyio's: that connection stays in its pool
 # until the client is closed, as new or active. httpcore2 (2.16, of openai 3) closes it.
+# findings/httpcore-keeps-cancelled-connections.sh shows both.
 EXTRA_CONNECTIONS = {"aiohttp": 0, "default": int(openai.__version__ < "3")}
 
 
